@@ -1,0 +1,76 @@
+# `make help` lists the targets. README.md explains the two that a new user needs: `up` and `test`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+# ccache makes the second compilation of RocksDB's C++ (release after dev) nearly free.
+ifneq ($(shell command -v ccache 2>/dev/null),)
+export CC ?= ccache cc
+export CXX ?= ccache c++
+ifeq ($(origin CC),default)
+export CC := ccache cc
+endif
+ifeq ($(origin CXX),default)
+export CXX := ccache c++
+endif
+endif
+TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+BIN := $(TARGET_DIR)/release/highwater
+SEEDS ?= 1000
+
+.PHONY: help deps build up down test verify fix sim clients faults bench demo mutants
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+deps: ## install what building needs (Debian packages); says what to do for the rest
+	@deploy/local/install-dependencies build
+
+build: deps ## build the release binary
+	$(CARGO) build --release --package highwater-broker --bin highwater
+
+up: build ## build, then run three nodes on this machine and print an example that works
+	@deploy/local/cluster up $(BIN)
+
+down: ## stop the nodes of `make up` (their data stays in .highwater/)
+	@deploy/local/cluster down
+
+test: deps ## run every test that needs nothing but this repository
+	$(CARGO) test --workspace --no-fail-fast
+
+verify: ## formatting, lints, layers, licences; changes nothing
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) xtask tidy
+	@deploy/local/install-dependencies verify
+	$(CARGO) deny --log-level error check licenses bans sources
+
+fix: ## repair what can be repaired: formatting, simple lints, generated documents
+	$(CARGO) fmt --all
+	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+	$(CARGO) xtask api-matrix > docs/api-matrix.md
+
+sim: ## simulate whole clusters under faults: SEEDS=n many, or SEED=n to replay one
+	@if [ -n "$(SEED)" ]; then \
+	  $(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- replay $(SEED); \
+	else \
+	  $(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- sweep --seeds $(SEEDS); \
+	fi
+
+clients: build ## run client libraries that nobody here wrote against three nodes
+	@deploy/local/install-dependencies clients
+	$(CARGO) run --quiet --release --package highwater-clients-test -- --binary $(BIN) $(ONLY)
+
+faults: build ## kill real processes under real clients and check the history
+	$(CARGO) run --quiet --release --package highwater-faults-test -- --binary $(BIN) $(ONLY)
+
+demo: build ## a million lines of real text through three nodes while leaders are killed
+	$(CARGO) run --quiet --release --package highwater-demo -- --binary $(BIN)
+
+bench: build ## MB/s, broker CPU seconds per GB, latency and memory for workloads A, E and F
+	$(CARGO) run --quiet --release --package highwater-bench -- --binary $(BIN) $(ONLY)
+
+mutants: ## cargo-mutants over the pure crates (slow)
+	@command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants
+	$(CARGO) mutants --package highwater-types --package highwater-records --package highwater-partition \
+	  --package highwater-controller --package highwater-group --package highwater-metadata

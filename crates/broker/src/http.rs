@@ -1,0 +1,110 @@
+//! Metrics and health over HTTP: `/metrics` in Prometheus' text format, `/healthz` whether the process should live, `/readyz`
+//! whether clients should come.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use highwater_env::{Conn, Listener, clock};
+use highwater_gateway::Gateway;
+use highwater_quorum::{BrokerLink, ControllerNode};
+use prometheus::{Encoder, Registry, TextEncoder};
+
+use crate::lifecycle::Lifecycle;
+
+/// Pause after a failed accept, so that a full file table is not met by a busy loop.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// What decides whether a node is ready.
+#[derive(Clone)]
+pub(crate) struct Readiness {
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) controller: Option<ControllerNode>,
+    pub(crate) broker: Option<(BrokerLink, Arc<OnceLock<Arc<Gateway>>>)>,
+}
+
+impl Readiness {
+    /// Why the node is not ready; `None` if it is.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if let Some(failure) = self.lifecycle.failure() {
+            return Some(failure.to_string());
+        }
+        if self.controller.as_ref().is_some_and(|controller| controller.active_controller().0.is_none()) {
+            return Some("no active controller is known".to_owned());
+        }
+        let (link, gateway) = self.broker.as_ref()?;
+        if gateway.get().is_none() {
+            return Some("the broker is not registered yet".to_owned());
+        }
+        (!link.lease_valid(clock::mono_ms())).then(|| "the broker is fenced".to_owned())
+    }
+}
+
+#[derive(Clone)]
+struct Pages {
+    registry: Registry,
+    readiness: Readiness,
+}
+
+/// Serves until the task is dropped.
+pub(crate) async fn serve(listener: Listener, registry: Registry, readiness: Readiness) {
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(Pages { registry, readiness });
+    if let Err(error) = axum::serve(HttpListener(listener), router).await {
+        tracing::error!("the HTTP listener failed: {error}");
+    }
+}
+
+async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
+    let mut text = Vec::new();
+    match TextEncoder::new().encode(&pages.registry.gather(), &mut text) {
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], error.to_string().into_bytes())
+        }
+    }
+}
+
+async fn healthz(State(pages): State<Pages>) -> (StatusCode, String) {
+    answer(pages.readiness.lifecycle.failure().map(|failure| failure.to_string()))
+}
+
+async fn readyz(State(pages): State<Pages>) -> (StatusCode, String) {
+    answer(pages.readiness.problem())
+}
+
+fn answer(problem: Option<String>) -> (StatusCode, String) {
+    match problem {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
+    }
+}
+
+/// Lets axum accept from `env`'s sockets.
+struct HttpListener(Listener);
+
+impl axum::serve::Listener for HttpListener {
+    type Io = Conn;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Conn, SocketAddr) {
+        loop {
+            match self.0.accept().await {
+                Ok(accepted) => return accepted,
+                Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}

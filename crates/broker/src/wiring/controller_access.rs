@@ -1,0 +1,15 @@
+//! The gateway's way to the active controller.
+
+use futures::future::{BoxFuture, FutureExt};
+use highwater_gateway::Controller;
+use highwater_quorum::{Command, CommandError, CommandResponse, ControllerClient};
+
+/// [`Controller`] over the quorum's client.
+pub(crate) struct ControllerAccess(pub(crate) ControllerClient);
+
+impl Controller for ControllerAccess {
+    fn submit(&self, command: Command) -> BoxFuture<'static, Result<CommandResponse, CommandError>> {
+        let client = self.0.clone();
+        async move { client.submit(command).await }.boxed()
+    }
+}

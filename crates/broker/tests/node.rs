@@ -1,0 +1,186 @@
+//! One whole node in this process: real sockets on free ports, disk and key-value store in memory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use highwater_broker::{Broker, BrokerConfig, RunningBroker};
+use highwater_env::{Conn, DiskFault, Env, Fs, Net, SimFs, SimKv, clock};
+use highwater_protocol::messages::create_topics_request::CreatableTopic;
+use highwater_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use highwater_protocol::messages::{CreateTopicsRequest, ProduceRequest, TopicName};
+use highwater_protocol::{StrBytes, decode_response, encode_request};
+use highwater_records::{BatchBuilder, Compression};
+use kafka_protocol::protocol::Request;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// What outlives the node.
+#[derive(Clone, Default)]
+struct Machine {
+    disk: SimFs,
+    store: SimKv,
+}
+
+impl Machine {
+    fn config(extra: &[(&str, &str)]) -> BrokerConfig {
+        let properties = [("listeners", "PLAINTEXT://127.0.0.1:0"), ("log.dirs", "/data")];
+        let all: BTreeMap<String, String> =
+            properties.iter().chain(extra).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        BrokerConfig::from_properties(&all).unwrap()
+    }
+
+    async fn start(&self) -> RunningBroker {
+        let env = Env::in_memory(self.disk.clone(), self.store.clone());
+        let node = Broker::start(Self::config(&[]), env).await.unwrap();
+        let ready = async {
+            while !node.is_ready() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(READY_WITHIN, ready).await.expect("the node becomes ready");
+        node
+    }
+
+    async fn refusal(&self, extra: &[(&str, &str)]) -> String {
+        let env = Env::in_memory(self.disk.clone(), self.store.clone());
+        match Broker::start(Self::config(extra), env).await {
+            Ok(_) => panic!("it must not start"),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+async fn client(node: &RunningBroker) -> Conn {
+    Net::Tcp.connect(&node.client_addresses()[0].1.to_string()).await.unwrap()
+}
+
+async fn call<R: Request>(conn: &mut Conn, request: &R, version: i16) -> R::Response {
+    conn.write_all(&encode_request(version, 1, None, request).unwrap()).await.unwrap();
+    let length = conn.read_i32().await.unwrap();
+    let mut frame = BytesMut::zeroed(length as usize);
+    conn.read_exact(&mut frame).await.unwrap();
+    decode_response::<R>(version, frame.freeze()).unwrap().1
+}
+
+fn name(topic: &str) -> TopicName {
+    TopicName(StrBytes::from_string(topic.to_owned()))
+}
+
+async fn create_topic(conn: &mut Conn, topic: &str) {
+    let topic = CreatableTopic::default().with_name(name(topic)).with_num_partitions(1).with_replication_factor(1);
+    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
+    let response = call(conn, &request, 5).await;
+    assert_eq!(response.topics[0].error_code, 0, "{response:?}");
+}
+
+fn one_record() -> Bytes {
+    let mut batch = BatchBuilder::new(Compression::None);
+    batch.append(clock::wall_ms(), None, Some(b"hello"), &[]);
+    batch.build()
+}
+
+/// Error code and offset of one record sent with acks=all.
+async fn produce(conn: &mut Conn, topic: &str) -> (i16, i64) {
+    let data = PartitionProduceData::default().with_index(0).with_records(Some(one_record()));
+    let topic = TopicProduceData::default().with_name(name(topic)).with_partition_data(vec![data]);
+    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(5_000).with_topic_data(vec![topic]);
+    let response = call(conn, &request, 9).await;
+    let answer = &response.responses[0].partition_responses[0];
+    (answer.error_code, answer.base_offset)
+}
+
+/// Status line and body.
+async fn get(node: &RunningBroker, path: &str) -> (String, String) {
+    let mut conn = Net::Tcp.connect(&node.http_address().unwrap().to_string()).await.unwrap();
+    conn.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    conn.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn a_node_serves_and_shows_its_figures() {
+    let node = Machine::default().start().await;
+    let mut conn = client(&node).await;
+    create_topic(&mut conn, "t").await;
+    assert_eq!(produce(&mut conn, "t").await, (0, 0));
+    assert_eq!(produce(&mut conn, "t").await, (0, 1));
+    for path in ["/healthz", "/readyz"] {
+        let (status, body) = get(&node, path).await;
+        assert!(status.contains("200") && body == "ok\n", "{path}: {status} {body}");
+    }
+    let (_, figures) = get(&node, "/metrics").await;
+    for line in [
+        "kafka_controller_kafkacontroller_activecontrollercount 1",
+        "kafka_controller_kafkacontroller_globaltopiccount 1",
+        "kafka_server_replicamanager_underreplicatedpartitions 0",
+        "highwater_raft_commit_lag 0",
+    ] {
+        assert!(figures.contains(line), "{line} is not in\n{figures}");
+    }
+    let seen = node.inspector()();
+    assert_eq!((seen.replicas.len(), seen.replicas[0].log_end.0), (1, 2));
+    assert!(seen.controller.is_some_and(|controller| controller.active && controller.term > 0));
+    node.shutdown().await;
+    assert_eq!(node.closed().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_stopped_node_comes_back_with_all_it_had() {
+    let machine = Machine::default();
+    let node = machine.start().await;
+    let mut conn = client(&node).await;
+    create_topic(&mut conn, "t").await;
+    assert_eq!(produce(&mut conn, "t").await, (0, 0));
+    let first_epoch = node.inspector()().broker_epoch;
+    node.shutdown().await;
+    drop((conn, node));
+    assert!(Fs::Sim(machine.disk.clone()).exists(Path::new("/data/.kafka_cleanshutdown")).unwrap());
+    let node = machine.start().await;
+    let mut conn = client(&node).await;
+    assert_eq!(produce(&mut conn, "t").await, (0, 1));
+    assert!(node.inspector()().broker_epoch > first_epoch, "M3: epochs increase");
+}
+
+#[tokio::test]
+async fn directories_are_held_and_owned() {
+    let machine = Machine::default();
+    let node = machine.start().await;
+    let refusal = machine.refusal(&[]).await;
+    assert!(refusal.contains("/data is in use by another process"), "{refusal}");
+    node.shutdown().await;
+    drop(node);
+    let refusal = machine.refusal(&[("node.id", "7")]).await;
+    assert!(refusal.contains("belongs to node 1"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let machine = Machine::default();
+    let taken = Net::Tcp.bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refusal = machine.refusal(&[("listeners", &format!("PLAINTEXT://{address}"))]).await;
+    assert!(refusal.contains("listener PLAINTEXT") && refusal.contains(&address), "{refusal}");
+    let refusal = machine.refusal(&[("highwater.http.listener", &address)]).await;
+    assert!(refusal.contains(&address), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_failed_flush_stops_the_node() {
+    let machine = Machine::default();
+    let node = machine.start().await;
+    let mut conn = client(&node).await;
+    create_topic(&mut conn, "t").await;
+    assert_eq!(produce(&mut conn, "t").await, (0, 0));
+    machine.disk.inject("/data/t-0", DiskFault::Sync);
+    let (refused, failure) = tokio::join!(produce(&mut conn, "t"), node.closed());
+    assert_ne!(refused.0, 0, "nothing is acknowledged that is not on disk");
+    let failure = failure.unwrap_err().to_string();
+    assert!(failure.contains("log directory /data failed"), "{failure}");
+    assert!(get(&node, "/healthz").await.0.contains("503"));
+}

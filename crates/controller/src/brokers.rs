@@ -1,0 +1,214 @@
+//! Brokers come, serve, stop and go (KIP-631).
+
+use highwater_metadata::config::Durability;
+use highwater_metadata::{BrokerChange, BrokerRegistration, MetadataImage, MetadataRecord};
+use highwater_types::{BrokerEpoch, BrokerId, ErrorCode};
+
+use crate::cluster::check_cluster_id;
+use crate::election::{MAX_PARTITION_CHANGES, change_between, depends_on, elect_for_returning, remove_from_isrs};
+use crate::scratch::Scratch;
+use crate::{
+    BrokerSession, CommandError, CommandResponse, ControllerConfig, FenceBroker, RegisterBroker, UnfenceBroker,
+    UnregisterBroker,
+};
+
+/// The new registration replaces the present one and starts fenced, so the broker leaves all ISRs that have another member.
+pub(crate) fn register(
+    scratch: &mut Scratch,
+    config: &ControllerConfig,
+    request: &RegisterBroker,
+) -> Result<CommandResponse, CommandError> {
+    check_registration(scratch.image(), request)?;
+    let registration = BrokerRegistration {
+        id: request.id,
+        // The offset of this very record: later registrations have later offsets (M3).
+        epoch: BrokerEpoch(scratch.offset().get()),
+        incarnation: request.incarnation,
+        listeners: request.listeners.clone(),
+        internal: request.internal.clone(),
+        rack: request.rack.clone(),
+        log_dirs: sorted(&request.log_dirs),
+        fenced: true,
+        in_controlled_shutdown: false,
+    };
+    if let Some(present) = scratch.image().broker(request.id)
+        && is_same_run(present, &registration)
+    {
+        // The answer to an earlier request was lost.
+        return Ok(CommandResponse::RegisterBroker { epoch: present.epoch });
+    }
+    let epoch = registration.epoch;
+    scratch.push(MetadataRecord::RegisterBroker(registration));
+    remove_from_isrs(scratch, config, request.id, None);
+    if !request.clean_shutdown {
+        distrust(scratch, config, request.id);
+    }
+    Ok(CommandResponse::RegisterBroker { epoch })
+}
+
+pub(crate) fn unfence(
+    scratch: &mut Scratch,
+    config: &ControllerConfig,
+    request: &UnfenceBroker,
+) -> Result<CommandResponse, CommandError> {
+    let broker = check_session(scratch.image(), request.session)?;
+    if request.metadata_offset.get() <= broker.epoch.get() {
+        let message = format!(
+            "Broker {} has applied metadata up to offset {} only, and its registration is at {}.",
+            broker.id, request.metadata_offset, broker.epoch
+        );
+        return Err(CommandError::new(ErrorCode::InvalidRequest, message));
+    }
+    if broker.fenced {
+        change(scratch, request.session, Some(false), None);
+        elect_for_returning(scratch, config, request.session.id);
+    }
+    Ok(CommandResponse::UnfenceBroker)
+}
+
+pub(crate) fn fence(
+    scratch: &mut Scratch,
+    config: &ControllerConfig,
+    request: &FenceBroker,
+) -> Result<CommandResponse, CommandError> {
+    let broker = check_session(scratch.image(), request.session)?;
+    if !broker.fenced {
+        change(scratch, request.session, Some(true), None);
+        // Never in parts: a fenced broker must not stay leader of anything (M5).
+        remove_from_isrs(scratch, config, request.session.id, None);
+    }
+    Ok(CommandResponse::FenceBroker)
+}
+
+/// Moves leaderships away in bounded steps: the broker asks again until it may stop.
+pub(crate) fn controlled_shutdown(
+    scratch: &mut Scratch,
+    config: &ControllerConfig,
+    session: BrokerSession,
+) -> Result<CommandResponse, CommandError> {
+    let broker = check_session(scratch.image(), session)?;
+    if !broker.in_controlled_shutdown {
+        change(scratch, session, None, Some(true));
+    }
+    remove_from_isrs(scratch, config, session.id, Some(MAX_PARTITION_CHANGES));
+    Ok(CommandResponse::ControlledShutdown {
+        may_stop: !depends_on(scratch.image(), session.id),
+        offset: scratch.offset(),
+    })
+}
+
+pub(crate) fn unregister(
+    scratch: &mut Scratch,
+    config: &ControllerConfig,
+    request: &UnregisterBroker,
+) -> Result<CommandResponse, CommandError> {
+    let Some(broker) = scratch.image().broker(request.id) else {
+        let message = format!("Broker ID {} is not currently registered", request.id);
+        return Err(CommandError::new(ErrorCode::BrokerIdNotRegistered, message));
+    };
+    let epoch = broker.epoch;
+    scratch.push(MetadataRecord::UnregisterBroker { id: request.id, epoch });
+    remove_from_isrs(scratch, config, request.id, None);
+    Ok(CommandResponse::UnregisterBroker)
+}
+
+/// The registration of a session that must be the present one.
+pub(crate) fn check_session(
+    image: &MetadataImage,
+    session: BrokerSession,
+) -> Result<&BrokerRegistration, CommandError> {
+    let stale = |message| CommandError::new(ErrorCode::StaleBrokerEpoch, message);
+    match image.broker(session.id) {
+        None => Err(stale(format!(
+            "Expected a registration of broker {} at epoch {}, but it has none",
+            session.id, session.epoch
+        ))),
+        Some(broker) if broker.epoch != session.epoch => Err(stale(format!(
+            "Expected broker epoch {} of broker {}, but got broker epoch {}",
+            broker.epoch, session.id, session.epoch
+        ))),
+        Some(broker) => Ok(broker),
+    }
+}
+
+fn check_registration(image: &MetadataImage, request: &RegisterBroker) -> Result<(), CommandError> {
+    check_cluster_id(image, request.cluster_id.as_deref())?;
+    let invalid = |message: String| Err(CommandError::new(ErrorCode::InvalidRegistration, message));
+    if request.id < BrokerId(0) {
+        return invalid(format!("Broker id {} is negative.", request.id));
+    }
+    if request.incarnation.is_zero() {
+        return invalid(format!("Broker {} gave no incarnation id.", request.id));
+    }
+    if request.listeners.is_empty() {
+        return invalid(format!("Broker {} has no listeners.", request.id));
+    }
+    for (index, listener) in request.listeners.iter().enumerate() {
+        if request.listeners[..index].iter().any(|other| other.name == listener.name) {
+            return invalid(format!("Broker {} has two listeners named {}.", request.id, listener.name));
+        }
+    }
+    for (index, directory) in request.log_dirs.iter().enumerate() {
+        if directory.is_zero() || request.log_dirs[..index].contains(directory) {
+            return invalid(format!("Broker {} names log directory {directory} twice, or it is no id.", request.id));
+        }
+        if let Some(other) = image.brokers().find(|other| other.id != request.id && other.log_dirs.contains(directory))
+        {
+            return invalid(format!(
+                "Log directory {directory} of broker {} is also registered by broker {}.",
+                request.id, other.id
+            ));
+        }
+    }
+    match image.broker(request.id) {
+        Some(present)
+            if request.previous_session_valid
+                && present.incarnation != request.incarnation
+                && !present.in_controlled_shutdown =>
+        {
+            let message = format!(
+                "Another process is registered as broker {} and is alive. If it was stopped a moment ago, its session ends soon.",
+                request.id
+            );
+            Err(CommandError::new(ErrorCode::DuplicateBrokerRegistration, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_same_run(present: &BrokerRegistration, new: &BrokerRegistration) -> bool {
+    let BrokerRegistration { epoch, fenced, in_controlled_shutdown, .. } = *present;
+    *present == BrokerRegistration { epoch, fenced, in_controlled_shutdown, ..new.clone() }
+}
+
+fn sorted<T: Ord + Clone>(ids: &[T]) -> Vec<T> {
+    let mut ids = ids.to_vec();
+    ids.sort();
+    ids
+}
+
+fn change(scratch: &mut Scratch, session: BrokerSession, fenced: Option<bool>, in_controlled_shutdown: Option<bool>) {
+    let BrokerSession { id, epoch } = session;
+    scratch.push(MetadataRecord::BrokerChange(BrokerChange { id, epoch, fenced, in_controlled_shutdown }));
+}
+
+/// The broker's process, or its machine, ended without flushing. What it holds of topics with relaxed durability may be less
+/// than it had acknowledged, so it is no eligible leader of theirs any more (KIP-966, P10). Flushed data is not in doubt.
+fn distrust(scratch: &mut Scratch, config: &ControllerConfig, broker: BrokerId) {
+    let image = scratch.image();
+    let mut records = Vec::new();
+    for topic in image.topics() {
+        let mut partitions = topic.iter().filter(|(_, partition)| partition.elr.contains(&broker)).peekable();
+        let is_in_doubt =
+            || image.topic_config(topic.name.as_str(), &config.static_config).durability == Durability::Relaxed;
+        if partitions.peek().is_none() || !is_in_doubt() {
+            continue;
+        }
+        records.extend(partitions.filter_map(|(index, partition)| {
+            let mut next = (**partition).clone();
+            next.elr.retain(|&id| id != broker);
+            change_between(topic.id, index, partition, &next).map(MetadataRecord::PartitionChange)
+        }));
+    }
+    scratch.extend(records);
+}

@@ -1,0 +1,47 @@
+//! The one entry point.
+
+use highwater_metadata::MetadataImage;
+use highwater_types::Timestamp;
+use rand_core::RngCore;
+
+use crate::scratch::Scratch;
+use crate::{Command, CommandError, CommandResponse, ControllerConfig, Decision};
+use crate::{
+    alter_partition, brokers, cluster, configs, create_partitions, create_topics, delete_topics, elect_preferred,
+    producer_ids,
+};
+
+/// Decides `command` over `image`. Pure: equal arguments give equal decisions.
+///
+/// The image must be the one that the records will be applied to. `rng` gives topic ids and breaks ties of placement. `_now`
+/// is wall-clock time; no command of this version depends on it.
+pub fn decide(
+    image: &MetadataImage,
+    config: &ControllerConfig,
+    _now: Timestamp,
+    rng: &mut dyn RngCore,
+    command: &Command,
+) -> Decision {
+    let mut scratch = Scratch::new(image);
+    let all_or_nothing = |outcome: Result<CommandResponse, CommandError>, scratch: Scratch| match outcome {
+        Ok(response) => scratch.accept(response),
+        Err(error) => Decision::refuse(error),
+    };
+    let outcome = match command {
+        Command::CreateTopics(request) => return create_topics::decide(scratch, config, rng, request),
+        Command::CreatePartitions(request) => return create_partitions::decide(scratch, rng, request),
+        Command::IncrementalAlterConfigs(request) => return configs::decide(scratch, config, request),
+        Command::DeleteTopics(request) => Ok(delete_topics::delete(&mut scratch, config, request)),
+        Command::Bootstrap(request) => cluster::bootstrap(&mut scratch, request),
+        Command::RegisterController(request) => cluster::register_controller(&mut scratch, request),
+        Command::RegisterBroker(request) => brokers::register(&mut scratch, config, request),
+        Command::UnfenceBroker(request) => brokers::unfence(&mut scratch, config, request),
+        Command::FenceBroker(request) => brokers::fence(&mut scratch, config, request),
+        Command::ControlledShutdown(session) => brokers::controlled_shutdown(&mut scratch, config, *session),
+        Command::UnregisterBroker(request) => brokers::unregister(&mut scratch, config, request),
+        Command::AlterPartition(request) => alter_partition::alter(&mut scratch, request),
+        Command::AllocateProducerIds(request) => producer_ids::allocate(&mut scratch, request),
+        Command::ElectPreferredLeaders(request) => Ok(elect_preferred::elect(&mut scratch, request)),
+    };
+    all_or_nothing(outcome, scratch)
+}

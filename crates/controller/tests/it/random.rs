@@ -1,0 +1,264 @@
+//! Thousands of random commands, many of them stale or wrong, with all invariants after each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use highwater_controller::{
+    AllocateProducerIds, AlterPartition, AlterPartitionEntry, Bootstrap, BrokerSession, Command, CommandResponse,
+    ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics, DeleteTopics,
+    ElectPreferredLeaders, FenceBroker, IncrementalAlterConfigs, IsrMember, ManualAssignment, ResourceConfigOperations,
+    TopicSelector, UnfenceBroker, UnregisterBroker,
+};
+use highwater_metadata::{ConfigResource, LeaderRecoveryState, PartitionImage};
+use highwater_types::{
+    BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex, TopicId, TopicIdPartition,
+    TopicName,
+};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+use crate::cluster::{TestCluster, WRONG_EPOCH, registration, topic};
+
+const BROKERS: i32 = 6;
+const TOPICS: usize = 8;
+const STEPS: usize = 2500;
+const SEEDS: u64 = 12;
+
+struct Workload {
+    cluster: TestCluster,
+    rng: SmallRng,
+    producer_ids: BTreeSet<i64>,
+    accepted: BTreeMap<&'static str, u64>,
+}
+
+#[test]
+fn random_commands_keep_the_invariants() {
+    let mut accepted = BTreeMap::new();
+    for seed in 0..SEEDS {
+        println!("seed {seed}");
+        let mut workload = Workload::new(seed);
+        for step in 0..STEPS {
+            workload.step();
+            if step % 500 == 0 {
+                workload.cluster.check_replay();
+            }
+        }
+        workload.cluster.check_replay();
+        workload.everybody_returns();
+        for (kind, count) in workload.accepted {
+            *accepted.entry(kind).or_insert(0) += count;
+        }
+    }
+    // The workload reaches every command, or it shows nothing.
+    assert_eq!(accepted.len(), 12, "{accepted:?}");
+    assert!(accepted.values().all(|&count| count > 100), "{accepted:?}");
+}
+
+impl Workload {
+    fn new(seed: u64) -> Self {
+        let mut cluster = TestCluster::new(seed);
+        cluster.must(&Command::Bootstrap(Bootstrap { cluster_id: "test".to_owned(), features: BTreeMap::new() }));
+        cluster.config.default_replication_factor = 3;
+        let rng = SmallRng::seed_from_u64(seed ^ 0x5eed);
+        Self { cluster, rng, producer_ids: BTreeSet::new(), accepted: BTreeMap::new() }
+    }
+
+    fn step(&mut self) {
+        let (kind, command) = match self.rng.random_range(0..100) {
+            0..8 => ("register", self.register()),
+            8..22 => ("unfence", self.unfence()),
+            22..29 => {
+                ("fence", Command::FenceBroker(FenceBroker { session: self.session(), reason: "random".to_owned() }))
+            }
+            29..33 => ("shutdown", Command::ControlledShutdown(self.session())),
+            33..34 => ("unregister", Command::UnregisterBroker(UnregisterBroker { id: self.broker() })),
+            34..42 => ("create", self.create_topics()),
+            42..47 => ("delete", self.delete_topics()),
+            47..51 => ("grow", self.create_partitions()),
+            51..82 => ("isr", self.alter_partition()),
+            82..90 => ("configs", self.alter_configs()),
+            90..94 => ("producer ids", Command::AllocateProducerIds(AllocateProducerIds { session: self.session() })),
+            _ => ("elect", self.elect()),
+        };
+        let before = self.cluster.image.clone();
+        let (_, response) = self.cluster.run(&command);
+        if response.is_ok() {
+            *self.accepted.entry(kind).or_default() += 1;
+        }
+        match (&command, response) {
+            (_, Ok(CommandResponse::AllocateProducerIds(block))) => {
+                let ids = block.first.get()..block.first.get() + i64::from(block.length);
+                assert!(ids.into_iter().all(|id| self.producer_ids.insert(id)), "a producer id was given twice (M8)");
+            }
+            (Command::AlterPartition(request), Ok(CommandResponse::AlterPartition(results))) => {
+                for (entry, result) in request.partitions.iter().zip(results) {
+                    if let Ok(state) = result.result {
+                        let old = before.topic_partition(entry.target).unwrap();
+                        assert_eq!(
+                            (entry.leader_epoch, entry.partition_epoch),
+                            (old.leader_epoch, old.partition_epoch),
+                            "P8"
+                        );
+                        assert_eq!(request.session.epoch, before.broker_epoch(request.session.id), "P8");
+                        for member in &entry.new_isr {
+                            let present = before.broker_epoch(member.broker);
+                            assert!(before.is_active(member.broker), "P8: {member:?}");
+                            assert!([present, BrokerEpoch::NONE].contains(&member.epoch), "P8: {member:?}");
+                        }
+                        assert!(state.partition_epoch > old.partition_epoch, "an accepted proposal uses its epoch up");
+                    }
+                }
+            }
+            (Command::CreateTopics(CreateTopics { validate_only: true, .. }), _) => {
+                assert_eq!(self.cluster.image, before, "validation changes nothing");
+            }
+            _ => {}
+        }
+    }
+
+    /// Once all brokers are back, every partition has a leader (liveness).
+    fn everybody_returns(&mut self) {
+        for id in 0..BROKERS {
+            self.cluster.start(id, None);
+        }
+        for topic in self.cluster.image.topics() {
+            assert!(topic.partitions.iter().all(|partition| partition.has_leader()), "{topic:?}");
+        }
+    }
+
+    fn broker(&mut self) -> BrokerId {
+        BrokerId(self.rng.random_range(0..BROKERS))
+    }
+
+    fn session(&mut self) -> BrokerSession {
+        let id = self.broker();
+        let epoch = if self.rng.random_bool(0.05) { WRONG_EPOCH } else { self.cluster.image.broker_epoch(id) };
+        BrokerSession { id, epoch }
+    }
+
+    fn name(&mut self) -> String {
+        format!("t{}", self.rng.random_range(0..TOPICS))
+    }
+
+    fn register(&mut self) -> Command {
+        let id = self.broker().get();
+        let rack = format!("r{}", id % 3);
+        let mut request = registration(id, Some(&rack), u128::from(self.rng.random_range(1..1000u64)));
+        request.clean_shutdown = self.rng.random();
+        request.previous_session_valid = self.rng.random_bool(0.3);
+        if self.rng.random_bool(0.05) {
+            request.cluster_id = Some("other".to_owned());
+        }
+        Command::RegisterBroker(request)
+    }
+
+    fn unfence(&mut self) -> Command {
+        let back = self.rng.random_range(0..3) * self.rng.random_range(0..20);
+        let metadata_offset = MetadataOffset(self.cluster.image.offset().get() - back);
+        Command::UnfenceBroker(UnfenceBroker { session: self.session(), metadata_offset })
+    }
+
+    fn create_topics(&mut self) -> Command {
+        let mut topics = Vec::new();
+        for _ in 0..self.rng.random_range(1..4) {
+            let mut entry = topic(&self.name(), self.rng.random_range(-1..6), self.rng.random_range(-1..5));
+            if self.rng.random_bool(0.3) {
+                let replicas = (0..self.rng.random_range(1..4)).map(|_| self.broker()).collect();
+                entry = topic(&entry.name, -1, -1);
+                entry.assignments = vec![ManualAssignment { partition: PartitionIndex(0), replicas }];
+            }
+            if self.rng.random_bool(0.3) {
+                let value = ["true", "false", "maybe"].choose(&mut self.rng).map(|&value| value.to_owned());
+                entry.configs.push(("unclean.leader.election.enable".to_owned(), value));
+            }
+            topics.push(entry);
+        }
+        Command::CreateTopics(CreateTopics { topics, validate_only: self.rng.random_bool(0.1) })
+    }
+
+    fn delete_topics(&mut self) -> Command {
+        let name = self.name();
+        let selector = match self.cluster.image.topic_id(&name) {
+            Some(id) if self.rng.random() => TopicSelector::Id(id),
+            _ => TopicSelector::Name(name),
+        };
+        Command::DeleteTopics(DeleteTopics { topics: vec![selector] })
+    }
+
+    fn create_partitions(&mut self) -> Command {
+        let count = self.rng.random_range(0..8);
+        let entry = CreatePartitionsTopic { name: self.name(), count, assignments: None };
+        Command::CreatePartitions(CreatePartitions { topics: vec![entry], validate_only: false })
+    }
+
+    /// Mostly what a leader would propose, sometimes wrong in one respect.
+    fn alter_partition(&mut self) -> Command {
+        let Some((target, state)) = self.some_partition() else { return Command::ControlledShutdown(self.session()) };
+        let mut isr: Vec<BrokerId> = state.replicas.iter().copied().filter(|_| self.rng.random_bool(0.7)).collect();
+        if !isr.contains(&state.leader) && self.rng.random_bool(0.95) {
+            isr.push(state.leader);
+        }
+        if self.rng.random_bool(0.03) {
+            isr.push(self.broker());
+        }
+        let stale = |rng: &mut SmallRng| i32::from(rng.random_bool(0.04)) - i32::from(rng.random_bool(0.04));
+        let image = &self.cluster.image;
+        let member = |broker| IsrMember { broker, epoch: image.broker_epoch(broker) };
+        let mut new_isr: Vec<IsrMember> = isr.into_iter().map(member).collect();
+        if let Some(first) = new_isr.first_mut().filter(|_| self.rng.random_bool(0.03)) {
+            first.epoch = BrokerEpoch(first.epoch.get() - 1);
+        }
+        let entry = AlterPartitionEntry {
+            target,
+            leader_epoch: LeaderEpoch(state.leader_epoch.get() + stale(&mut self.rng)),
+            partition_epoch: PartitionEpoch(state.partition_epoch.get() + stale(&mut self.rng)),
+            new_isr,
+            leader_recovery: LeaderRecoveryState::Recovered,
+        };
+        let id = if self.rng.random_bool(0.95) { state.leader } else { self.broker() };
+        let epoch = self.cluster.image.broker_epoch(id).get() - i64::from(self.rng.random_bool(0.03));
+        let session = BrokerSession { id, epoch: BrokerEpoch(epoch) };
+        Command::AlterPartition(AlterPartition { session, partitions: vec![entry] })
+    }
+
+    fn some_partition(&mut self) -> Option<(TopicIdPartition, PartitionImage)> {
+        let topics: Vec<_> = self.cluster.image.topics().collect();
+        let topic = topics.choose(&mut self.rng)?;
+        let partition = PartitionIndex(self.rng.random_range(0..topic.partition_count()));
+        let state = topic.partition(partition)?;
+        Some((TopicIdPartition { topic_id: topic.id, partition }, (**state).clone()))
+    }
+
+    fn alter_configs(&mut self) -> Command {
+        let resource = match self.rng.random_range(0..4) {
+            0 => ConfigResource::DefaultBroker,
+            1 => ConfigResource::Broker(self.broker()),
+            _ => ConfigResource::Topic(TopicName::new(&self.name()).unwrap()),
+        };
+        let keys = ["unclean.leader.election.enable", "min.insync.replicas", "cleanup.policy", "node.id", "nonsense"];
+        let values = ["true", "false", "2", "compact", "delete", "x"];
+        let kinds = [
+            ConfigOperationKind::Set,
+            ConfigOperationKind::Set,
+            ConfigOperationKind::Delete,
+            ConfigOperationKind::Append,
+        ];
+        let operation = ConfigOperation {
+            name: (*keys.choose(&mut self.rng).unwrap()).to_owned(),
+            kind: *kinds.choose(&mut self.rng).unwrap(),
+            value: Some((*values.choose(&mut self.rng).unwrap()).to_owned()),
+        };
+        let resources = vec![ResourceConfigOperations { resource, operations: vec![operation] }];
+        Command::IncrementalAlterConfigs(IncrementalAlterConfigs {
+            resources,
+            validate_only: self.rng.random_bool(0.1),
+        })
+    }
+
+    fn elect(&mut self) -> Command {
+        let target = self.some_partition().map(|(target, _)| target);
+        let unknown = TopicIdPartition { topic_id: TopicId::from_random(1), partition: PartitionIndex(0) };
+        let partitions = self.rng.random_bool(0.5).then(|| vec![target.unwrap_or(unknown)]);
+        Command::ElectPreferredLeaders(ElectPreferredLeaders { partitions })
+    }
+}

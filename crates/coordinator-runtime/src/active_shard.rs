@@ -1,0 +1,260 @@
+//! A loaded shard: one lock around it, requests in, appends and answers out, one task for its deadlines.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::Shared;
+use highwater_env::clock::{mono_ms, wall_ms};
+use highwater_group::{
+    CommittedOffset, CoordinatorRecord, DescribedGroup, GroupCoordinatorShard, GroupState, JoinGroupResponse,
+    ListGroupsFilter, ListedGroup, Now, Output, Reply, Request, Response, SendWhen, SyncGroupResponse, Token,
+};
+use highwater_records::{BatchBuilder, Compression};
+use highwater_types::{ErrorCode, LeaderEpoch, MonoMs, PartitionIndex, TopicName};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+use tracing::{debug, warn};
+
+use crate::{Committed, PartitionWriter};
+
+/// A shard whose partition this broker leads in `epoch`.
+pub(crate) struct ActiveShard {
+    partition: PartitionIndex,
+    epoch: LeaderEpoch,
+    writer: Arc<dyn PartitionWriter>,
+    inner: Mutex<Inner>,
+    /// Wakes the deadline task: the next deadline came nearer, or the shard was closed.
+    deadline_changed: Notify,
+}
+
+struct Inner {
+    shard: GroupCoordinatorShard,
+    /// Requests that have no answer yet.
+    waiting: BTreeMap<Token, oneshot::Sender<Answer>>,
+    next_token: u64,
+    /// Commit of the latest batch, as long as it is not known to be committed; earlier batches commit before it.
+    last_append: Option<Shared<Committed>>,
+    /// What the deadline task sleeps for.
+    armed: Option<MonoMs>,
+    /// Leadership is lost: nothing reaches the shard any more.
+    closed: bool,
+}
+
+/// An answer and what must be committed before it may be sent.
+struct Answer {
+    response: Response,
+    after: Option<Shared<Committed>>,
+}
+
+/// What became of a request.
+pub(crate) enum Submission {
+    /// It is being dealt with.
+    Accepted(PendingAnswer),
+    /// The shard has been closed; the request comes back.
+    Closed(Request),
+}
+
+/// A request on its way.
+pub(crate) struct PendingAnswer {
+    receiver: oneshot::Receiver<Answer>,
+    /// What to answer if the shard is closed while the request waits in it; `None` for requests that never wait there.
+    if_closed: Option<Response>,
+}
+
+impl ActiveShard {
+    /// Starts a shard that has been read back.
+    pub(crate) fn start(
+        partition: PartitionIndex,
+        epoch: LeaderEpoch,
+        writer: Arc<dyn PartitionWriter>,
+        shard: GroupCoordinatorShard,
+    ) -> Arc<Self> {
+        let inner =
+            Inner { shard, waiting: BTreeMap::new(), next_token: 0, last_append: None, armed: None, closed: false };
+        let active =
+            Arc::new(Self { partition, epoch, writer, inner: Mutex::new(inner), deadline_changed: Notify::new() });
+        active.step(|shard, now| shard.on_loaded(now));
+        tokio::spawn(active.clone().run_deadlines());
+        active
+    }
+
+    /// Hands a request to the shard.
+    pub(crate) fn submit(&self, request: Request) -> Submission {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return Submission::Closed(request);
+        }
+        let if_closed = match &request {
+            Request::JoinGroup(request) => Some(Response::JoinGroup(JoinGroupResponse::error(
+                ErrorCode::NotCoordinator,
+                request.member_id.clone(),
+            ))),
+            Request::SyncGroup(_) => Some(Response::SyncGroup(SyncGroupResponse::error(ErrorCode::NotCoordinator))),
+            _ => None,
+        };
+        let (sender, receiver) = oneshot::channel();
+        let token = Token(inner.next_token);
+        inner.next_token += 1;
+        inner.waiting.insert(token, sender);
+        let now = now();
+        let output = inner.shard.handle(now, &mut highwater_env::rng::get(), token, request);
+        self.carry_out(&mut inner, now, output);
+        self.arm(&mut inner);
+        Submission::Accepted(PendingAnswer { receiver, if_closed })
+    }
+
+    /// Forgets the offsets of deleted topics.
+    pub(crate) fn on_topics_deleted(&self, topics: &[TopicName]) {
+        self.step(|shard, now| shard.on_topics_deleted(now, topics));
+    }
+
+    /// Ends the shard. Requests that wait in it are answered NOT_COORDINATOR.
+    pub(crate) fn close(&self) {
+        let mut inner = self.inner.lock();
+        inner.closed = true;
+        inner.waiting.clear();
+        inner.last_append = None;
+        drop(inner);
+        self.deadline_changed.notify_one();
+    }
+
+    pub(crate) fn list_groups(&self, filter: &ListGroupsFilter) -> Vec<ListedGroup> {
+        self.inner.lock().shard.list_groups(filter)
+    }
+
+    pub(crate) fn describe_group(&self, group_id: &str) -> DescribedGroup {
+        self.inner.lock().shard.describe_group(group_id)
+    }
+
+    pub(crate) fn collect_committed_offsets(&self, offsets: &mut Vec<CommittedOffset>) {
+        offsets.extend(self.inner.lock().shard.committed_offsets());
+    }
+
+    pub(crate) fn count_groups(&self, counts: &mut BTreeMap<GroupState, usize>) {
+        for (state, _members) in self.inner.lock().shard.group_states() {
+            *counts.entry(state).or_default() += 1;
+        }
+    }
+
+    fn step(&self, event: impl FnOnce(&mut GroupCoordinatorShard, Now) -> Output) {
+        let mut inner = self.inner.lock();
+        if !inner.closed {
+            let now = now();
+            let output = event(&mut inner.shard, now);
+            self.carry_out(&mut inner, now, output);
+            self.arm(&mut inner);
+        }
+    }
+
+    /// Appends what is to be appended, reports the outcomes, which may ask for more, and gives out answers.
+    fn carry_out(&self, inner: &mut Inner, now: Now, output: Output) {
+        let mut outputs = VecDeque::from([output]);
+        while let Some(Output { writes, replies }) = outputs.pop_front() {
+            for write in writes {
+                let result = self.append(inner, now, &write.records);
+                outputs.push_back(inner.shard.on_append_result(now, write.id, result));
+            }
+            replies.into_iter().for_each(|reply| inner.answer(reply));
+        }
+    }
+
+    fn append(&self, inner: &mut Inner, now: Now, records: &[CoordinatorRecord]) -> Result<(), ErrorCode> {
+        let mut batch = BatchBuilder::new(Compression::None);
+        for record in records {
+            batch.append(now.wall, Some(&record.key), record.value.as_deref(), &[]);
+        }
+        match self.writer.append(self.partition, self.epoch, batch.build()) {
+            Ok(committed) => {
+                inner.last_append = Some(committed.shared());
+                Ok(())
+            }
+            Err(error) => {
+                warn!(partition = %self.partition, epoch = %self.epoch, error = error.name(),
+                    records = records.len(), "append to __consumer_offsets refused");
+                Err(error)
+            }
+        }
+    }
+
+    /// Wakes the deadline task if it sleeps too long.
+    fn arm(&self, inner: &mut Inner) {
+        if let Some(next) = inner.shard.next_deadline()
+            && inner.armed.is_none_or(|armed| next < armed)
+        {
+            inner.armed = Some(next);
+            self.deadline_changed.notify_one();
+        }
+    }
+
+    async fn run_deadlines(self: Arc<Self>) {
+        loop {
+            let next = {
+                let mut inner = self.inner.lock();
+                if inner.closed {
+                    return;
+                }
+                inner.armed = inner.shard.next_deadline();
+                inner.armed
+            };
+            match next.map(|next| next - mono_ms()) {
+                Some(Duration::ZERO) => {
+                    self.step(|shard, now| shard.on_deadline(now));
+                    // Many deadlines may be due at once; requests get their turn in between.
+                    tokio::task::yield_now().await;
+                }
+                Some(wait) => {
+                    // A time-out is the deadline itself: look again.
+                    let _ = tokio::time::timeout(wait, self.deadline_changed.notified()).await;
+                }
+                None => self.deadline_changed.notified().await,
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn answer(&mut self, reply: Reply) {
+        let Reply { token, response, send } = reply;
+        let after = match send {
+            SendWhen::Now => None,
+            SendWhen::Committed => self.uncommitted(),
+        };
+        let sender = self.waiting.remove(&token).expect("every request is answered once");
+        if sender.send(Answer { response, after }).is_err() {
+            debug!("the client of a group request is gone");
+        }
+    }
+
+    /// What to wait for until everything appended so far is committed.
+    fn uncommitted(&mut self) -> Option<Shared<Committed>> {
+        if let Some(result) = self.last_append.as_ref().and_then(|commit| commit.clone().now_or_never()) {
+            // After NOT_ENOUGH_REPLICAS_AFTER_APPEND the high watermark has passed too: an error for who waited for
+            // it, but no reason to hide what is in the log from those who come later.
+            if matches!(result, Ok(()) | Err(ErrorCode::NotEnoughReplicasAfterAppend)) {
+                self.last_append = None;
+            }
+        }
+        self.last_append.clone()
+    }
+}
+
+impl PendingAnswer {
+    /// Waits for the answer, and at most `commit_timeout` for the high watermark to pass what it shows.
+    pub(crate) async fn resolve(self, commit_timeout: Duration) -> Response {
+        let Ok(Answer { response, after }) = self.receiver.await else {
+            return self.if_closed.expect("only JoinGroup and SyncGroup wait in a shard");
+        };
+        let Some(committed) = after else { return response };
+        match tokio::time::timeout(commit_timeout, committed).await {
+            Ok(Ok(())) => response,
+            Ok(Err(error)) => response.into_write_failure(error),
+            Err(_elapsed) => response.into_write_failure(ErrorCode::RequestTimedOut),
+        }
+    }
+}
+
+fn now() -> Now {
+    Now { wall: wall_ms(), mono: mono_ms() }
+}

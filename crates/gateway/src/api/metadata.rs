@@ -1,0 +1,193 @@
+//! Metadata (key 3): brokers, topics, partitions and their leaders; creates unknown topics where that is allowed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use highwater_controller::CommandError;
+use highwater_metadata::{MetadataImage, PartitionImage, TopicImage};
+use highwater_protocol::StrBytes;
+use highwater_protocol::messages::metadata_request::MetadataRequestTopic;
+use highwater_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use highwater_protocol::messages::{self, MetadataRequest, MetadataResponse};
+use highwater_types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
+
+use crate::authorized_operations;
+use crate::dispatch::Answer;
+use crate::endpoints::{alive_brokers, alive_endpoint, controller_for_clients, offline_replicas};
+use crate::state::{GatewayState, RequestContext};
+use crate::topic_creation::first_use_entry;
+use crate::wire::{broker_ids, name_of, string};
+
+/// First version in which topics can be asked for by id.
+const TOPIC_ID_VERSION: i16 = 12;
+/// First version that tells a leader without this listener from no leader.
+const LISTENER_ERROR_VERSION: i16 = 6;
+
+pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: MetadataRequest) -> Answer {
+    let image = state.image();
+    let missing = match &body.topics {
+        Some(topics) if may_create(&state, &body) => names_to_create(&image, topics),
+        _ => Vec::new(),
+    };
+    if missing.is_empty() {
+        return Answer::Now(respond(&state, &image, &context, &body, &BTreeMap::new()).into());
+    }
+    let creation = async move {
+        let entries = missing.iter().map(|name| first_use_entry(&state.config, name)).collect();
+        let services = &state.services;
+        let refused = state.topic_creation.create(&*services.metadata, &*services.controller, entries).await;
+        let mut creating: BTreeMap<String, ErrorCode> =
+            missing.into_iter().map(|name| (name, ErrorCode::LeaderNotAvailable)).collect();
+        creating.extend(refused.into_iter().map(|(name, error)| (name, creation_error(&error))));
+        respond(&state, &state.image(), &context, &body, &creating).into()
+    };
+    Answer::Exclusive(Box::pin(creation))
+}
+
+/// `allow_auto_topic_creation` exists from version 4 on; older clients always allowed it, and so the decoder says.
+fn may_create(state: &GatewayState, body: &MetadataRequest) -> bool {
+    state.config.auto_create_topics && body.allow_auto_topic_creation
+}
+
+fn names_to_create(image: &MetadataImage, topics: &[MetadataRequestTopic]) -> Vec<String> {
+    let names = topics.iter().filter(|topic| topic.topic_id.is_nil()).filter_map(|topic| topic.name.as_ref());
+    let mut names: Vec<String> = names
+        .filter(|name| TopicName::new(name).is_ok() && image.topic_by_name(name).is_none())
+        .map(|name| string(name))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// What a client is told of a topic that could not be created. Too few brokers is a state that passes while a cluster
+/// starts, so the client is told to come back; the log of this broker names the reason.
+fn creation_error(error: &CommandError) -> ErrorCode {
+    match error.code {
+        ErrorCode::InvalidTopicException | ErrorCode::PolicyViolation => error.code,
+        _ => ErrorCode::LeaderNotAvailable,
+    }
+}
+
+fn respond(
+    state: &GatewayState,
+    image: &MetadataImage,
+    context: &RequestContext,
+    body: &MetadataRequest,
+    creating: &BTreeMap<String, ErrorCode>,
+) -> MetadataResponse {
+    let view = View { image, listener: context.listener(), version: context.version, body };
+    MetadataResponse::default()
+        .with_brokers(
+            alive_brokers(image, view.listener)
+                .map(|(broker, endpoint)| {
+                    MetadataResponseBroker::default()
+                        .with_node_id(messages::BrokerId(broker.id.get()))
+                        .with_host(StrBytes::from_string(endpoint.host.clone()))
+                        .with_port(endpoint.port.into())
+                        .with_rack(broker.rack.clone().map(StrBytes::from_string))
+                })
+                .collect(),
+        )
+        .with_cluster_id(image.cluster_id().map(|id| StrBytes::from_string(id.to_owned())))
+        .with_controller_id(messages::BrokerId(
+            controller_for_clients(image, state.config.node_id, view.listener).get(),
+        ))
+        .with_topics(view.topics(creating))
+        // Versions 8 to 10 carry the field; DescribeCluster took its place.
+        .with_cluster_authorized_operations(authorized_operations::cluster(
+            body.include_cluster_authorized_operations && (8..=10).contains(&context.version),
+        ))
+}
+
+/// The metadata as one request sees it.
+struct View<'a> {
+    image: &'a MetadataImage,
+    listener: &'a str,
+    version: i16,
+    body: &'a MetadataRequest,
+}
+
+impl View<'_> {
+    fn topics(&self, creating: &BTreeMap<String, ErrorCode>) -> Vec<MetadataResponseTopic> {
+        match &self.body.topics {
+            None => self.all_topics(),
+            // Version 0 cannot say "none", so an empty list is all.
+            Some(topics) if topics.is_empty() && self.version == 0 => self.all_topics(),
+            Some(topics) => topics.iter().map(|topic| self.requested_topic(topic, creating)).collect(),
+        }
+    }
+
+    fn all_topics(&self) -> Vec<MetadataResponseTopic> {
+        self.image.topics_by_name().map(|topic| self.topic(topic)).collect()
+    }
+
+    fn requested_topic(
+        &self,
+        asked: &MetadataRequestTopic,
+        creating: &BTreeMap<String, ErrorCode>,
+    ) -> MetadataResponseTopic {
+        let id = TopicId(asked.topic_id);
+        match &asked.name {
+            _ if !id.is_zero() && self.version < TOPIC_ID_VERSION => self.unknown(asked, ErrorCode::InvalidRequest),
+            None if self.version < TOPIC_ID_VERSION => self.unknown(asked, ErrorCode::InvalidRequest),
+            Some(_) if !id.is_zero() => self.unknown(asked, ErrorCode::InvalidRequest),
+            None => match self.image.topic(id) {
+                Some(topic) => self.topic(topic),
+                None => self.unknown(asked, ErrorCode::UnknownTopicId),
+            },
+            Some(name) => match self.image.topic_by_name(name) {
+                Some(topic) => self.topic(topic),
+                None if TopicName::new(name).is_err() => self.unknown(asked, ErrorCode::InvalidTopicException),
+                None => {
+                    let error = creating.get(name.as_str()).copied().unwrap_or(ErrorCode::UnknownTopicOrPartition);
+                    self.unknown(asked, error)
+                }
+            },
+        }
+    }
+
+    fn unknown(&self, asked: &MetadataRequestTopic, error: ErrorCode) -> MetadataResponseTopic {
+        let name = match &asked.name {
+            // Only these versions can carry null.
+            None if self.version >= TOPIC_ID_VERSION => None,
+            name => Some(name.clone().unwrap_or_default()),
+        };
+        MetadataResponseTopic::default().with_error_code(error.code()).with_name(name).with_topic_id(asked.topic_id)
+    }
+
+    fn topic(&self, topic: &TopicImage) -> MetadataResponseTopic {
+        MetadataResponseTopic::default()
+            .with_name(Some(name_of(&topic.name)))
+            .with_topic_id(topic.id.0)
+            .with_is_internal(topic.name.is_internal())
+            .with_partitions(topic.iter().map(|(index, partition)| self.partition(index, partition)).collect())
+            .with_topic_authorized_operations(authorized_operations::topic(
+                self.body.include_topic_authorized_operations && self.version >= 8,
+            ))
+    }
+
+    fn partition(&self, index: PartitionIndex, partition: &PartitionImage) -> MetadataResponsePartition {
+        let (error, leader) = self.leader(partition);
+        MetadataResponsePartition::default()
+            .with_error_code(error.code())
+            .with_partition_index(index.get())
+            .with_leader_id(messages::BrokerId(leader.get()))
+            .with_leader_epoch(partition.leader_epoch.get())
+            .with_replica_nodes(broker_ids(&partition.replicas))
+            .with_isr_nodes(broker_ids(&partition.isr))
+            .with_offline_replicas(broker_ids(&offline_replicas(self.image, partition, self.listener)))
+    }
+
+    fn leader(&self, partition: &PartitionImage) -> (ErrorCode, BrokerId) {
+        if alive_endpoint(self.image, partition.leader, self.listener).is_some() {
+            (ErrorCode::None, partition.leader)
+        } else if self.image.is_unfenced(partition.leader) && self.version >= LISTENER_ERROR_VERSION {
+            (ErrorCode::ListenerNotFound, BrokerId::NONE)
+        } else {
+            (ErrorCode::LeaderNotAvailable, BrokerId::NONE)
+        }
+    }
+}

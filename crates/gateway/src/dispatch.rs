@@ -1,0 +1,157 @@
+//! From a frame to an outcome: decodes, calls the API's handler, encodes its answer, counts both.
+//!
+//! `match` over [`RequestBody`] is exhaustive, and its variants are the table of advertised APIs: an API that is listed
+//! without a handler does not compile.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use highwater_env::clock;
+use highwater_protocol::{
+    API_VERSIONS_KEY, DecodeError, Request, RequestBody, ResponseBody, ResponseHeader, Segment, decode_request,
+    encode_response,
+};
+
+use crate::api;
+use crate::connection::{ConnectionInfo, FrameHandler};
+use crate::reply_queue::{Handled, Reply};
+use crate::state::{GatewayState, RequestContext};
+
+/// What a handler returns.
+pub(crate) enum Answer {
+    /// Answered at once.
+    Now(ResponseBody),
+    /// Produce with acks=0: no response.
+    Silent,
+    /// The only way to tell the client is to close the connection.
+    Close(String),
+    /// Later; the next request of the connection may start meanwhile (see [`Handled::Parked`]).
+    Parked(BoxFuture<'static, ResponseBody>),
+    /// Later; the next request waits (see [`Handled::Exclusive`]).
+    Exclusive(BoxFuture<'static, ResponseBody>),
+}
+
+impl Answer {
+    fn now(body: impl Into<ResponseBody>) -> Self {
+        Self::Now(body.into())
+    }
+
+    fn parked<B: Into<ResponseBody> + 'static>(body: impl Future<Output = B> + Send + 'static) -> Self {
+        Self::Parked(body.map(Into::into).boxed())
+    }
+
+    fn exclusive<B: Into<ResponseBody> + 'static>(body: impl Future<Output = B> + Send + 'static) -> Self {
+        Self::Exclusive(body.map(Into::into).boxed())
+    }
+}
+
+/// Serves the frames of all connections.
+pub(crate) struct Dispatcher {
+    state: Arc<GatewayState>,
+}
+
+impl Dispatcher {
+    /// A dispatcher over `state`.
+    pub(crate) fn new(state: Arc<GatewayState>) -> Self {
+        Self { state }
+    }
+
+    fn start(&self, context: RequestContext, body: RequestBody) -> Answer {
+        let state = Arc::clone(&self.state);
+        match body {
+            RequestBody::Produce(body) => api::produce::handle(&state, &context, body),
+            RequestBody::Fetch(body) => api::fetch::handle(state, context, body),
+            RequestBody::ListOffsets(body) => Answer::now(api::list_offsets::handle(&state, &context, body)),
+            RequestBody::Metadata(body) => api::metadata::handle(state, context, body),
+            RequestBody::OffsetCommit(body) => Answer::exclusive(api::offset_commit::handle(state, context, body)),
+            RequestBody::OffsetFetch(body) => Answer::exclusive(api::offset_fetch::handle(state, context, body)),
+            RequestBody::FindCoordinator(body) => {
+                Answer::exclusive(api::find_coordinator::handle(state, context, body))
+            }
+            RequestBody::JoinGroup(body) => Answer::parked(api::join_group::handle(state, &context, body)),
+            RequestBody::Heartbeat(body) => Answer::exclusive(api::heartbeat::handle(state, body)),
+            RequestBody::LeaveGroup(body) => Answer::exclusive(api::leave_group::handle(state, context, body)),
+            RequestBody::SyncGroup(body) => Answer::parked(api::sync_group::handle(state, body)),
+            RequestBody::DescribeGroups(body) => Answer::exclusive(api::describe_groups::handle(state, context, body)),
+            RequestBody::ListGroups(body) => Answer::exclusive(api::list_groups::handle(state, context, body)),
+            RequestBody::ApiVersions(body) => Answer::now(api::api_versions::handle(&state, &context, &body)),
+            RequestBody::CreateTopics(body) => Answer::exclusive(api::create_topics::handle(state, context, body)),
+            RequestBody::DeleteTopics(body) => Answer::exclusive(api::delete_topics::handle(state, context, body)),
+            RequestBody::InitProducerId(body) => Answer::exclusive(api::init_producer_id::handle(state, body)),
+            RequestBody::OffsetForLeaderEpoch(body) => Answer::now(api::offset_for_leader_epoch::handle(&state, body)),
+            RequestBody::DescribeConfigs(body) => Answer::now(api::describe_configs::handle(&state, &context, body)),
+            RequestBody::CreatePartitions(body) => Answer::exclusive(api::create_partitions::handle(state, body)),
+            RequestBody::DeleteGroups(body) => Answer::exclusive(api::delete_groups::handle(state, body)),
+            RequestBody::IncrementalAlterConfigs(body) => {
+                Answer::exclusive(api::incremental_alter_configs::handle(state, body))
+            }
+            RequestBody::DescribeCluster(body) => Answer::now(api::describe_cluster::handle(&state, &context, &body)),
+            RequestBody::DescribeTopicPartitions(body) => {
+                Answer::now(api::describe_topic_partitions::handle(&state, &context, body))
+            }
+        }
+    }
+
+    /// KIP-511: a client that is newer than this broker learns from a version 0 answer what it may use.
+    fn on_undecodable(&self, error: &DecodeError) -> Reply {
+        let Some(header) = error.is_api_versions() else { return Reply::Close(error.to_string()) };
+        let header = ResponseHeader { api_key: API_VERSIONS_KEY, version: 0, correlation_id: header.correlation_id };
+        let finish = Finish { state: Arc::clone(&self.state), header, started_us: clock::mono_us() };
+        finish.reply(api::api_versions::unsupported_version().into())
+    }
+}
+
+impl FrameHandler for Dispatcher {
+    fn handle(&self, frame: Bytes, connection: &Arc<ConnectionInfo>) -> Handled {
+        let started_us = clock::mono_us();
+        let Request { header, body } = match decode_request(frame) {
+            Ok(request) => request,
+            Err(error) => return Handled::Now(self.on_undecodable(&error)),
+        };
+        if let Some(metrics) = self.state.metrics.api(header.api_key) {
+            metrics.requests.inc();
+        }
+        let context = RequestContext::new(&header, connection);
+        let header = header.response_header();
+        let finish = Finish { state: Arc::clone(&self.state), header, started_us };
+        match self.start(context, body) {
+            Answer::Now(body) => Handled::Now(finish.reply(body)),
+            Answer::Silent => {
+                finish.observe();
+                Handled::Now(Reply::Nothing)
+            }
+            Answer::Close(reason) => Handled::Now(Reply::Close(reason)),
+            Answer::Parked(body) => Handled::Parked(async move { finish.reply(body.await) }.boxed()),
+            Answer::Exclusive(body) => Handled::Exclusive(async move { finish.reply(body.await) }.boxed()),
+        }
+    }
+}
+
+/// The last step of a request.
+struct Finish {
+    state: Arc<GatewayState>,
+    header: ResponseHeader,
+    started_us: u64,
+}
+
+impl Finish {
+    fn reply(&self, body: ResponseBody) -> Reply {
+        self.observe();
+        match encode_response(self.header, body) {
+            Ok(segments) => Reply::Send(segments.into_iter().map(|Segment::Bytes(bytes)| bytes).collect()),
+            // A bug of a handler: it filled a field that this version cannot carry. The client gets no wrong answer.
+            Err(error) => Reply::Close(format!("cannot encode a response: {error}")),
+        }
+    }
+
+    fn observe(&self) {
+        if let Some(metrics) = self.state.metrics.api(self.header.api_key) {
+            let elapsed_us = clock::mono_us().saturating_sub(self.started_us);
+            #[expect(clippy::cast_precision_loss, reason = "microseconds of a request fit 52 bits")]
+            metrics.latency.observe(elapsed_us as f64 / 1000.0);
+        }
+    }
+}

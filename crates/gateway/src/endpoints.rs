@@ -1,0 +1,69 @@
+//! Where brokers can be reached, as the client of one listener sees it.
+
+use std::collections::BTreeSet;
+
+use highwater_metadata::{BrokerRegistration, Endpoint, MetadataImage, PartitionImage};
+use highwater_protocol::{LeaderIdAndEpoch, NodeEndpoint};
+use highwater_types::{BrokerId, TopicIdPartition};
+
+/// Unfenced brokers that have the listener, in ascending order of id.
+pub(crate) fn alive_brokers<'a>(
+    image: &'a MetadataImage,
+    listener: &'a str,
+) -> impl Iterator<Item = (&'a BrokerRegistration, &'a Endpoint)> {
+    image
+        .brokers()
+        .filter(|broker| !broker.fenced)
+        .filter_map(move |broker| broker.listener(listener).map(|endpoint| (&**broker, endpoint)))
+}
+
+/// The endpoint of an unfenced broker on that listener.
+pub(crate) fn alive_endpoint<'a>(image: &'a MetadataImage, broker: BrokerId, listener: &str) -> Option<&'a Endpoint> {
+    image.broker(broker).filter(|broker| !broker.fenced)?.listener(listener)
+}
+
+/// Replicas of the partition that a client on that listener cannot reach.
+pub(crate) fn offline_replicas(image: &MetadataImage, partition: &PartitionImage, listener: &str) -> Vec<BrokerId> {
+    partition.replicas.iter().copied().filter(|&id| alive_endpoint(image, id, listener).is_none()).collect()
+}
+
+/// The broker that a client should take for the controller. Brokers forward what only the controller can do, so any will
+/// do (as in KRaft mode of Kafka): this one, or while it is fenced the first that is not.
+pub(crate) fn controller_for_clients(image: &MetadataImage, this: BrokerId, listener: &str) -> BrokerId {
+    if alive_endpoint(image, this, listener).is_some() {
+        return this;
+    }
+    alive_brokers(image, listener).next().map_or(BrokerId::NONE, |(broker, _)| broker.id)
+}
+
+/// Leaders to teach a client in error answers (KIP-951), with their endpoints, each once.
+pub(crate) struct LeaderHints<'a> {
+    image: &'a MetadataImage,
+    listener: &'a str,
+    named: BTreeSet<BrokerId>,
+}
+
+impl<'a> LeaderHints<'a> {
+    /// No hints yet.
+    pub(crate) fn new(image: &'a MetadataImage, listener: &'a str) -> Self {
+        Self { image, listener, named: BTreeSet::new() }
+    }
+
+    /// The leader of the partition; `None` if there is none that the client could reach.
+    pub(crate) fn leader(&mut self, partition: TopicIdPartition) -> Option<LeaderIdAndEpoch> {
+        let partition = self.image.topic_partition(partition)?;
+        alive_endpoint(self.image, partition.leader, self.listener)?;
+        self.named.insert(partition.leader);
+        Some(LeaderIdAndEpoch { leader_id: partition.leader, leader_epoch: partition.leader_epoch })
+    }
+
+    /// Endpoints of all leaders named.
+    pub(crate) fn into_endpoints(self) -> Vec<NodeEndpoint> {
+        let endpoint = |id: &BrokerId| {
+            let endpoint = alive_endpoint(self.image, *id, self.listener)?;
+            let rack = self.image.broker(*id).and_then(|broker| broker.rack.clone());
+            Some(NodeEndpoint { node_id: *id, host: endpoint.host.clone(), port: endpoint.port.into(), rack })
+        };
+        self.named.iter().filter_map(endpoint).collect()
+    }
+}

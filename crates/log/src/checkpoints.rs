@@ -1,0 +1,231 @@
+//! The three checkpoint files of a log directory, shared by its logs.
+//!
+//! The recovery points are the durable mark: what lies below one must be intact when the log is opened again. Hence one on
+//! disk is never above what is flushed, and a log that is about to be cut below it has it lowered first. One lock orders the
+//! two writers: (1) a checkpoint reads `flushed`, (2) a truncation lowers it and finds nothing to do on disk, (3) the
+//! checkpoint writes the old value; with the lock held from (1) to (3), the truncation sees what was written.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use highwater_env::Fs;
+use highwater_types::{Offset, TopicPartition};
+use parking_lot::Mutex;
+
+use crate::error::LogError;
+use crate::flush_target::FlushTarget;
+use crate::offset_checkpoint::{Offsets, encode, parse};
+use crate::text_file::Malformed;
+
+const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+const LOG_STARTS: &str = "log-start-offset-checkpoint";
+
+/// See the top of this file.
+pub(crate) struct Checkpoints {
+    fs: Fs,
+    state: Mutex<State>,
+}
+
+struct State {
+    recovery_points: CheckpointFile,
+    high_watermarks: CheckpointFile,
+    log_starts: CheckpointFile,
+    /// Logs opened by this process.
+    logs: BTreeMap<TopicPartition, Opened>,
+}
+
+/// A log that this process has opened.
+enum Opened {
+    /// In use, or dropped as by a crash once the reference is dead.
+    Open(Weak<FlushTarget>),
+    /// Closed properly.
+    Closed,
+}
+
+struct CheckpointFile {
+    path: PathBuf,
+    /// What the file is to hold.
+    offsets: Offsets,
+    /// Whether it holds that.
+    written: bool,
+}
+
+/// A checkpoint file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckpointError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("{path}: {reason}")]
+    Malformed { path: PathBuf, reason: Malformed },
+}
+
+impl Checkpoints {
+    /// Reads the files in the log directory `dir`; missing ones are empty.
+    pub(crate) fn load(fs: &Fs, dir: &Path) -> Result<Self, CheckpointError> {
+        let file = |name: &str| CheckpointFile::load(fs, dir.join(name));
+        let state = State {
+            recovery_points: file(RECOVERY_POINTS)?,
+            high_watermarks: file(HIGH_WATERMARKS)?,
+            log_starts: file(LOG_STARTS)?,
+            logs: BTreeMap::new(),
+        };
+        Ok(Self { fs: fs.clone(), state: Mutex::new(state) })
+    }
+
+    /// The durable mark of a log.
+    pub(crate) fn recovery_point(&self, partition: &TopicPartition) -> Offset {
+        self.state.lock().recovery_points.get(partition).unwrap_or(Offset::ZERO)
+    }
+
+    /// The log start offset of a log, as checkpointed.
+    pub(crate) fn log_start(&self, partition: &TopicPartition) -> Offset {
+        self.state.lock().log_starts.get(partition).unwrap_or(Offset::ZERO)
+    }
+
+    /// The high watermark of a log, as checkpointed.
+    pub(crate) fn high_watermark(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.state.lock().high_watermarks.get(partition)
+    }
+
+    /// A log was opened: from now on its durable mark follows what it has flushed.
+    pub(crate) fn on_opened(&self, partition: &TopicPartition, flush: &Arc<FlushTarget>) {
+        self.state.lock().logs.insert(partition.clone(), Opened::Open(Arc::downgrade(flush)));
+    }
+
+    /// A log was closed properly, with everything flushed.
+    pub(crate) fn on_closed(&self, partition: &TopicPartition, flush: &FlushTarget) {
+        let mut state = self.state.lock();
+        state.take_over(partition, flush);
+        state.logs.insert(partition.clone(), Opened::Closed);
+    }
+
+    /// Whether the log's files are as the last proper closing left them, given that the process before this one stopped
+    /// properly or not.
+    pub(crate) fn is_clean(&self, partition: &TopicPartition, clean_start: bool) -> bool {
+        match self.state.lock().logs.get(partition) {
+            Some(Opened::Closed) => true,
+            Some(Opened::Open(_)) => false,
+            None => clean_start,
+        }
+    }
+
+    /// Whether every log that this process opened was closed properly.
+    pub(crate) fn all_closed(&self) -> bool {
+        self.state.lock().logs.values().all(|log| matches!(log, Opened::Closed))
+    }
+
+    /// Takes over the given high watermarks and what is flushed, and writes the files that changed.
+    pub(crate) fn write(&self, high_watermarks: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+        let mut state = self.state.lock();
+        let open = |(partition, log): (&TopicPartition, &Opened)| match log {
+            Opened::Open(flush) => flush.upgrade().map(|flush| (partition.clone(), flush)),
+            Opened::Closed => None,
+        };
+        let logs: Vec<(TopicPartition, Arc<FlushTarget>)> = state.logs.iter().filter_map(open).collect();
+        for (partition, flush) in &logs {
+            state.take_over(partition, flush);
+        }
+        for (partition, offset) in high_watermarks {
+            state.high_watermarks.set(partition, *offset);
+        }
+        state.write_changed(&self.fs)
+    }
+
+    /// Makes sure that neither the durable mark nor the log start on disk is above `end`, where the log is about to be cut.
+    /// What the log has flushed must be lowered before.
+    pub(crate) fn lower_marks(&self, partition: &TopicPartition, end: Offset) -> Result<(), LogError> {
+        let mut state = self.state.lock();
+        let State { recovery_points, log_starts, .. } = &mut *state;
+        for file in [recovery_points, log_starts] {
+            if file.get(partition).is_some_and(|mark| mark > end) {
+                file.set(partition, end);
+            }
+        }
+        state.write_changed(&self.fs)
+    }
+
+    /// Makes sure that neither a durable mark nor a log start is on disk: the log is about to be emptied.
+    pub(crate) fn forget_durable_marks(&self, partition: &TopicPartition) -> Result<(), LogError> {
+        let mut state = self.state.lock();
+        state.recovery_points.remove(partition);
+        state.log_starts.remove(partition);
+        state.write_changed(&self.fs)
+    }
+
+    /// Makes sure that nothing is on disk of a log that is gone or about to be created.
+    pub(crate) fn forget(&self, partition: &TopicPartition) -> Result<(), LogError> {
+        let mut state = self.state.lock();
+        state.logs.remove(partition);
+        state.recovery_points.remove(partition);
+        state.high_watermarks.remove(partition);
+        state.log_starts.remove(partition);
+        state.write_changed(&self.fs)
+    }
+}
+
+impl State {
+    fn take_over(&mut self, partition: &TopicPartition, flush: &FlushTarget) {
+        let flushed = flush.flushed();
+        self.recovery_points.set(partition, flushed);
+        // A log start above what is durable would make an empty log of what a power loss leaves. As in Kafka, the file names
+        // only logs that start within a segment: the others' starts show in file names.
+        let log_start = flush.reader().log_start().min(flushed);
+        match log_start > flush.reader().view().segments[0].base() {
+            true => self.log_starts.set(partition, log_start),
+            false => self.log_starts.remove(partition),
+        }
+    }
+
+    fn write_changed(&mut self, fs: &Fs) -> Result<(), LogError> {
+        self.recovery_points.write_if_changed(fs)?;
+        self.log_starts.write_if_changed(fs)?;
+        self.high_watermarks.write_if_changed(fs)
+    }
+}
+
+impl CheckpointFile {
+    fn load(fs: &Fs, path: PathBuf) -> Result<Self, CheckpointError> {
+        let offsets = match fs.read(&path) {
+            Ok(text) => match parse(&text) {
+                Ok(offsets) => offsets,
+                Err(reason) => return Err(CheckpointError::Malformed { path, reason }),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Offsets::new(),
+            Err(error) => return Err(LogError::io(&path)(error).into()),
+        };
+        Ok(Self { path, offsets, written: true })
+    }
+
+    fn get(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.offsets.get(partition).copied()
+    }
+
+    fn set(&mut self, partition: &TopicPartition, offset: Offset) {
+        if self.get(partition) != Some(offset) {
+            self.offsets.insert(partition.clone(), offset);
+            self.written = false;
+        }
+    }
+
+    fn remove(&mut self, partition: &TopicPartition) {
+        if self.offsets.remove(partition).is_some() {
+            self.written = false;
+        }
+    }
+
+    fn write_if_changed(&mut self, fs: &Fs) -> Result<(), LogError> {
+        if !self.written {
+            fs.write_atomic(&self.path, encode(&self.offsets).as_bytes()).map_err(LogError::io(&self.path))?;
+            self.written = true;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Checkpoints {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checkpoints").finish_non_exhaustive()
+    }
+}

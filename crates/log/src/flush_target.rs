@@ -1,0 +1,174 @@
+//! What of a log is durable, and making the rest so while the writer goes on.
+//!
+//! ```text
+//! log start <= flushed <= log end
+//! ```
+//! `flushed` moves up only here, after the files and directory entries of everything below it were synced, and down only by
+//! a truncation. A truncation may overtake a flush: (1) the flush notes the log end and starts to sync, (2) the log is cut
+//! below that and other batches are appended, (3) the sync ends. What it synced says nothing about the new batches, so the
+//! flush compares the number of truncations before and after and starts over.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use highwater_env::Fs;
+use highwater_types::Offset;
+use parking_lot::Mutex;
+
+use crate::directory_health::DirectoryHealth;
+use crate::error::LogError;
+use crate::file_names::FileKind;
+use crate::flush_stage::FlushStage;
+use crate::log_reader::LogReader;
+use crate::segment::{Segment, sync_if_there};
+
+/// Told when more of a log is durable.
+pub trait FlushListener: Send + Sync {
+    /// Everything below `flushed` is durable. Called on the thread that flushed, with no lock of the log held.
+    fn on_flushed(&self, flushed: Offset);
+}
+
+/// The flush side of one log. Shared with the sync scheduler.
+pub struct FlushTarget {
+    fs: Fs,
+    reader: Arc<LogReader>,
+    health: Arc<DirectoryHealth>,
+    flushed: AtomicI64,
+    dirty: Mutex<Dirty>,
+    listener: OnceLock<Arc<dyn FlushListener>>,
+    /// The scheduler's note on this log.
+    pub(crate) stage: FlushStage,
+}
+
+struct Dirty {
+    /// Segments that may hold unflushed bytes, by base offset; the last one is active.
+    segments: VecDeque<Arc<Segment>>,
+    truncations: u64,
+}
+
+impl FlushTarget {
+    pub(crate) fn new(fs: Fs, reader: Arc<LogReader>, health: Arc<DirectoryHealth>, flushed: Offset) -> Self {
+        let segments = VecDeque::from([reader.view().active().clone()]);
+        Self {
+            fs,
+            reader,
+            health,
+            flushed: AtomicI64::new(flushed.get()),
+            dirty: Mutex::new(Dirty { segments, truncations: 0 }),
+            listener: OnceLock::new(),
+            stage: FlushStage::default(),
+        }
+    }
+
+    /// Everything below is durable.
+    pub fn flushed(&self) -> Offset {
+        Offset(self.flushed.load(Ordering::Acquire))
+    }
+
+    /// The log's read side.
+    pub fn reader(&self) -> &Arc<LogReader> {
+        &self.reader
+    }
+
+    /// Sets who is told about flushes that the scheduler makes.
+    ///
+    /// # Panics
+    /// If somebody is told already.
+    pub fn set_listener(&self, listener: Arc<dyn FlushListener>) {
+        assert!(self.listener.set(listener).is_ok(), "one listener per flush target");
+    }
+
+    pub(crate) fn listener(&self) -> Option<&Arc<dyn FlushListener>> {
+        self.listener.get()
+    }
+
+    /// Makes everything durable that was appended before the call, and returns the new [`FlushTarget::flushed`]. Blocks for
+    /// the disk; appends and reads go on meanwhile.
+    ///
+    /// # Errors
+    /// The directory is out of service then.
+    pub fn flush(&self) -> Result<Offset, LogError> {
+        loop {
+            self.health.check()?;
+            let (segments, truncations, end) = {
+                let dirty = self.dirty.lock();
+                // The end is read under the lock: the segment after the last of these is added under it, before its first
+                // batch, so what lies below the end is in these.
+                (dirty.segments.clone(), dirty.truncations, self.reader.log_end())
+            };
+            if end <= self.flushed() {
+                return Ok(self.flushed());
+            }
+            self.health.watch(self.sync(&segments))?;
+            let mut dirty = self.dirty.lock();
+            if dirty.truncations != truncations {
+                continue;
+            }
+            // All but the last were rolled when the flush began, and so are flushed to their ends.
+            let still_active = segments.back().map_or(Offset::ZERO, |segment| segment.base());
+            dirty.segments.retain(|segment| segment.base() >= still_active);
+            self.flushed.fetch_max(end.get(), Ordering::AcqRel);
+            return Ok(self.flushed());
+        }
+    }
+
+    /// Syncs in the order of offsets, so that a crash in between leaves no hole below flushed data.
+    fn sync(&self, segments: &VecDeque<Arc<Segment>>) -> Result<(), LogError> {
+        let mut entries_changed = segments.len() > 1;
+        for segment in segments {
+            segment.sync().map_err(LogError::io(&segment.path(FileKind::Log)))?;
+            if !segment.is_entry_durable() {
+                // The first flush of a segment takes along the snapshot that was made when it was begun.
+                let snapshot = segment.path(FileKind::ProducerSnapshot);
+                sync_if_there(&self.fs, &snapshot).map_err(LogError::io(&snapshot))?;
+                entries_changed = true;
+            }
+        }
+        if entries_changed {
+            let dir = self.reader.dir();
+            self.fs.sync_dir(dir).map_err(LogError::io(dir))?;
+            segments.iter().for_each(|segment| segment.set_entry_durable());
+        }
+        Ok(())
+    }
+
+    /// A segment becomes the active one: to be called before its first batch.
+    pub(crate) fn on_rolled(&self, segment: Arc<Segment>) {
+        self.dirty.lock().segments.push_back(segment);
+    }
+
+    /// The log is about to be cut at `end`, which [`LogReader::log_end`] says already.
+    pub(crate) fn begin_truncation(&self, end: Offset) {
+        let mut dirty = self.dirty.lock();
+        dirty.truncations += 1;
+        self.flushed.fetch_min(end.get(), Ordering::AcqRel);
+    }
+
+    /// The log was cut; `active` is the last segment now.
+    pub(crate) fn end_truncation(&self, active: Arc<Segment>) {
+        let mut dirty = self.dirty.lock();
+        dirty.truncations += 1;
+        dirty.segments.retain(|segment| segment.base() < active.base());
+        dirty.segments.push_back(active);
+    }
+
+    /// The log is empty now; everything below the base of `active`, whose directory entry is durable, counts as flushed.
+    pub(crate) fn restart_at(&self, active: Arc<Segment>) {
+        let mut dirty = self.dirty.lock();
+        dirty.truncations += 1;
+        self.flushed.store(active.base().get(), Ordering::Release);
+        dirty.segments = VecDeque::from([active]);
+    }
+
+    /// Segments before `first` were removed.
+    pub(crate) fn on_removed(&self, first: Offset) {
+        self.dirty.lock().segments.retain(|segment| segment.base() >= first);
+    }
+}
+
+impl std::fmt::Debug for FlushTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FlushTarget").field("dir", self.reader.dir()).field("flushed", &self.flushed()).finish()
+    }
+}

@@ -1,0 +1,275 @@
+//! One partition's log: the write side.
+//!
+//! ```text
+//! first base <= log start <= flushed <= log end
+//! ```
+//! There is one writer, who has the log by `&mut`; readers and the flusher have [`LogReader`] and [`FlushTarget`] and take
+//! no lock of the writer.
+//!
+//! Architecture invariant: how a log was appended (batch by batch, many at once, found by recovery) changes no answer.
+
+mod append;
+mod retention;
+mod roll;
+mod truncate;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use highwater_env::Fs;
+use highwater_types::{LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
+
+use crate::checkpoints::Checkpoints;
+use crate::config::LogConfig;
+use crate::directory_health::DirectoryHealth;
+use crate::error::{LogError, ReadError};
+use crate::file_names::{FileKind, LEADER_EPOCH_CHECKPOINT};
+use crate::flush_target::FlushTarget;
+use crate::leader_epochs::LeaderEpochs;
+use crate::log_reader::LogReader;
+use crate::producers::ProducerStates;
+use crate::recovery::{OpenMode, recover};
+use crate::segment::Segment;
+use crate::time_lookup::TimestampOffset;
+
+pub use append::{FollowerAppend, LeaderAppend};
+pub use retention::Retention;
+
+/// One partition's log. Made by [`crate::LogDirectory::open_log`].
+///
+/// Dropping it is what a crash does: the next opening recovers. [`Log::close`] makes the next opening quick.
+#[derive(Debug)]
+pub struct Log {
+    fs: Fs,
+    dir: Arc<Path>,
+    partition: TopicPartition,
+    topic_id: TopicId,
+    config: LogConfig,
+    reader: Arc<LogReader>,
+    flush: Arc<FlushTarget>,
+    health: Arc<DirectoryHealth>,
+    checkpoints: Arc<Checkpoints>,
+    epochs: LeaderEpochs,
+    producers: ProducerStates,
+    /// Offsets of the snapshot files.
+    snapshots: BTreeSet<Offset>,
+    /// The active segment, also the last one of the reader's list.
+    active: Arc<Segment>,
+    /// Largest timestamp of the active segment's first batch; `segment.ms` counts from it.
+    first_timestamp: Option<Timestamp>,
+    /// Wall clock when the active segment was begun or opened: stands in for timestamps where there are none.
+    active_since: Timestamp,
+}
+
+/// What all logs of a directory share.
+#[derive(Debug, Clone)]
+pub(crate) struct DirectoryServices {
+    pub(crate) fs: Fs,
+    pub(crate) health: Arc<DirectoryHealth>,
+    pub(crate) checkpoints: Arc<Checkpoints>,
+}
+
+impl Log {
+    /// Recovers the log in `dir`, which exists.
+    pub(crate) fn open(
+        services: &DirectoryServices,
+        dir: &Path,
+        partition: TopicPartition,
+        topic_id: TopicId,
+        config: LogConfig,
+        mode: &OpenMode,
+    ) -> Result<Self, LogError> {
+        let DirectoryServices { fs, health, checkpoints } = services.clone();
+        health.check()?;
+        let dir: Arc<Path> = dir.into();
+        let recovered = health.watch(recover(&fs, &dir, mode))?;
+        let active = recovered.segments.last().expect("recovery leaves at least one segment").clone();
+        let (log_start, log_end) = (recovered.log_start, recovered.log_end);
+        let interval_bytes = config.index_interval_bytes;
+        let reader = Arc::new(LogReader::new(dir.clone(), recovered.segments, log_start, log_end, interval_bytes));
+        let flush = Arc::new(FlushTarget::new(fs.clone(), reader.clone(), health.clone(), log_end));
+        let mut log = Self {
+            fs,
+            dir,
+            partition,
+            topic_id,
+            config,
+            reader,
+            flush,
+            health,
+            checkpoints,
+            epochs: recovered.epochs,
+            producers: recovered.producers,
+            snapshots: recovered.snapshots,
+            active,
+            first_timestamp: None,
+            active_since: mode.now,
+        };
+        log.first_timestamp = log.read_first_timestamp()?;
+        Ok(log)
+    }
+
+    /// The partition.
+    pub fn topic_partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
+    /// Id of the topic.
+    pub fn topic_id(&self) -> TopicId {
+        self.topic_id
+    }
+
+    /// The first offset that may be read.
+    pub fn log_start(&self) -> Offset {
+        self.reader.log_start()
+    }
+
+    /// The offset the next record will get.
+    pub fn log_end(&self) -> Offset {
+        self.reader.log_end()
+    }
+
+    /// Everything below is durable.
+    pub fn flushed(&self) -> Offset {
+        self.flush.flushed()
+    }
+
+    /// Bytes of batches in all segments.
+    pub fn size_bytes(&self) -> u64 {
+        self.reader.view().segments.iter().map(|segment| segment.size()).sum()
+    }
+
+    /// The read side; usable from any thread, also after this log is gone.
+    pub fn reader(&self) -> Arc<LogReader> {
+        self.reader.clone()
+    }
+
+    /// The flush side, for the sync scheduler.
+    pub fn flush_target(&self) -> Arc<FlushTarget> {
+        self.flush.clone()
+    }
+
+    /// The newest leader epoch that was assigned or found in a batch; `NONE` in a new log.
+    pub fn latest_epoch(&self) -> LeaderEpoch {
+        self.epochs.latest()
+    }
+
+    /// The largest epoch not above `epoch` and the offset where it ends, `(NONE, NONE)` if that is not known here
+    /// (OffsetForLeaderEpoch, KIP-101 and KIP-279).
+    pub fn epoch_end(&self, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
+        self.epochs.end_of(epoch, self.log_end())
+    }
+
+    /// The leader epoch in which the record at `offset` was written.
+    pub fn epoch_of(&self, offset: Offset) -> LeaderEpoch {
+        self.epochs.epoch_of(offset)
+    }
+
+    /// The base offset of the oldest transaction that is neither committed nor aborted.
+    pub fn first_open_transaction(&self) -> Option<Offset> {
+        self.producers.first_open_transaction()
+    }
+
+    /// See [`LogReader::offset_for_timestamp`].
+    pub fn offset_for_timestamp(&self, timestamp: Timestamp) -> Result<Option<TimestampOffset>, ReadError> {
+        self.reader.offset_for_timestamp(timestamp)
+    }
+
+    /// See [`LogReader::max_timestamp`].
+    pub fn max_timestamp(&self) -> Result<Option<TimestampOffset>, ReadError> {
+        self.reader.max_timestamp()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &LogConfig {
+        &self.config
+    }
+
+    /// Takes a new configuration from here on; what is on disk stays as it is.
+    pub fn update_config(&mut self, config: LogConfig) {
+        self.reader.set_interval_bytes(config.index_interval_bytes);
+        self.config = config;
+    }
+
+    /// Notes that this replica leads in `epoch` from the log end on, and returns that offset. The note is made durable
+    /// before the first append of the epoch (P7); until then a crash forgets it, as nothing depends on it.
+    ///
+    /// # Panics
+    /// If a newer epoch has records already.
+    pub fn assign_epoch_start(&mut self, epoch: LeaderEpoch) -> Offset {
+        self.epochs.assign(epoch, self.log_end());
+        self.epochs.latest_start().unwrap_or(self.log_end())
+    }
+
+    /// Moves the log start up to `offset` (DeleteRecords, or the leader's). A lower one than now changes nothing. Segments
+    /// below go at the next [`Log::apply_retention`].
+    ///
+    /// # Errors
+    /// [`LogError::OutOfRange`] if `offset` is beyond the log end.
+    pub fn set_log_start(&mut self, offset: Offset) -> Result<(), LogError> {
+        let (start, end) = (self.log_start(), self.log_end());
+        if offset > end {
+            return Err(LogError::OutOfRange { asked: offset, start, end });
+        }
+        if offset > start {
+            self.reader.publish_log_start(offset);
+            self.epochs.truncate_from_start(offset);
+        }
+        Ok(())
+    }
+
+    /// Flushes everything and writes what lets the next opening believe it all. Returns the log end.
+    pub fn close(mut self) -> Result<Offset, LogError> {
+        let log_end = self.log_end();
+        self.flush.flush()?;
+        let health = self.health.clone();
+        health.watch(self.write_closing_files())?;
+        self.checkpoints.on_closed(&self.partition, &self.flush);
+        Ok(log_end)
+    }
+
+    fn write_closing_files(&mut self) -> Result<(), LogError> {
+        let log_end = self.log_end();
+        if self.epochs.is_dirty() {
+            self.write_epochs()?;
+        }
+        let written = self.active.write_index_files().and_then(|()| {
+            self.active.set_rolled();
+            self.active.sync()
+        });
+        written.map_err(LogError::io(&self.active.path(FileKind::OffsetIndex)))?;
+        if !self.snapshots.contains(&log_end) && log_end > self.log_start() {
+            let snapshot = self.producers.encode();
+            let path = self.write_snapshot(log_end, &snapshot)?;
+            crate::segment::sync_if_there(&self.fs, &path).map_err(LogError::io(&path))?;
+        }
+        self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))
+    }
+
+    /// Makes the leader epochs durable. To be called before the first append after they changed.
+    fn write_epochs(&mut self) -> Result<(), LogError> {
+        let path = self.dir.join(LEADER_EPOCH_CHECKPOINT);
+        self.fs.write_atomic(&path, self.epochs.encode().as_bytes()).map_err(LogError::io(&path))?;
+        self.epochs.on_persisted();
+        Ok(())
+    }
+
+    fn read_first_timestamp(&self) -> Result<Option<Timestamp>, LogError> {
+        let first = self.active.walk(0)?.next_header()?;
+        Ok(first.map(|(_, header)| header.max_timestamp))
+    }
+
+    fn open_mode(&self, now: Timestamp) -> OpenMode {
+        OpenMode {
+            clean: true,
+            recovery_point: self.flushed(),
+            log_start: self.log_start(),
+            interval_bytes: self.config.index_interval_bytes,
+            now,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! When and how a segment is completed and the next one begun.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use highwater_env::OpenMode;
+use highwater_records::BatchHeader;
+use highwater_types::{Offset, Timestamp};
+
+use super::Log;
+use super::append::is_disk_full;
+use crate::error::{AppendError, LogError};
+use crate::file_names::FileKind;
+use crate::segment::Segment;
+
+/// Largest segment file: positions in the index are `i32`.
+const MAX_SEGMENT_BYTES: u64 = i32::MAX as u64;
+
+impl Log {
+    /// Rolls if the batch, coming after `pending_bytes` not yet written, must not go into the active segment.
+    pub(super) fn maybe_roll(
+        &mut self,
+        next: &BatchHeader,
+        pending_bytes: u64,
+        now: Timestamp,
+    ) -> Result<bool, AppendError> {
+        if self.must_roll(next, pending_bytes, now) { self.roll_for(next, now) } else { Ok(false) }
+    }
+
+    /// Kafka's rules: size, the span of timestamps, full indexes, offsets too far from the base.
+    pub(super) fn must_roll(&self, next: &BatchHeader, pending_bytes: u64, now: Timestamp) -> bool {
+        let distance = next.last_offset().get() - self.active.base().get();
+        if distance > i64::from(i32::MAX) {
+            return true;
+        }
+        let size = self.active.size() + pending_bytes;
+        if size == 0 {
+            return false;
+        }
+        size + next.size_in_bytes() as u64 > self.config.segment_bytes.min(MAX_SEGMENT_BYTES)
+            || self.waited_ms(next.max_timestamp, now) > self.config.segment_ms - self.config.segment_jitter_ms
+            || self.active.index_is_full(self.config.segment_index_bytes)
+    }
+
+    /// How long the active segment has been filling, by timestamps where there are any.
+    fn waited_ms(&self, next: Timestamp, now: Timestamp) -> i64 {
+        match self.first_timestamp {
+            Some(first) if first >= Timestamp(0) => next.0.saturating_sub(first.0),
+            _ => now.0.saturating_sub(self.active_since.0),
+        }
+    }
+
+    /// Rolls for a batch that must not go into the active segment. Returns whether that completed a segment.
+    pub(super) fn roll_for(&mut self, next: &BatchHeader, now: Timestamp) -> Result<bool, AppendError> {
+        // An empty segment can be in the way only of offsets too far from its base: a gap that compaction left.
+        let empty = self.active.size() == 0;
+        let base = if empty { next.base_offset } else { self.log_end() };
+        match self.roll(base, now) {
+            Ok(()) => Ok(!empty),
+            Err(LogError::Io { source, .. }) if is_disk_full(&source) => Err(AppendError::DiskFull),
+            Err(error) => Ok(self.health.watch(Err(error))?),
+        }
+    }
+
+    /// Completes the active segment and begins one at `base`. An empty active segment is replaced.
+    pub(super) fn roll(&mut self, base: Offset, now: Timestamp) -> Result<(), LogError> {
+        debug_assert!(base > self.active.base());
+        let snapshot = self.producers.encode();
+        self.write_snapshot(base, &snapshot)?;
+        let old = self.active.clone();
+        let index_path = old.path(FileKind::OffsetIndex);
+        old.write_index_files().map_err(LogError::io(&index_path))?;
+        let new =
+            Segment::create(&self.fs, &self.dir, base).map_err(LogError::io(&FileKind::Log.path(&self.dir, base)))?;
+        let new = Arc::new(new);
+        old.set_rolled();
+
+        let mut segments = self.reader.view().segments.clone();
+        if old.size() == 0 {
+            segments.pop();
+            self.flush.on_removed(base);
+            old.remove_files().map_err(LogError::io(&index_path))?;
+        }
+        segments.push(new.clone());
+        self.flush.on_rolled(new.clone());
+        self.reader.publish_segments(segments);
+        if old.size() > 0 {
+            self.reader.on_index_loaded(&old);
+        }
+        self.active = new;
+        self.first_timestamp = None;
+        self.active_since = now;
+        Ok(())
+    }
+
+    /// Writes the file with the producer state as of `offset`. It is durable once the segment is flushed; a torn one is
+    /// recognised by its CRC and does no harm.
+    pub(super) fn write_snapshot(&mut self, offset: Offset, content: &[u8]) -> Result<PathBuf, LogError> {
+        let path = FileKind::ProducerSnapshot.path(&self.dir, offset);
+        let write = || self.fs.open(&path, OpenMode::Truncate)?.write_all_at(content, 0);
+        write().map_err(LogError::io(&path))?;
+        self.snapshots.insert(offset);
+        Ok(path)
+    }
+}

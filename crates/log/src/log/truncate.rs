@@ -1,0 +1,152 @@
+//! Cutting off the end of a log, or all of it.
+//!
+//! The order of steps, each of which a crash may follow:
+//! 1. readers and the flusher are told, and the durable mark on disk is lowered: bytes above it may be torn from now on;
+//! 2. whole segments are removed, newest first, and that is made durable: a crash leaves no hole;
+//! 3. the segment that remains is cut, and that is made durable: otherwise old batches could come back behind new ones;
+//! 4. the epoch cache and the producer state are cut in memory. Their files may be behind: snapshots beyond the end are
+//!    removed in step 2, epochs beyond it are ignored when the log is opened and rewritten before the next append.
+
+use std::sync::Arc;
+
+use highwater_types::{Offset, Timestamp};
+
+use super::Log;
+use crate::error::LogError;
+use crate::file_names::FileKind;
+use crate::recovery::{load_producers, remove_snapshots, replay_producers};
+use crate::segment::{Segment, indexed};
+use crate::segment_index::SegmentIndex;
+
+/// Where to cut.
+struct Cut {
+    /// Bytes of the segment that remain.
+    size: u64,
+    /// The offset behind the last remaining batch.
+    end: Offset,
+    /// The index of what remains.
+    index: SegmentIndex,
+}
+
+impl Log {
+    /// Cuts off everything from `offset` on; a batch that holds it goes as a whole, so that the log end can be lower than
+    /// `offset` afterwards. Beyond the log end, only epochs without records are forgotten. Blocks for the disk.
+    pub fn truncate_to(&mut self, offset: Offset, now: Timestamp) -> Result<(), LogError> {
+        self.health.check()?;
+        if offset >= self.log_end() {
+            self.epochs.truncate_from_end(offset);
+            return Ok(());
+        }
+        if offset < self.reader.view().segments[0].base() {
+            return self.truncate_fully_and_start_at(offset, now);
+        }
+        let health = self.health.clone();
+        health.watch(self.cut_at(offset, now))
+    }
+
+    fn cut_at(&mut self, offset: Offset, now: Timestamp) -> Result<(), LogError> {
+        let mut segments = self.reader.view().segments.clone();
+        let floor = self.reader.view().floor(offset);
+        let removed = segments.split_off(floor + 1);
+        let active = segments[floor].clone();
+        let cut = self.find_cut(&active, offset)?;
+
+        self.begin_truncation(segments, cut.end)?;
+        self.remove_newest_first(&removed)?;
+        remove_snapshots(&self.fs, &self.dir, &mut self.snapshots, |snapshot| snapshot > cut.end)?;
+        self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))?;
+        active.reactivate(cut.size, cut.index);
+        let path = active.path(FileKind::Log);
+        let cut_file = || {
+            let file = active.file()?;
+            file.set_len(cut.size)?;
+            file.sync_all()
+        };
+        cut_file().map_err(LogError::io(&path))?;
+
+        self.active = active.clone();
+        self.flush.end_truncation(active);
+        self.active_since = now;
+        self.first_timestamp = self.read_first_timestamp()?;
+        self.epochs.truncate_from_end(cut.end);
+        self.reader.publish_log_start(self.log_start().min(cut.end));
+        self.reload_producers(cut.end, now)
+    }
+
+    /// Forgets everything and goes on with an empty log at `offset`: what is here has nothing to do with the leader's log.
+    /// Blocks for the disk.
+    pub fn truncate_fully_and_start_at(&mut self, offset: Offset, now: Timestamp) -> Result<(), LogError> {
+        self.health.check()?;
+        let health = self.health.clone();
+        health.watch(self.start_anew(offset, now))
+    }
+
+    fn start_anew(&mut self, offset: Offset, now: Timestamp) -> Result<(), LogError> {
+        let segments = self.reader.view().segments.clone();
+        self.begin_truncation(segments.clone(), self.log_start().min(offset))?;
+        self.checkpoints.forget_durable_marks(&self.partition)?;
+        self.remove_newest_first(&segments)?;
+        remove_snapshots(&self.fs, &self.dir, &mut self.snapshots, |_| true)?;
+        // Before the new segment, which may have the name of an old one.
+        self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))?;
+        let path = FileKind::Log.path(&self.dir, offset);
+        let active = Arc::new(Segment::create(&self.fs, &self.dir, offset).map_err(LogError::io(&path))?);
+        self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))?;
+        active.set_entry_durable();
+
+        self.reader.publish_log_start(offset);
+        self.reader.publish_truncation(vec![active.clone()], offset);
+        self.flush.restart_at(active.clone());
+        self.active = active;
+        self.active_since = now;
+        self.first_timestamp = None;
+        self.epochs.clear();
+        self.producers.clear();
+        Ok(())
+    }
+
+    /// Step 1. What a concurrent checkpoint could still write afterwards is at most `end`.
+    fn begin_truncation(&self, segments: Vec<Arc<Segment>>, end: Offset) -> Result<(), LogError> {
+        self.reader.publish_truncation(segments, end);
+        self.flush.begin_truncation(end);
+        self.checkpoints.lower_marks(&self.partition, end)
+    }
+
+    fn remove_newest_first(&self, segments: &[Arc<Segment>]) -> Result<(), LogError> {
+        for segment in segments.iter().rev() {
+            segment.remove_files().map_err(LogError::io(&self.dir))?;
+        }
+        Ok(())
+    }
+
+    fn find_cut(&self, segment: &Arc<Segment>, offset: Offset) -> Result<Cut, LogError> {
+        let interval_bytes = self.config.index_interval_bytes;
+        let mut index = segment.with_index(interval_bytes, SegmentIndex::clone)?;
+        // The last batch that has an entry and remains, if there is one.
+        let start = index.rewind(offset);
+        let (mut size, mut end) = (start, segment.base());
+        let mut walk = segment.walk(start)?;
+        while let Some((position, header)) = walk.next_header()? {
+            if header.last_offset() >= offset {
+                break;
+            }
+            let batch = indexed(&header, position);
+            index.replay(batch, interval_bytes);
+            (size, end) = (position + batch.size, header.next_offset());
+        }
+        Ok(Cut { size, end, index })
+    }
+
+    /// Producer state as of `end`: from the newest snapshot not above it and the batches since.
+    fn reload_producers(&mut self, end: Offset, now: Timestamp) -> Result<(), LogError> {
+        if self.producers.is_empty() {
+            // Whatever is in the log, no producer in it is remembered.
+            return Ok(());
+        }
+        let (producers, from) = load_producers(&self.fs, &self.dir, &mut self.snapshots, end, now)?;
+        self.producers = producers;
+        let segments = self.reader.view().segments.clone();
+        let mode = self.open_mode(now);
+        replay_producers(&segments, from, end, self.flushed(), &mut self.producers, &mode)
+    }
+}

@@ -1,0 +1,407 @@
+//! One of the node's `log.dirs`: who it belongs to, which partitions are in it, their checkpoints and their flushes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use highwater_env::{DirLock, Fs};
+use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, Offset, Timestamp, TopicId, TopicPartition};
+use parking_lot::Mutex;
+
+use crate::checkpoints::{CheckpointError, Checkpoints};
+use crate::config::LogConfig;
+use crate::directory_health::DirectoryHealth;
+use crate::error::LogError;
+use crate::file_names::{DELETED_SUFFIX, PARTITION_METADATA, STRAY_SUFFIX, parse_partition_dir, set_aside_dir};
+use crate::log::{DirectoryServices, Log};
+use crate::properties::{
+    MetaProperties, encode_clean_shutdown, encode_partition_metadata, parse_clean_shutdown, parse_partition_metadata,
+};
+use crate::recovery::OpenMode;
+use crate::sync_scheduler::SyncScheduler;
+use crate::text_file::Malformed;
+
+const META_PROPERTIES: &str = "meta.properties";
+const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+
+/// Who a log directory must belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// `node.id`.
+    pub node_id: BrokerId,
+    /// The cluster, if the node knows it already.
+    pub cluster_id: Option<String>,
+    /// Becomes the directory's id if it is new.
+    pub new_directory_id: DirectoryId,
+}
+
+/// A partition found in a log directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPartition {
+    /// Topic name and index, from the directory's name.
+    pub partition: TopicPartition,
+    /// From `partition.metadata`; `None` if there is none, as after a crash amid creation.
+    pub topic_id: Option<TopicId>,
+}
+
+/// Why a log directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LogDirectoryError {
+    /// The disk refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory in question.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Another process uses it.
+    #[error("log directory {0} is in use by another process")]
+    Locked(PathBuf),
+    /// It belongs to another node.
+    #[error("log directory {path} belongs to node {found}, this is node {expected}; check node.id and log.dirs")]
+    OtherNode {
+        /// The directory.
+        path: PathBuf,
+        /// `node.id` in its `meta.properties`.
+        found: BrokerId,
+        /// This node.
+        expected: BrokerId,
+    },
+    /// It belongs to another cluster.
+    #[error(
+        "log directory {path} belongs to cluster {found}, this node's cluster is {expected}; check log.dirs and \
+         controller.quorum.voters"
+    )]
+    OtherCluster {
+        /// The directory.
+        path: PathBuf,
+        /// `cluster.id` in its `meta.properties`.
+        found: String,
+        /// This node's cluster.
+        expected: String,
+    },
+    /// A file in it does not follow its format.
+    #[error("{path}: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: Malformed,
+    },
+}
+
+impl LogDirectoryError {
+    /// The code for peers and metrics.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::OtherCluster { .. } => ErrorCode::InconsistentClusterId,
+            _ => ErrorCode::KafkaStorageError,
+        }
+    }
+
+    fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+impl From<CheckpointError> for LogDirectoryError {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Malformed { path, reason } => Self::Malformed { path, reason },
+            CheckpointError::Log(LogError::Io { path, source }) => Self::Io { path, source },
+            CheckpointError::Log(other) => Self::Io { path: PathBuf::new(), source: std::io::Error::other(other) },
+        }
+    }
+}
+
+/// A log directory, locked for this process.
+#[derive(Debug)]
+pub struct LogDirectory {
+    path: PathBuf,
+    services: DirectoryServices,
+    sync: Arc<SyncScheduler>,
+    meta: Mutex<MetaProperties>,
+    /// Broker epoch in the clean-shutdown marker, if there was one.
+    clean_start: Option<BrokerEpoch>,
+    _lock: DirLock,
+}
+
+impl LogDirectory {
+    /// Opens the directory `path`, creating it if missing. From here on until [`LogDirectory::close`], a crash means recovery.
+    pub fn open(fs: Fs, path: &Path, identity: &Identity) -> Result<Arc<Self>, LogDirectoryError> {
+        fs.create_dir_all(path).map_err(LogDirectoryError::io(path))?;
+        let lock = fs.lock_dir(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::WouldBlock => LogDirectoryError::Locked(path.to_owned()),
+            _ => LogDirectoryError::Io { path: path.to_owned(), source },
+        })?;
+        let meta = load_or_create_meta(&fs, path, identity)?;
+        let checkpoints = Arc::new(Checkpoints::load(&fs, path)?);
+        let clean_start = take_clean_shutdown(&fs, path)?;
+        let health = Arc::new(DirectoryHealth::new(path));
+        let sync = SyncScheduler::new(health.clone());
+        let services = DirectoryServices { fs, health, checkpoints };
+        let directory =
+            Self { path: path.to_owned(), services, sync, meta: Mutex::new(meta), clean_start, _lock: lock };
+        if let Some(cluster_id) = &identity.cluster_id {
+            directory.bind_cluster_id(cluster_id)?;
+        }
+        Ok(Arc::new(directory))
+    }
+
+    /// `directory.id`: stays the same for the directory's life (KIP-858).
+    pub fn id(&self) -> DirectoryId {
+        self.meta.lock().directory_id
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The cluster it belongs to, once known.
+    pub fn cluster_id(&self) -> Option<String> {
+        self.meta.lock().cluster_id.clone()
+    }
+
+    /// Ties the directory to its cluster.
+    ///
+    /// # Errors
+    /// [`LogDirectoryError::OtherCluster`] if it is tied to another.
+    pub fn bind_cluster_id(&self, cluster_id: &str) -> Result<(), LogDirectoryError> {
+        let mut meta = self.meta.lock();
+        match &meta.cluster_id {
+            Some(found) if found == cluster_id => return Ok(()),
+            Some(found) => {
+                let (found, expected) = (found.clone(), cluster_id.to_owned());
+                return Err(LogDirectoryError::OtherCluster { path: self.path.clone(), found, expected });
+            }
+            None => {}
+        }
+        let bound = MetaProperties { cluster_id: Some(cluster_id.to_owned()), ..meta.clone() };
+        write_meta(&self.services.fs, &self.path, &bound)?;
+        *meta = bound;
+        Ok(())
+    }
+
+    /// Whether the last process closed everything: its logs are believed without reading them again.
+    pub fn was_clean_shutdown(&self) -> bool {
+        self.clean_start.is_some()
+    }
+
+    /// The broker epoch under which the last process stopped cleanly (KIP-966).
+    pub fn previous_broker_epoch(&self) -> Option<BrokerEpoch> {
+        self.clean_start.filter(|epoch| *epoch != BrokerEpoch::NONE)
+    }
+
+    /// Whether it is in service.
+    pub fn is_online(&self) -> bool {
+        self.services.health.is_online()
+    }
+
+    /// Sets what is told, once and with the reason, when an I/O error or a failed flush takes the directory out of service.
+    /// It may be called with locks held and must not call back into logs of this directory.
+    pub fn on_offline(&self, callback: impl Fn(&str) + Send + Sync + 'static) {
+        self.services.health.set_on_offline(Box::new(callback));
+    }
+
+    /// The scheduler that flushes this directory's logs.
+    pub fn sync(&self) -> &Arc<SyncScheduler> {
+        &self.sync
+    }
+
+    /// The partitions whose logs are here, in the order of their names.
+    pub fn partitions(&self) -> Result<Vec<FoundPartition>, LogDirectoryError> {
+        let fs = &self.services.fs;
+        let mut found = Vec::new();
+        for entry in fs.read_dir(&self.path).map_err(LogDirectoryError::io(&self.path))? {
+            if !entry.is_dir {
+                continue;
+            }
+            if let Some(partition) = parse_partition_dir(&entry.name) {
+                let topic_id = read_topic_id(fs, &self.path.join(&entry.name))?;
+                found.push(FoundPartition { partition, topic_id });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Opens the log of a partition, or creates an empty one. Recovery may have to read much; run it where blocking is fine.
+    ///
+    /// # Errors
+    /// - [`LogError::TopicIdMismatch`]: what is here is another topic's; delete it first.
+    /// - [`LogError::Corrupt`]: flushed data is damaged; [`LogDirectory::quarantine_partition`], then fetch from the leader.
+    pub fn open_log(
+        &self,
+        partition: &TopicPartition,
+        topic_id: TopicId,
+        config: LogConfig,
+        now: Timestamp,
+    ) -> Result<Log, LogError> {
+        let services = &self.services;
+        services.health.check()?;
+        let dir = self.dir_of(partition);
+        services.health.watch(self.prepare_dir(partition, &dir, topic_id))?;
+        let mode = OpenMode {
+            clean: services.checkpoints.is_clean(partition, self.was_clean_shutdown()),
+            recovery_point: services.checkpoints.recovery_point(partition),
+            log_start: services.checkpoints.log_start(partition),
+            interval_bytes: config.index_interval_bytes,
+            now,
+        };
+        let log = Log::open(services, &dir, partition.clone(), topic_id, config, &mode)?;
+        services.checkpoints.on_opened(partition, &log.flush_target());
+        Ok(log)
+    }
+
+    /// Deletes a log: its directory gets a name that nothing opens. The files go with [`LogDirectory::remove_deleted`].
+    /// `unique` is a random number.
+    pub fn delete_log(&self, log: Log, unique: u128) -> Result<(), LogError> {
+        let partition = log.topic_partition().clone();
+        drop(log);
+        self.delete_partition(&partition, unique)
+    }
+
+    /// As [`LogDirectory::delete_log`], for a partition that is not open.
+    pub fn delete_partition(&self, partition: &TopicPartition, unique: u128) -> Result<(), LogError> {
+        self.services.health.watch(self.set_aside(partition, unique, DELETED_SUFFIX))
+    }
+
+    /// Puts the data of a partition aside, for people to look at; nothing ever opens or removes it. `unique` is a random
+    /// number. Returns where it went.
+    pub fn quarantine_partition(&self, partition: &TopicPartition, unique: u128) -> Result<PathBuf, LogError> {
+        self.services.health.watch(self.set_aside(partition, unique, STRAY_SUFFIX))?;
+        Ok(self.path.join(set_aside_dir(partition, unique, STRAY_SUFFIX)))
+    }
+
+    /// Removes the files of deleted partitions, those of earlier processes included. Returns of how many. Blocks for long.
+    pub fn remove_deleted(&self) -> Result<usize, LogError> {
+        let fs = &self.services.fs;
+        let entries = self.services.health.watch(fs.read_dir(&self.path).map_err(LogError::io(&self.path)))?;
+        let mut removed = 0;
+        for entry in entries.iter().filter(|entry| entry.is_dir && entry.name.ends_with(DELETED_SUFFIX)) {
+            let path = self.path.join(&entry.name);
+            self.services.health.watch(fs.remove_dir_all(&path).map_err(LogError::io(&path)))?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// The high watermark that was last checkpointed for a partition.
+    pub fn high_watermark(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.services.checkpoints.high_watermark(partition)
+    }
+
+    /// Writes the checkpoint files that changed: recovery points and log starts of all open logs, and the given high
+    /// watermarks. To be called every few seconds, and before [`LogDirectory::close`].
+    pub fn checkpoint(&self, high_watermarks: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+        self.services.health.check()?;
+        self.services.health.watch(self.services.checkpoints.write(high_watermarks))
+    }
+
+    /// Marks the shutdown as clean, after every log was closed. Without it, or if a log was not closed, the next process
+    /// recovers. Returns whether it is marked.
+    pub fn close(&self, broker_epoch: Option<BrokerEpoch>) -> Result<bool, LogError> {
+        self.checkpoint(&[])?;
+        if !self.services.checkpoints.all_closed() {
+            tracing::warn!(directory = %self.path.display(), "not all logs were closed: the next start recovers them");
+            return Ok(false);
+        }
+        let path = self.path.join(CLEAN_SHUTDOWN);
+        let content = encode_clean_shutdown(broker_epoch.unwrap_or(BrokerEpoch::NONE));
+        let written = self.services.fs.write_atomic(&path, content.as_bytes()).map_err(LogError::io(&path));
+        self.services.health.watch(written)?;
+        Ok(true)
+    }
+
+    fn dir_of(&self, partition: &TopicPartition) -> PathBuf {
+        self.path.join(partition.to_string())
+    }
+
+    /// Sees to it that the partition's directory is there, durable, and the topic's.
+    fn prepare_dir(&self, partition: &TopicPartition, dir: &Path, topic_id: TopicId) -> Result<(), LogError> {
+        let fs = &self.services.fs;
+        let exists = fs.exists(dir).map_err(LogError::io(dir))?;
+        if !exists {
+            // Of a predecessor that a crash deleted halfway.
+            self.services.checkpoints.forget(partition)?;
+            fs.create_dir_all(dir).map_err(LogError::io(dir))?;
+        }
+        let found = match exists {
+            true => read_topic_id(fs, dir).map_err(|error| unreadable(dir, error))?,
+            false => None,
+        };
+        match found {
+            Some(found) if found == topic_id => Ok(()),
+            Some(found) => Err(LogError::TopicIdMismatch { path: dir.to_owned(), found, expected: topic_id }),
+            None => {
+                let path = dir.join(PARTITION_METADATA);
+                fs.write_atomic(&path, encode_partition_metadata(topic_id).as_bytes()).map_err(LogError::io(&path))?;
+                fs.sync_dir(&self.path).map_err(LogError::io(&self.path))
+            }
+        }
+    }
+
+    fn set_aside(&self, partition: &TopicPartition, unique: u128, suffix: &str) -> Result<(), LogError> {
+        let fs = &self.services.fs;
+        let (from, to) = (self.dir_of(partition), self.path.join(set_aside_dir(partition, unique, suffix)));
+        fs.rename(&from, &to).map_err(LogError::io(&from))?;
+        fs.sync_dir(&self.path).map_err(LogError::io(&self.path))?;
+        self.services.checkpoints.forget(partition)
+    }
+}
+
+fn load_or_create_meta(fs: &Fs, dir: &Path, identity: &Identity) -> Result<MetaProperties, LogDirectoryError> {
+    let path = dir.join(META_PROPERTIES);
+    let meta = match fs.read(&path) {
+        Ok(text) => MetaProperties::parse(&text).map_err(|reason| LogDirectoryError::Malformed { path, reason })?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let Identity { node_id, cluster_id, new_directory_id } = identity.clone();
+            let meta = MetaProperties { node_id, directory_id: new_directory_id, cluster_id };
+            write_meta(fs, dir, &meta)?;
+            meta
+        }
+        Err(source) => return Err(LogDirectoryError::Io { path, source }),
+    };
+    if meta.node_id != identity.node_id {
+        let (found, expected) = (meta.node_id, identity.node_id);
+        return Err(LogDirectoryError::OtherNode { path: dir.to_owned(), found, expected });
+    }
+    Ok(meta)
+}
+
+fn write_meta(fs: &Fs, dir: &Path, meta: &MetaProperties) -> Result<(), LogDirectoryError> {
+    let path = dir.join(META_PROPERTIES);
+    fs.write_atomic(&path, meta.encode().as_bytes()).map_err(LogDirectoryError::io(&path))
+}
+
+/// Reads and removes the marker: it holds for what this process finds, not for what it leaves.
+fn take_clean_shutdown(fs: &Fs, dir: &Path) -> Result<Option<BrokerEpoch>, LogDirectoryError> {
+    let path = dir.join(CLEAN_SHUTDOWN);
+    match fs.read(&path) {
+        Ok(text) => {
+            let removed = fs.remove_file(&path).and_then(|()| fs.sync_dir(dir));
+            removed.map_err(LogDirectoryError::io(&path))?;
+            Ok(Some(parse_clean_shutdown(&text)))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(LogDirectoryError::Io { path, source }),
+    }
+}
+
+fn read_topic_id(fs: &Fs, dir: &Path) -> Result<Option<TopicId>, LogDirectoryError> {
+    let path = dir.join(PARTITION_METADATA);
+    match fs.read(&path) {
+        Ok(text) => {
+            parse_partition_metadata(&text).map(Some).map_err(|reason| LogDirectoryError::Malformed { path, reason })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(LogDirectoryError::Io { path, source }),
+    }
+}
+
+fn unreadable(dir: &Path, error: LogDirectoryError) -> LogError {
+    match error {
+        LogDirectoryError::Io { path, source } => LogError::Io { path, source },
+        other => LogError::Corrupt { path: dir.to_owned(), durable_mark: Offset::ZERO, reason: other.to_string() },
+    }
+}

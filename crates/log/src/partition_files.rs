@@ -1,0 +1,60 @@
+//! What is in a partition's directory when its log is opened.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use highwater_env::Fs;
+use highwater_types::Offset;
+
+use crate::error::LogError;
+use crate::file_names::{FileKind, parse_file_name};
+
+/// Suffixes of files that no crash-free moment has: written halfway, or about to be removed (Kafka's among them).
+const LEFT_OVER_SUFFIXES: [&str; 3] = [".tmp", ".deleted", ".cleaned"];
+/// Suffix of a segment that Kafka's log cleaner finished but had not put in place when it stopped.
+const SWAP_SUFFIX: &str = ".swap";
+
+/// The directory's files by what they are.
+#[derive(Debug, Default)]
+pub(crate) struct PartitionFiles {
+    /// Base offsets of segments, ascending.
+    pub(crate) segments: BTreeSet<Offset>,
+    /// Segments that have both index files.
+    pub(crate) indexed: BTreeSet<Offset>,
+    /// Offsets of producer snapshots.
+    pub(crate) snapshots: BTreeSet<Offset>,
+    /// Files that mean nothing and go: left-overs of a crash, indexes without a segment.
+    pub(crate) left_over: Vec<PathBuf>,
+}
+
+impl PartitionFiles {
+    /// Lists `dir`.
+    pub(crate) fn read(fs: &Fs, dir: &Path) -> Result<Self, LogError> {
+        let mut files = Self::default();
+        let mut of_segments: BTreeSet<(Offset, FileKind)> = BTreeSet::new();
+        for entry in fs.read_dir(dir).map_err(LogError::io(dir))? {
+            if entry.name.ends_with(SWAP_SUFFIX) {
+                let reason = format!("{} is left of a compaction that only Apache Kafka can finish", entry.name);
+                return Err(LogError::Corrupt { path: dir.to_owned(), durable_mark: Offset::NONE, reason });
+            }
+            match parse_file_name(&entry.name) {
+                Some((offset, FileKind::ProducerSnapshot)) => _ = files.snapshots.insert(offset),
+                Some((offset, FileKind::Log)) => _ = files.segments.insert(offset),
+                Some(other) => _ = of_segments.insert(other),
+                None if LEFT_OVER_SUFFIXES.iter().any(|suffix| entry.name.ends_with(suffix)) => {
+                    files.left_over.push(dir.join(&entry.name));
+                }
+                None => {}
+            }
+        }
+        for &(offset, kind) in &of_segments {
+            if !files.segments.contains(&offset) {
+                files.left_over.push(kind.path(dir, offset));
+            }
+        }
+        let has = |offset: Offset, kind| of_segments.contains(&(offset, kind));
+        let both = |offset: &Offset| has(*offset, FileKind::OffsetIndex) && has(*offset, FileKind::TimeIndex);
+        files.indexed = files.segments.iter().copied().filter(both).collect();
+        Ok(files)
+    }
+}

@@ -1,0 +1,148 @@
+//! What a log knows of its idempotent and transactional producers (KIP-98, KIP-360): enough to refuse gaps and zombies and
+//! to answer a retry with the offset of the original.
+//!
+//! Pure: the log calls [`ProducerStates::check`] before it writes a client's batch and [`ProducerStates::apply`] for each
+//! batch it wrote, replicated ones and those found by recovery included.
+//!
+//! Architecture invariant: `apply` over the same batches gives the same state, however they were grouped and whether or not
+//! a snapshot was in between. Only [`ProducerEntry::last_used`] may differ, and it decides on nothing but forgetting.
+
+mod entry;
+mod snapshot;
+
+use std::collections::BTreeMap;
+
+use highwater_records::{BatchHeader, EndTransactionMarker};
+use highwater_types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
+
+use crate::error::AppendError;
+pub(crate) use entry::{AppendedBatch, ProducerEntry};
+pub(crate) use snapshot::SnapshotError;
+
+/// All producers of one log.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct ProducerStates {
+    entries: BTreeMap<ProducerId, ProducerEntry>,
+}
+
+/// What to do with a client's batch that broke no rule.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Write it.
+    Append,
+    /// It is in the log already: answer as for the original.
+    Duplicate(AppendedBatch),
+}
+
+impl ProducerStates {
+    /// Judges a client's batch before it is written. Changes nothing.
+    ///
+    /// An unknown producer may start at any sequence: its state may have expired, or its records may have been deleted.
+    pub(crate) fn check(&self, header: &BatchHeader) -> Result<Verdict, AppendError> {
+        let producer_id = header.producer_id;
+        if producer_id < ProducerId(0) {
+            return Ok(Verdict::Append);
+        }
+        let Some(entry) = self.entries.get(&producer_id) else { return Ok(Verdict::Append) };
+        let first = header.base_sequence;
+        if let Some(original) = entry.find_duplicate(header.producer_epoch, first, header.last_sequence()) {
+            return Ok(Verdict::Duplicate(original));
+        }
+        if header.producer_epoch < entry.epoch {
+            let (found, current) = (header.producer_epoch, entry.epoch);
+            return Err(AppendError::InvalidProducerEpoch { producer_id, found, current });
+        }
+        if header.is_control() {
+            return Ok(Verdict::Append);
+        }
+        let last = if header.producer_epoch == entry.epoch { entry.last_sequence() } else { Sequence::NONE };
+        // An epoch of which the log has no data starts at sequence 0: -1 is followed by 0.
+        if first != next_sequence(last) {
+            return Err(AppendError::OutOfOrderSequence {
+                producer_id,
+                epoch: header.producer_epoch,
+                last,
+                found: first,
+            });
+        }
+        if entry.open_transaction.is_some() && !header.is_transactional() {
+            return Err(AppendError::InvalidTxnState { producer_id });
+        }
+        Ok(Verdict::Append)
+    }
+
+    /// Takes in a batch that is in the log, with the header as written. `marker` is its content if it is a control batch
+    /// that ends a transaction.
+    pub(crate) fn apply(&mut self, header: &BatchHeader, marker: Option<&EndTransactionMarker>, now: Timestamp) {
+        if header.producer_id < ProducerId(0) {
+            return;
+        }
+        if header.is_control() && marker.is_none() {
+            return;
+        }
+        let entry = self.entries.entry(header.producer_id).or_insert_with(|| ProducerEntry::new(header.producer_epoch));
+        entry.last_used = entry.last_used.max(now).max(header.max_timestamp);
+        entry.last_timestamp = header.max_timestamp;
+        match marker {
+            Some(marker) => entry.end_transaction(header.producer_epoch, marker.coordinator_epoch),
+            None => {
+                let batch = AppendedBatch {
+                    last_sequence: header.last_sequence(),
+                    last_offset: header.last_offset(),
+                    offset_delta: header.last_offset_delta,
+                    timestamp: header.max_timestamp,
+                };
+                entry.add_batch(header.producer_epoch, batch);
+                if header.is_transactional() && entry.open_transaction.is_none() {
+                    entry.open_transaction = Some(header.base_offset);
+                }
+            }
+        }
+    }
+
+    /// Forgets producers that were neither used nor wrote a record within `expiration_ms` and have no transaction open.
+    pub(crate) fn expire(&mut self, now: Timestamp, expiration_ms: i64) {
+        let limit = now.0.saturating_sub(expiration_ms);
+        self.entries.retain(|_, entry| entry.open_transaction.is_some() || entry.last_used.0 >= limit);
+    }
+
+    /// The first offset of the oldest open transaction.
+    pub(crate) fn first_open_transaction(&self) -> Option<Offset> {
+        self.entries.values().filter_map(|entry| entry.open_transaction).min()
+    }
+
+    /// Whether no producer is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// The content of a `.snapshot` file.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        snapshot::encode(&self.entries)
+    }
+
+    /// Reads a `.snapshot` file. All producers count as used just now.
+    pub(crate) fn decode(bytes: &[u8], now: Timestamp) -> Result<Self, SnapshotError> {
+        Ok(Self { entries: snapshot::decode(bytes, now)? })
+    }
+}
+
+/// States are equal when they give the same answers; when they were last used is bookkeeping of this process.
+impl PartialEq for ProducerStates {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(a, b): (&ProducerEntry, &ProducerEntry)| a.same_answers(b);
+        self.entries.keys().eq(other.entries.keys()) && self.entries.values().zip(other.entries.values()).all(same)
+    }
+}
+
+fn next_sequence(last: Sequence) -> Sequence {
+    if last < Sequence(0) { Sequence(0) } else { last.plus(1) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! One segment: a file of batches and its two indexes.
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use highwater_env::{File, Fs, OpenMode};
+use highwater_types::{Offset, Timestamp};
+use parking_lot::{Mutex, RwLock};
+
+use crate::error::ReadError;
+use crate::file_names::FileKind;
+use crate::header_walk::HeaderWalk;
+use crate::segment_index::{IndexedBatch, SegmentIndex, TIME_ENTRY_BYTES};
+
+/// A segment. The log's writer appends; any number of readers read what is below [`Segment::size`].
+///
+/// The file is opened when first used; the indexes are loaded when first used and can be dropped again once the segment is
+/// rolled.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    fs: Fs,
+    dir: Arc<Path>,
+    base: Offset,
+    file: Mutex<Option<Arc<File>>>,
+    /// Bytes that readers may use. Stored after the bytes were written and the index knows them.
+    size: AtomicU64,
+    index: RwLock<Option<SegmentIndex>>,
+    /// Whether the directory entry of the file is durable.
+    entry_durable: AtomicBool,
+    /// Whether the segment is rolled: its index files are complete and it gets no more batches.
+    rolled: AtomicBool,
+}
+
+impl Segment {
+    /// Creates an empty segment.
+    pub(crate) fn create(fs: &Fs, dir: &Arc<Path>, base: Offset) -> io::Result<Self> {
+        let file = fs.open(&FileKind::Log.path(dir, base), OpenMode::Truncate)?;
+        let segment = Self::new(fs, dir, base, 0);
+        *segment.file.lock() = Some(Arc::new(file));
+        *segment.index.write() = Some(SegmentIndex::new(base));
+        Ok(segment)
+    }
+
+    /// Takes over the segment that is on disk, without its index. It counts as rolled until [`Segment::reactivate`].
+    pub(crate) fn open(fs: &Fs, dir: &Arc<Path>, base: Offset) -> io::Result<Self> {
+        let file = fs.open(&FileKind::Log.path(dir, base), OpenMode::ReadWrite)?;
+        let segment = Self::new(fs, dir, base, file.len()?);
+        segment.entry_durable.store(true, Ordering::Relaxed);
+        segment.rolled.store(true, Ordering::Relaxed);
+        Ok(segment)
+    }
+
+    fn new(fs: &Fs, dir: &Arc<Path>, base: Offset, size: u64) -> Self {
+        Self {
+            fs: fs.clone(),
+            dir: dir.clone(),
+            base,
+            file: Mutex::new(None),
+            size: AtomicU64::new(size),
+            index: RwLock::new(None),
+            entry_durable: AtomicBool::new(false),
+            rolled: AtomicBool::new(false),
+        }
+    }
+
+    /// The first offset that may be in it.
+    pub(crate) fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// Bytes of batches.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Path of one of its files.
+    pub(crate) fn path(&self, kind: FileKind) -> PathBuf {
+        kind.path(&self.dir, self.base)
+    }
+
+    /// The open file of batches.
+    pub(crate) fn file(&self) -> io::Result<Arc<File>> {
+        let mut slot = self.file.lock();
+        if let Some(file) = slot.as_ref() {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(self.fs.open(&self.path(FileKind::Log), OpenMode::ReadWrite)?);
+        *slot = Some(file.clone());
+        Ok(file)
+    }
+
+    /// Writes `buffers` behind the last batch. Nothing is visible before [`Segment::publish`].
+    pub(crate) fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<()> {
+        self.file()?.write_vectored_all_at(buffers, self.size())
+    }
+
+    /// Makes the batches written last visible to readers.
+    pub(crate) fn publish(&self, batches: &[IndexedBatch], interval_bytes: u64) {
+        let mut slot = self.index.write();
+        let index = slot.as_mut().expect("the active segment's index stays in memory");
+        let mut size = self.size();
+        for batch in batches {
+            debug_assert_eq!(batch.position, size);
+            index.append(*batch, interval_bytes);
+            size += batch.size;
+        }
+        drop(slot);
+        self.size.store(size, Ordering::Release);
+    }
+
+    /// Whether the segment has no room left in an index.
+    pub(crate) fn index_is_full(&self, limit_bytes: u64) -> bool {
+        self.index.read().as_ref().is_some_and(|index| index.is_full(limit_bytes))
+    }
+
+    /// Whether the index is in memory.
+    pub(crate) fn is_index_loaded(&self) -> bool {
+        self.index.read().is_some()
+    }
+
+    /// Drops the index of a rolled segment from memory.
+    pub(crate) fn unload_index(&self) {
+        let mut slot = self.index.write();
+        if self.rolled.load(Ordering::Acquire) {
+            *slot = None;
+        }
+    }
+
+    /// Walks over the headers from `position`, which must be where a batch starts, to the end there is now.
+    pub(crate) fn walk(&self, position: u64) -> Result<HeaderWalk, ReadError> {
+        let path = self.path(FileKind::Log);
+        let end = self.size();
+        let file = self.file().map_err(ReadError::io(&path))?;
+        Ok(HeaderWalk::new(file, path, position, end))
+    }
+
+    /// Asks the index, which is loaded or made anew from the batches if it is not in memory.
+    pub(crate) fn with_index<R>(
+        &self,
+        interval_bytes: u64,
+        ask: impl FnOnce(&SegmentIndex) -> R,
+    ) -> Result<R, ReadError> {
+        if let Some(index) = self.index.read().as_ref() {
+            return Ok(ask(index));
+        }
+        let index = match self.load_index()? {
+            Some(index) => index,
+            None => self.build_index(interval_bytes)?,
+        };
+        // The writer may have put one in place meanwhile (a truncation made this the active segment): it knows better.
+        Ok(ask(self.index.write().get_or_insert(index)))
+    }
+
+    /// Reads the index files. `None` if one is missing or does not fit the segment.
+    pub(crate) fn load_index(&self) -> Result<Option<SegmentIndex>, ReadError> {
+        let Some(offsets) = self.read_if_there(FileKind::OffsetIndex)? else { return Ok(None) };
+        let Some(times) = self.read_if_there(FileKind::TimeIndex)? else { return Ok(None) };
+        let index = SegmentIndex::decode(self.base, self.size(), &offsets, &times);
+        if index.is_none() {
+            tracing::warn!(segment = %self.path(FileKind::Log).display(), "index files do not fit the segment; rebuilding");
+        }
+        Ok(index)
+    }
+
+    fn read_if_there(&self, kind: FileKind) -> Result<Option<Vec<u8>>, ReadError> {
+        let path = self.path(kind);
+        match self.fs.read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(ReadError::Io { path, source }),
+        }
+    }
+
+    /// Makes the index from the batches' headers.
+    pub(crate) fn build_index(&self, interval_bytes: u64) -> Result<SegmentIndex, ReadError> {
+        let mut index = SegmentIndex::new(self.base);
+        let mut walk = self.walk(0)?;
+        while let Some((position, header)) = walk.next_header()? {
+            index.append(indexed(&header, position), interval_bytes);
+        }
+        Ok(index)
+    }
+
+    /// The largest timestamp in the segment, -1 if none; reads only the end of the time index where it can.
+    pub(crate) fn largest_timestamp(&self, interval_bytes: u64) -> Result<Timestamp, ReadError> {
+        if !self.is_index_loaded() && self.size() > 0 {
+            let path = self.path(FileKind::TimeIndex);
+            if let Ok(file) = self.fs.open(&path, OpenMode::Read) {
+                let length = file.len().map_err(ReadError::io(&path))?;
+                if length >= TIME_ENTRY_BYTES as u64 && length % TIME_ENTRY_BYTES as u64 == 0 {
+                    let mut timestamp = [0; 8];
+                    let position = length - TIME_ENTRY_BYTES as u64;
+                    file.read_exact_at(&mut timestamp, position).map_err(ReadError::io(&path))?;
+                    let timestamp = Timestamp(i64::from_be_bytes(timestamp));
+                    if timestamp > Timestamp(0) {
+                        return Ok(timestamp);
+                    }
+                }
+            }
+        }
+        self.with_index(interval_bytes, |index| index.max_timestamp().0)
+    }
+
+    /// Writes the index files, complete. They are durable after [`Segment::sync`].
+    pub(crate) fn write_index_files(&self) -> io::Result<()> {
+        let (offsets, times) = {
+            let mut slot = self.index.write();
+            let index = slot.as_mut().expect("only a segment with its index in memory is rolled or closed");
+            index.seal();
+            (index.encode_offsets(), index.encode_times())
+        };
+        for (kind, bytes) in [(FileKind::OffsetIndex, offsets), (FileKind::TimeIndex, times)] {
+            let file = self.fs.open(&self.path(kind), OpenMode::Truncate)?;
+            file.write_all_at(&bytes, 0)?;
+        }
+        Ok(())
+    }
+
+    /// The segment gets no more batches. Its index files must have been written.
+    pub(crate) fn set_rolled(&self) {
+        self.rolled.store(true, Ordering::Release);
+    }
+
+    /// Makes it the active segment again, cut to `size`, with the index of what remains.
+    pub(crate) fn reactivate(&self, size: u64, index: SegmentIndex) {
+        let mut slot = self.index.write();
+        self.rolled.store(false, Ordering::Release);
+        *slot = Some(index);
+        self.size.store(size, Ordering::Release);
+    }
+
+    /// Makes the batches durable, and for a rolled segment the index files. Directory entries are the caller's.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file()?.sync_data()?;
+        if self.rolled.load(Ordering::Acquire) {
+            sync_if_there(&self.fs, &self.path(FileKind::OffsetIndex))?;
+            sync_if_there(&self.fs, &self.path(FileKind::TimeIndex))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the directory entry still has to be made durable.
+    pub(crate) fn is_entry_durable(&self) -> bool {
+        self.entry_durable.load(Ordering::Acquire)
+    }
+
+    /// The directory was synced since the segment was created.
+    pub(crate) fn set_entry_durable(&self) {
+        self.entry_durable.store(true, Ordering::Release);
+    }
+
+    /// Removes its files, the batches first: without them the others are recognised as left-overs. Open handles stay usable.
+    pub(crate) fn remove_files(&self) -> io::Result<()> {
+        for kind in FileKind::OF_SEGMENT {
+            remove_if_there(&self.fs, &self.path(kind))?;
+        }
+        Ok(())
+    }
+}
+
+/// A batch as the indexes take it.
+pub(crate) fn indexed(header: &highwater_records::BatchHeader, position: u64) -> IndexedBatch {
+    IndexedBatch {
+        last_offset: header.last_offset(),
+        max_timestamp: header.max_timestamp,
+        position,
+        size: header.size_in_bytes() as u64,
+    }
+}
+
+/// Syncs a file by name; one that is gone needs none.
+pub(crate) fn sync_if_there(fs: &Fs, path: &Path) -> io::Result<()> {
+    match fs.open(path, OpenMode::ReadWrite) {
+        Ok(file) => file.sync_data(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a file that may be gone already.
+pub(crate) fn remove_if_there(fs: &Fs, path: &Path) -> io::Result<()> {
+    match fs.remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,149 @@
+//! One partition as the controller sees it.
+
+use highwater_types::{BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
+
+/// Whether the leader was elected from the ISR or not (KIP-704).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum LeaderRecoveryState {
+    /// Elected from the ISR, or the leader has told that it recovered.
+    #[default]
+    Recovered,
+    /// Elected outside the ISR: acknowledged records may be gone. This is the audit trail of an unclean election.
+    Recovering,
+}
+
+impl LeaderRecoveryState {
+    /// Kafka's number of the state.
+    pub const fn code(self) -> i8 {
+        match self {
+            Self::Recovered => 0,
+            Self::Recovering => 1,
+        }
+    }
+
+    /// The state of that number.
+    pub const fn from_code(code: i8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Recovered),
+            1 => Some(Self::Recovering),
+            _ => None,
+        }
+    }
+}
+
+/// The state of one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PartitionImage {
+    /// Assigned brokers, the preferred leader first. Never empty, no broker twice.
+    pub replicas: Vec<BrokerId>,
+    /// Log directory of each replica, index by index as `replicas`; the zero id is "not told yet" (KIP-858).
+    pub directories: Vec<DirectoryId>,
+    /// In-sync replicas. Never empty, each one of `replicas` (or the single survivor of an earlier assignment).
+    pub isr: Vec<BrokerId>,
+    /// Eligible leader replicas: out of the ISR, yet known to hold the high watermark (KIP-966).
+    pub elr: Vec<BrokerId>,
+    /// The last members of the ISR and ELR before both became empty (KIP-966).
+    pub last_known_elr: Vec<BrokerId>,
+    /// Replicas that a running reassignment adds.
+    pub adding: Vec<BrokerId>,
+    /// Replicas that a running reassignment removes.
+    pub removing: Vec<BrokerId>,
+    /// The leader, in the ISR; [`BrokerId::NONE`] while no member of the ISR is available.
+    pub leader: BrokerId,
+    /// How the leader came to be.
+    pub leader_recovery: LeaderRecoveryState,
+    /// Grows with each change of leader and with each shrink of the replica set.
+    pub leader_epoch: LeaderEpoch,
+    /// Grows with each change of this partition.
+    pub partition_epoch: PartitionEpoch,
+}
+
+impl PartitionImage {
+    /// A new partition: all of `replicas` in `isr` that the caller names, first epochs.
+    pub fn new(replicas: Vec<BrokerId>, directories: Vec<DirectoryId>, isr: Vec<BrokerId>, leader: BrokerId) -> Self {
+        Self {
+            replicas,
+            directories,
+            isr,
+            elr: Vec::new(),
+            last_known_elr: Vec::new(),
+            adding: Vec::new(),
+            removing: Vec::new(),
+            leader,
+            leader_recovery: LeaderRecoveryState::Recovered,
+            leader_epoch: LeaderEpoch(0),
+            partition_epoch: PartitionEpoch(0),
+        }
+    }
+
+    /// Whether some broker leads.
+    pub fn has_leader(&self) -> bool {
+        self.leader != BrokerId::NONE
+    }
+
+    /// The first assigned replica, which leads when it can.
+    pub fn preferred_leader(&self) -> BrokerId {
+        self.replicas[0]
+    }
+
+    /// Whether a reassignment runs.
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
+    /// Fewer in-sync replicas than assigned ones.
+    pub fn is_under_replicated(&self) -> bool {
+        self.isr.len() < self.replicas.len() - self.adding.len()
+    }
+
+    /// What is wrong with this partition by itself, or `None`. Brokers are not looked at.
+    pub fn defect(&self) -> Option<String> {
+        let duplicate = |ids: &[BrokerId]| ids.iter().enumerate().any(|(index, id)| ids[..index].contains(id));
+        if self.replicas.is_empty() {
+            Some("no replicas".to_owned())
+        } else if duplicate(&self.replicas) {
+            Some(format!("duplicate replica in {:?}", self.replicas))
+        } else if self.directories.len() != self.replicas.len() {
+            Some(format!("{} directories for {} replicas", self.directories.len(), self.replicas.len()))
+        } else if self.isr.is_empty() || duplicate(&self.isr) {
+            Some(format!("empty ISR or duplicates in it: {:?}", self.isr))
+        } else if self.isr.iter().any(|id| !self.replicas.contains(id)) {
+            Some(format!("ISR {:?} is not a subset of replicas {:?}", self.isr, self.replicas))
+        } else if self.has_leader() && !self.isr.contains(&self.leader) {
+            Some(format!("leader {} is not in ISR {:?}", self.leader, self.isr))
+        } else {
+            None
+        }
+    }
+}
+
+/// A change to one partition. Absent fields stay as they are; epochs are explicit, so that replay decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PartitionChange {
+    /// Topic of the partition.
+    pub topic_id: TopicId,
+    /// Index of the partition.
+    pub partition: PartitionIndex,
+    /// New assignment, with `directories` of the same length.
+    pub replicas: Option<Vec<BrokerId>>,
+    /// New directories, index by index as the replicas after this change.
+    pub directories: Option<Vec<DirectoryId>>,
+    /// New ISR.
+    pub isr: Option<Vec<BrokerId>>,
+    /// New eligible leader replicas.
+    pub elr: Option<Vec<BrokerId>>,
+    /// New last known eligible leader replicas.
+    pub last_known_elr: Option<Vec<BrokerId>>,
+    /// New adding replicas.
+    pub adding: Option<Vec<BrokerId>>,
+    /// New removing replicas.
+    pub removing: Option<Vec<BrokerId>>,
+    /// New leader, or [`BrokerId::NONE`].
+    pub leader: Option<BrokerId>,
+    /// New recovery state.
+    pub leader_recovery: Option<LeaderRecoveryState>,
+    /// Leader epoch after the change: the old one, or more if the leadership changed.
+    pub leader_epoch: LeaderEpoch,
+    /// Partition epoch after the change: more than the old one.
+    pub partition_epoch: PartitionEpoch,
+}

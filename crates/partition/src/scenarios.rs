@@ -1,0 +1,263 @@
+//! Single replicas under short scripts: rules whose violation needs several rare things at once in the ring.
+
+use std::time::Duration;
+
+use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, MonoMs, Offset, PartitionEpoch};
+
+use crate::{
+    Action, Assignment, Durability, EpochEnd, Event, IsrAnswer, IsrState, LogCursors, Mutation, OpenedFollower,
+    Replica, SessionId, Settings,
+};
+
+const STRICT: Settings = Settings { durability: Durability::Strict, min_isr: 1, lag_max: Duration::from_millis(300) };
+
+/// A replica on broker 0 and the time.
+struct Script {
+    replica: Replica,
+    now: MonoMs,
+}
+
+impl Script {
+    fn new(mutation: Option<Mutation>) -> Self {
+        Self::at(Settings { ..STRICT }, LogCursors::default(), 0, mutation)
+    }
+
+    fn at(settings: Settings, cursors: LogCursors, checkpoint: i64, mutation: Option<Mutation>) -> Self {
+        let replica = Replica::new(BrokerId(0), settings, cursors, Offset(checkpoint)).with_mutation(mutation);
+        let mut script = Self { replica, now: MonoMs(0) };
+        script.step(Event::ActiveBrokers((0..3).map(|id| (BrokerId(id), BrokerEpoch(10 + i64::from(id)))).collect()));
+        script
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.replica.step(self.now, event, &mut actions);
+        actions
+    }
+
+    fn assign(&mut self, leader: i32, epochs: (i32, i32), isr: &[i32]) -> Vec<Action> {
+        self.step(Event::Assigned(Assignment {
+            leader: BrokerId(leader),
+            leader_epoch: LeaderEpoch(epochs.0),
+            partition_epoch: PartitionEpoch(epochs.1),
+            replicas: (0..3).map(BrokerId).collect(),
+            isr: isr.iter().copied().map(BrokerId).collect(),
+            unclean: false,
+        }))
+    }
+
+    fn open(&mut self, follower: i32, session: u64, log_end: i64) -> Vec<Action> {
+        let follower = OpenedFollower {
+            replica: BrokerId(follower),
+            broker_epoch: BrokerEpoch(10 + i64::from(follower)),
+            session: SessionId(session),
+            log_end: Offset(log_end),
+            flushed: Offset(log_end),
+        };
+        self.step(Event::FollowerOpened { leader_epoch: self.replica.leader_epoch(), follower })
+    }
+
+    fn ack(&mut self, follower: i32, session: u64, epoch: i32, log_end: i64, flushed: i64) -> Vec<Action> {
+        self.step(Event::FollowerAcked {
+            replica: BrokerId(follower),
+            session: SessionId(session),
+            leader_epoch: LeaderEpoch(epoch),
+            log_end: Offset(log_end),
+            flushed: Offset(flushed),
+        })
+    }
+
+    fn append_and_flush(&mut self, log_end: i64) {
+        self.step(Event::Appended { log_end: Offset(log_end) });
+        self.step(Event::Flushed { flushed: Offset(log_end) });
+    }
+
+    fn answer(&mut self, partition_epoch: i32, answer: IsrAnswer) -> Vec<Action> {
+        let (leader_epoch, partition_epoch) = (self.replica.leader_epoch(), PartitionEpoch(partition_epoch));
+        self.step(Event::IsrAnswered { leader_epoch, partition_epoch, answer })
+    }
+
+    fn high_watermark(&self) -> i64 {
+        self.replica.high_watermark().get()
+    }
+}
+
+/// The ISR that was proposed, if one was.
+fn proposed(actions: &[Action]) -> Option<Vec<i32>> {
+    actions.iter().find_map(|action| match action {
+        Action::ProposeIsr(change) => Some(change.isr.iter().map(|(id, _)| id.get()).collect()),
+        _ => None,
+    })
+}
+
+/// P5: what was acknowledged in another epoch or an earlier opening says nothing about this one.
+fn stale_acknowledgements_do_not_count(mutation: Option<Mutation>) -> bool {
+    let mut script = Script::new(mutation);
+    script.assign(0, (1, 1), &[0, 1]);
+    script.open(1, 5, 0);
+    script.append_and_flush(10);
+    script.ack(1, 4, 1, 10, 10);
+    let earlier_session = script.high_watermark();
+    script.ack(1, 5, 0, 10, 10);
+    let earlier_epoch = script.high_watermark();
+    script.ack(1, 5, 1, 10, 10);
+    (earlier_session, earlier_epoch, script.high_watermark()) == (0, 0, 10)
+}
+
+/// P4: a replica whose addition is in flight counts, because the controller may have agreed already.
+fn a_joining_replica_counts(mutation: Option<Mutation>) -> bool {
+    let mut script = Script::new(mutation);
+    script.assign(0, (1, 1), &[0, 1]);
+    script.open(1, 5, 0);
+    assert_eq!(proposed(&script.open(2, 6, 0)), Some(vec![0, 1, 2]));
+    script.append_and_flush(5);
+    script.ack(1, 5, 1, 5, 5);
+    let without = script.high_watermark();
+    script.ack(2, 6, 1, 5, 5);
+    (without, script.high_watermark()) == (0, 5)
+}
+
+/// P4: an expansion in doubt that is refused once may still take effect, until the partition epoch is used up.
+fn a_refused_expansion_in_doubt_is_settled(mutation: Option<Mutation>) -> bool {
+    let mut script = Script::new(mutation);
+    script.assign(0, (1, 1), &[0]);
+    assert_eq!(proposed(&script.open(1, 5, 0)), Some(vec![0, 1]));
+    assert_eq!(proposed(&script.answer(1, IsrAnswer::Unknown)), Some(vec![0, 1]), "asked again");
+    let settling = proposed(&script.answer(1, IsrAnswer::Refused));
+    script.append_and_flush(5);
+    let in_doubt = script.high_watermark();
+    let (isr, leader_epoch, partition_epoch) = (vec![BrokerId(0)], LeaderEpoch(1), PartitionEpoch(2));
+    script.answer(1, IsrAnswer::Accepted { isr, leader_epoch, partition_epoch });
+    settling == Some(vec![0]) && in_doubt == 0 && script.high_watermark() == 5
+}
+
+/// Scripts that tell whether their rule held.
+const RULES: &[fn(Option<Mutation>) -> bool] =
+    &[stale_acknowledgements_do_not_count, a_joining_replica_counts, a_refused_expansion_in_doubt_is_settled];
+
+/// Whether a script catches that defect.
+pub(crate) fn catches(mutation: Mutation) -> bool {
+    RULES.iter().any(|rule| !rule(Some(mutation)))
+}
+
+#[test]
+fn rules_hold() {
+    for (number, rule) in RULES.iter().enumerate() {
+        assert!(rule(None), "rule {number}");
+    }
+}
+
+/// A plain refusal leaves the ISR as it is, and is not asked again at once.
+#[test]
+fn a_refused_expansion_waits() {
+    let mut script = Script::new(None);
+    script.assign(0, (1, 1), &[0]);
+    assert_eq!(proposed(&script.open(1, 5, 0)), Some(vec![0, 1]));
+    assert_eq!(proposed(&script.answer(1, IsrAnswer::Refused)), None);
+    script.append_and_flush(5);
+    assert_eq!(script.high_watermark(), 5, "alone in sync");
+    script.ack(1, 5, 1, 5, 5);
+    assert_eq!(proposed(&script.step(Event::Tick)), None);
+    script.now = MonoMs(10_000);
+    assert_eq!(proposed(&script.step(Event::Tick)), Some(vec![0, 1]));
+}
+
+/// Newer metadata settles what is in flight, whatever comes of the proposal.
+#[test]
+fn newer_metadata_settles_a_pending_change() {
+    let mut script = Script::new(None);
+    script.assign(0, (1, 1), &[0, 2]);
+    script.open(1, 5, 0);
+    assert_eq!(script.answer(1, IsrAnswer::Stale), [], "waits for the metadata");
+    assert!(matches!(script.replica.isr(), Some(IsrState::PendingExpand { .. })));
+    let actions = script.assign(0, (1, 2), &[0]);
+    assert!(actions.contains(&Action::IsrCommitted { grown: false, shrunk: true }));
+    assert_eq!(proposed(&actions), Some(vec![0, 1]), "proposed anew on the new epoch");
+    assert_eq!(script.answer(1, IsrAnswer::Refused), [], "an answer to the old one");
+}
+
+/// The lag rule: not caught up for longer than `replica.lag.time.max.ms`, counted from when it began to lag.
+#[test]
+fn a_lagging_member_is_to_leave() {
+    let mut script = Script::new(None);
+    script.assign(0, (1, 1), &[0, 1, 2]);
+    script.open(1, 5, 0);
+    script.open(2, 6, 0);
+    script.now = MonoMs(100_000);
+    assert_eq!(proposed(&script.step(Event::Tick)), None, "an idle partition has no lag");
+    assert!(!script.replica.needs_ticks(script.now));
+    script.append_and_flush(5);
+    script.ack(1, 5, 1, 5, 5);
+    script.ack(2, 6, 1, 5, 0);
+    assert!(script.replica.needs_ticks(script.now), "appended but not flushed is lag in strict mode");
+    script.now = MonoMs(100_300);
+    assert_eq!(proposed(&script.step(Event::Tick)), None);
+    script.now = MonoMs(100_301);
+    assert_eq!(proposed(&script.step(Event::Tick)), Some(vec![0, 1]));
+    assert_eq!(script.high_watermark(), 0, "it counts until the controller agrees");
+}
+
+/// P6.
+#[test]
+fn acks_all_asks_for_the_minimum() {
+    let mut script = Script::at(Settings { min_isr: 2, ..STRICT }, LogCursors::default(), 0, None);
+    assert_eq!(script.replica.check_append(false), Err(crate::AppendRefusal::NotLeader));
+    script.assign(0, (1, 1), &[0]);
+    assert_eq!(
+        script.replica.check_append(true),
+        Err(crate::AppendRefusal::NotEnoughReplicas { in_sync: 1, required: 2 })
+    );
+    assert_eq!(script.replica.check_append(false), Ok(LeaderEpoch(1)));
+    // More than there are replicas is all of them.
+    script.step(Event::Configured(Settings { min_isr: 9, ..STRICT }));
+    assert_eq!(script.replica.effective_min_isr(), Some(3));
+}
+
+/// P3.
+#[test]
+fn a_new_leader_exposes_its_high_watermark_late() {
+    let cursors = LogCursors { log_start: Offset(0), flushed: Offset(10), log_end: Offset(10) };
+    let mut script = Script::at(STRICT, cursors, 4, None);
+    script.assign(0, (3, 7), &[0, 1]);
+    assert_eq!((script.high_watermark(), script.replica.exposed_high_watermark()), (4, None));
+    script.open(1, 5, 8);
+    assert_eq!((script.high_watermark(), script.replica.exposed_high_watermark()), (8, None));
+    script.ack(1, 5, 3, 10, 10);
+    assert_eq!(script.replica.exposed_high_watermark(), Some(Offset(10)));
+}
+
+/// P9: a follower keeps what it knows to be committed, unless an unclean election or relaxed durability explains the loss.
+#[test]
+fn a_follower_refuses_to_cut_committed_records() {
+    let cursors = LogCursors { log_start: Offset(0), flushed: Offset(10), log_end: Offset(10) };
+    let diverged = |script: &mut Script| {
+        script.assign(1, (2, 2), &[1]);
+        let leader = EpochEnd { epoch: LeaderEpoch(1), end_offset: Offset(3) };
+        script.step(Event::Diverged {
+            leader_epoch: LeaderEpoch(2),
+            leader,
+            local: EpochEnd { end_offset: Offset(10), ..leader },
+        })
+    };
+    let mut strict = Script::at(STRICT, cursors, 5, None);
+    assert_eq!(diverged(&mut strict), [Action::RefuseTruncation { offset: Offset(3), high_watermark: Offset(5) }]);
+    assert!(!strict.replica.wants_open());
+    let mut relaxed = Script::at(Settings { durability: Durability::Relaxed, ..STRICT }, cursors, 5, None);
+    assert_eq!(diverged(&mut relaxed), [Action::TruncateTo { offset: Offset(3) }]);
+    let mut below = Script::at(STRICT, cursors, 2, None);
+    assert_eq!(diverged(&mut below), [Action::TruncateTo { offset: Offset(3) }]);
+}
+
+/// A member that comes back without what it had acknowledged leaves the ISR at once.
+#[test]
+fn a_member_that_lost_records_leaves() {
+    let relaxed = Settings { durability: Durability::Relaxed, ..STRICT };
+    let mut script = Script::at(relaxed, LogCursors::default(), 0, None);
+    script.assign(0, (1, 1), &[0, 1]);
+    script.open(1, 5, 0);
+    script.step(Event::Appended { log_end: Offset(5) });
+    script.ack(1, 5, 1, 5, 0);
+    assert_eq!(script.high_watermark(), 5);
+    assert_eq!(proposed(&script.open(1, 6, 2)), Some(vec![0]));
+    assert_eq!(script.high_watermark(), 5, "never back");
+}

@@ -1,0 +1,233 @@
+//! Layouts of the APIs for administration, from the message definitions of Apache Kafka 4.3.
+
+use crate::layout::Kind::Struct;
+use crate::layout::{BOOL, INT8, INT16, INT32, MessageLayout, STRING, UUID, array, field};
+
+pub(crate) const CREATE_TOPICS: MessageLayout = MessageLayout {
+    request: &[
+        array(
+            "Topics",
+            &Struct(&[
+                field("Name", STRING),
+                field("NumPartitions", INT32),
+                field("ReplicationFactor", INT16),
+                array("Assignments", &Struct(&[field("PartitionIndex", INT32), array("BrokerIds", &INT32)])),
+                array("Configs", &Struct(&[field("Name", STRING), field("Value", STRING).nullable(0)])),
+            ]),
+        ),
+        field("timeoutMs", INT32),
+        field("validateOnly", BOOL),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Topics",
+            &Struct(&[
+                field("Name", STRING),
+                field("TopicId", UUID).since(7),
+                field("ErrorCode", INT16),
+                field("ErrorMessage", STRING).nullable(0),
+                field("TopicConfigErrorCode", INT16).since(5).tagged(0),
+                field("NumPartitions", INT32).since(5),
+                field("ReplicationFactor", INT16).since(5),
+                array(
+                    "Configs",
+                    &Struct(&[
+                        field("Name", STRING),
+                        field("Value", STRING).nullable(5),
+                        field("ReadOnly", BOOL),
+                        field("ConfigSource", INT8),
+                        field("IsSensitive", BOOL),
+                    ]),
+                )
+                .since(5)
+                .nullable(5),
+            ]),
+        ),
+    ],
+};
+
+pub(crate) const DELETE_TOPICS: MessageLayout = MessageLayout {
+    request: &[
+        array("Topics", &Struct(&[field("Name", STRING).nullable(6), field("TopicId", UUID)])).since(6),
+        array("TopicNames", &STRING).until(5),
+        field("TimeoutMs", INT32),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Responses",
+            &Struct(&[
+                field("Name", STRING).nullable(6),
+                field("TopicId", UUID).since(6),
+                field("ErrorCode", INT16),
+                field("ErrorMessage", STRING).since(5).nullable(5),
+            ]),
+        ),
+    ],
+};
+
+pub(crate) const DESCRIBE_CONFIGS: MessageLayout = MessageLayout {
+    request: &[
+        array(
+            "Resources",
+            &Struct(&[
+                field("ResourceType", INT8),
+                field("ResourceName", STRING),
+                array("ConfigurationKeys", &STRING).nullable(0),
+            ]),
+        ),
+        field("IncludeSynonyms", BOOL),
+        field("IncludeDocumentation", BOOL).since(3),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Results",
+            &Struct(&[
+                field("ErrorCode", INT16),
+                field("ErrorMessage", STRING).nullable(0),
+                field("ResourceType", INT8),
+                field("ResourceName", STRING),
+                array(
+                    "Configs",
+                    &Struct(&[
+                        field("Name", STRING),
+                        field("Value", STRING).nullable(0),
+                        field("ReadOnly", BOOL),
+                        field("ConfigSource", INT8),
+                        field("IsSensitive", BOOL),
+                        array(
+                            "Synonyms",
+                            &Struct(&[
+                                field("Name", STRING),
+                                field("Value", STRING).nullable(0),
+                                field("Source", INT8),
+                            ]),
+                        ),
+                        field("ConfigType", INT8).since(3),
+                        field("Documentation", STRING).since(3).nullable(0),
+                    ]),
+                ),
+            ]),
+        ),
+    ],
+};
+
+pub(crate) const CREATE_PARTITIONS: MessageLayout = MessageLayout {
+    request: &[
+        array(
+            "Topics",
+            &Struct(&[
+                field("Name", STRING),
+                field("Count", INT32),
+                array("Assignments", &Struct(&[array("BrokerIds", &INT32)])).nullable(0),
+            ]),
+        ),
+        field("TimeoutMs", INT32),
+        field("ValidateOnly", BOOL),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Results",
+            &Struct(&[field("Name", STRING), field("ErrorCode", INT16), field("ErrorMessage", STRING).nullable(0)]),
+        ),
+    ],
+};
+
+pub(crate) const INCREMENTAL_ALTER_CONFIGS: MessageLayout = MessageLayout {
+    request: &[
+        array(
+            "Resources",
+            &Struct(&[
+                field("ResourceType", INT8),
+                field("ResourceName", STRING),
+                array(
+                    "Configs",
+                    &Struct(&[
+                        field("Name", STRING),
+                        field("ConfigOperation", INT8),
+                        field("Value", STRING).nullable(0),
+                    ]),
+                ),
+            ]),
+        ),
+        field("ValidateOnly", BOOL),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Responses",
+            &Struct(&[
+                field("ErrorCode", INT16),
+                field("ErrorMessage", STRING).nullable(0),
+                field("ResourceType", INT8),
+                field("ResourceName", STRING),
+            ]),
+        ),
+    ],
+};
+
+pub(crate) const DESCRIBE_CLUSTER: MessageLayout = MessageLayout {
+    request: &[
+        field("IncludeClusterAuthorizedOperations", BOOL),
+        field("EndpointType", INT8).since(1),
+        field("IncludeFencedBrokers", BOOL).since(2),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        field("ErrorCode", INT16),
+        field("ErrorMessage", STRING).nullable(0),
+        field("EndpointType", INT8).since(1),
+        field("ClusterId", STRING),
+        field("ControllerId", INT32),
+        array(
+            "Brokers",
+            &Struct(&[
+                field("BrokerId", INT32),
+                field("Host", STRING),
+                field("Port", INT32),
+                field("Rack", STRING).nullable(0),
+                field("IsFenced", BOOL).since(2),
+            ]),
+        ),
+        field("ClusterAuthorizedOperations", INT32),
+    ],
+};
+
+pub(crate) const DESCRIBE_TOPIC_PARTITIONS: MessageLayout = MessageLayout {
+    request: &[
+        array("Topics", &Struct(&[field("Name", STRING)])),
+        field("ResponsePartitionLimit", INT32),
+        field("Cursor", Struct(&[field("TopicName", STRING), field("PartitionIndex", INT32)])).nullable(0),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Topics",
+            &Struct(&[
+                field("ErrorCode", INT16),
+                field("Name", STRING).nullable(0),
+                field("TopicId", UUID),
+                field("IsInternal", BOOL),
+                array(
+                    "Partitions",
+                    &Struct(&[
+                        field("ErrorCode", INT16),
+                        field("PartitionIndex", INT32),
+                        field("LeaderId", INT32),
+                        field("LeaderEpoch", INT32),
+                        array("ReplicaNodes", &INT32),
+                        array("IsrNodes", &INT32),
+                        array("EligibleLeaderReplicas", &INT32).nullable(0),
+                        array("LastKnownElr", &INT32).nullable(0),
+                        array("OfflineReplicas", &INT32),
+                    ]),
+                ),
+                field("TopicAuthorizedOperations", INT32),
+            ]),
+        ),
+        field("NextCursor", Struct(&[field("TopicName", STRING), field("PartitionIndex", INT32)])).nullable(0),
+    ],
+};

@@ -1,0 +1,230 @@
+//! Commands from any node: finds the active controller, repeats what may be repeated, gives up in time.
+//!
+//! What is repeated after an attempt of unknown outcome (the connection broke, or nobody answered in time):
+//! - commands that do no harm twice, at whichever controller is active then;
+//! - CreateTopics, DeleteTopics and CreatePartitions at the same controller in the same term only: it remembers recent
+//!   outcomes by the command's id. Elsewhere the caller is told that the outcome is unknown.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use highwater_controller::{Command, CommandError, CommandResponse};
+use highwater_env::{Env, rng};
+use highwater_rpc::command::{decode_outcome, encode_command};
+use highwater_rpc::pb::quorum as pb;
+use highwater_types::{BrokerId, ErrorCode, MetadataOffset};
+use rand::RngCore as _;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tonic::Status;
+
+use crate::config::Voter;
+use crate::dedup::{CommandId, Outcome};
+use crate::finder::{Finder, Pauses};
+use crate::node::ControllerNode;
+use crate::submission::{Reply, Submission, unknown_outcome};
+
+/// Time for a command when the caller names none: longer than any election, as long as clients wait for a request.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for one controller's answer. A controller that lost its quorum never answers; another may be active.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Submits commands. Cheap to clone; clones share what is known of the active controller.
+#[derive(Clone)]
+pub struct ControllerClient {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    finder: Arc<Finder>,
+    /// Random, so that no two processes share it.
+    client: u64,
+    next_sequence: AtomicU64,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Decided(Outcome),
+    /// Nothing happened.
+    Elsewhere,
+    /// It may have taken effect.
+    Unknown(String),
+}
+
+impl ControllerClient {
+    /// A client of the controllers `voters` (`controller.quorum.voters`). `local` is this node's own controller, if it has
+    /// one: commands for it do not go through the network.
+    pub fn new(env: &Env, voters: &[Voter], local: Option<ControllerNode>) -> Self {
+        Self::with_finder(Finder::new(env.net, voters, local))
+    }
+
+    pub(crate) fn with_finder(finder: Arc<Finder>) -> Self {
+        let client = rng::get().next_u64();
+        Self { shared: Arc::new(Shared { finder, client, next_sequence: AtomicU64::new(0) }) }
+    }
+
+    /// Has `command` decided and committed, within 30 seconds.
+    ///
+    /// # Errors
+    /// What the controller refused, or `REQUEST_TIMED_OUT` when no controller was found in time or the outcome is unknown.
+    pub async fn submit(&self, command: Command) -> Result<CommandResponse, CommandError> {
+        self.submit_within(command, DEFAULT_TIMEOUT).await.map(|(response, _)| response)
+    }
+
+    /// As [`Self::submit`], within `timeout`. Also tells where the metadata log ends with the command's records: a node that
+    /// has applied the metadata up to there sees what the command did.
+    pub async fn submit_within(
+        &self,
+        command: Command,
+        timeout: Duration,
+    ) -> Result<(CommandResponse, MetadataOffset), CommandError> {
+        let deadline = Instant::now() + timeout;
+        let sequence = self.shared.next_sequence.fetch_add(1, Ordering::Relaxed);
+        let id = CommandId { client: self.shared.client, sequence };
+        let finder = &self.shared.finder;
+        let mut pauses = Pauses::new();
+        let mut sent_in_term = None;
+        let mut unknown: Option<String> = None;
+        loop {
+            let target = finder.target();
+            let term = finder.term_of(target);
+            let limit = ATTEMPT_TIMEOUT.min(deadline - Instant::now());
+            match self.attempt(target, &command, id, sent_in_term, limit).await {
+                Attempt::Decided(Outcome { result, offset }) => return result.map(|response| (response, offset)),
+                Attempt::Elsewhere => {}
+                Attempt::Unknown(reason) => {
+                    if !harmless_twice(&command) {
+                        sent_in_term = sent_in_term.or(term);
+                        if sent_in_term.is_none() {
+                            return Err(unknown_outcome(&reason));
+                        }
+                        if unknown.is_some() && finder.term_of(finder.target()) != sent_in_term {
+                            return Err(unknown_outcome(&reason));
+                        }
+                    }
+                    unknown = Some(reason);
+                }
+            }
+            pauses.pause().await;
+            if Instant::now() >= deadline {
+                return Err(match unknown {
+                    Some(reason) => unknown_outcome(&reason),
+                    None => CommandError::new(
+                        ErrorCode::RequestTimedOut,
+                        format!("no active controller was found within {} ms", timeout.as_millis()),
+                    ),
+                });
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        target: BrokerId,
+        command: &Command,
+        id: CommandId,
+        sent_in_term: Option<u64>,
+        limit: Duration,
+    ) -> Attempt {
+        let finder = &self.shared.finder;
+        let reply = match finder.local(target) {
+            Some(local) => {
+                let (reply, answer) = oneshot::channel();
+                let submission = Submission { command: command.clone(), id: Some(id), sent_in_term, reply };
+                local.core().submit(submission, answer, limit).await
+            }
+            None => match self.call(target, command, id, sent_in_term, limit).await {
+                Ok(reply) => reply,
+                Err(attempt) => {
+                    finder.not_active(target);
+                    return attempt;
+                }
+            },
+        };
+        match reply {
+            Reply::Committed { outcome, term } => {
+                finder.heard(Some(target), term);
+                Attempt::Decided(outcome)
+            }
+            Reply::NotController { leader, term } => {
+                finder.not_active(target);
+                finder.heard(leader.filter(|&leader| leader != target), term);
+                Attempt::Elsewhere
+            }
+            Reply::Unknown(reason) => Attempt::Unknown(reason),
+        }
+    }
+
+    async fn call(
+        &self,
+        target: BrokerId,
+        command: &Command,
+        id: CommandId,
+        sent_in_term: Option<u64>,
+        limit: Duration,
+    ) -> Result<Reply, Attempt> {
+        let request = pb::SubmitRequest {
+            client: id.client,
+            sequence: id.sequence,
+            sent_in_term,
+            command: encode_command(command),
+            timeout_ms: u32::try_from(limit.as_millis()).unwrap_or(u32::MAX),
+        };
+        let mut rpc = self.shared.finder.rpc(target);
+        let response = match tokio::time::timeout(limit, rpc.submit(request)).await {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) if never_sent(&status) => return Err(Attempt::Elsewhere),
+            Ok(Err(status)) => return Err(Attempt::Unknown(status.to_string())),
+            Err(_) => return Err(Attempt::Unknown(format!("node {target} did not answer in time"))),
+        };
+        reply_from_pb(response).ok_or_else(|| Attempt::Unknown(format!("the answer of node {target} cannot be read")))
+    }
+}
+
+/// Whether the command may be run again though it may have taken effect: then the second run changes nothing more, or
+/// nothing that matters (a block of producer ids more), and its answer is still true.
+fn harmless_twice(command: &Command) -> bool {
+    match command {
+        Command::CreateTopics(_) | Command::DeleteTopics(_) | Command::CreatePartitions(_) => false,
+        Command::Bootstrap(_)
+        | Command::RegisterController(_)
+        | Command::RegisterBroker(_)
+        | Command::UnfenceBroker(_)
+        | Command::FenceBroker(_)
+        | Command::ControlledShutdown(_)
+        | Command::UnregisterBroker(_)
+        | Command::AlterPartition(_)
+        | Command::IncrementalAlterConfigs(_)
+        | Command::AllocateProducerIds(_)
+        | Command::ElectPreferredLeaders(_) => true,
+    }
+}
+
+/// Whether the call failed before anything of it could reach the other node: the connection could not be made.
+fn never_sent(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+fn reply_from_pb(response: pb::SubmitResponse) -> Option<Reply> {
+    use pb::submit_response::Result as Answer;
+    Some(match response.result? {
+        Answer::Committed(committed) => {
+            let result = decode_outcome(&committed.outcome).ok()?;
+            let outcome = Outcome { result, offset: MetadataOffset(committed.offset) };
+            Reply::Committed { outcome, term: committed.term }
+        }
+        Answer::NotController(hint) => {
+            Reply::NotController { leader: hint.leader.and_then(crate::credentials::node_of), term: hint.term }
+        }
+        Answer::Unknown(unknown) => Reply::Unknown(unknown.reason),
+    })
+}

@@ -1,0 +1,128 @@
+//! What the tasks and services of one controller share: its parts, how far it is, and the way to its write loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_controller::Command;
+use highwater_env::{Env, clock};
+use openraft::async_runtime::WatchReceiver as _;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use crate::config::{broker_id, raft_id};
+use crate::credentials::Credentials;
+use crate::feed::MetadataFeed;
+use crate::peers::Peers;
+use crate::raft_types::{Metrics, TypeConfig};
+use crate::sessions::Sessions;
+use crate::store::{Identity, StateMachine};
+use crate::submission::{Reply, Submission};
+use crate::{QuorumConfig, QuorumError};
+
+/// Limit for the controller's own commands: longer than an election.
+const OWN_COMMAND: Duration = Duration::from_secs(10);
+
+/// Raft over the metadata records.
+pub(crate) type MetadataRaft = openraft::Raft<TypeConfig, StateMachine>;
+
+/// How far a controller is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It waits for the other voters, and takes no part in Raft.
+    Forming,
+    /// Raft runs.
+    Running,
+    /// It was shut down or failed.
+    Stopped,
+}
+
+/// What the tasks and services of one controller share.
+pub(crate) struct Core {
+    pub(crate) env: Env,
+    pub(crate) config: QuorumConfig,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) credentials: Arc<Credentials>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) raft: MetadataRaft,
+    pub(crate) feed: Arc<MetadataFeed>,
+    pub(crate) phase: watch::Sender<Phase>,
+    /// The term in which this node is the active controller: it leads, and its first entry is applied.
+    pub(crate) active: watch::Sender<Option<u64>>,
+    pub(crate) sessions: Mutex<Sessions>,
+    pub(crate) sessions_changed: Notify,
+    /// To the write loop.
+    pub(crate) queue: mpsc::Sender<Submission>,
+}
+
+impl Core {
+    /// The Raft leader that this node knows of, and the term.
+    pub(crate) fn leader_hint(&self) -> (Option<u64>, u64) {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        (metrics.current_leader, metrics.current_term)
+    }
+
+    /// The term in which this node is the active controller, if it is.
+    pub(crate) fn active_term(&self) -> Option<u64> {
+        *self.active.borrow()
+    }
+
+    /// Raft's view of itself.
+    pub(crate) fn raft_metrics(&self) -> Metrics {
+        self.raft.metrics().borrow_watched().clone()
+    }
+
+    /// The answer of a node that is not the active controller.
+    pub(crate) fn not_controller(&self) -> Reply {
+        let (leader, term) = self.leader_hint();
+        Reply::NotController { leader: leader.map(broker_id), term }
+    }
+
+    /// Every unfenced broker gets a whole session to find this controller. To be called before anybody can learn that it is
+    /// active: else (1) a broker opens its session, (2) the sessions begin anew, (3) its heartbeats are not known.
+    pub(crate) fn begin_sessions(&self) {
+        let image = self.feed.image();
+        let unfenced = image.brokers().filter(|broker| !broker.fenced).map(|broker| (broker.id, broker.epoch));
+        self.sessions.lock().begin(unfenced, clock::mono_ms());
+    }
+
+    /// Queues a command and waits for its outcome.
+    pub(crate) async fn submit(
+        &self,
+        submission: Submission,
+        answer: oneshot::Receiver<Reply>,
+        limit: Duration,
+    ) -> Reply {
+        if self.active_term().is_none() || self.queue.try_send(submission).is_err() {
+            return self.not_controller();
+        }
+        match tokio::time::timeout(limit, answer).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(_)) => Reply::Unknown("the controller is stopping".to_owned()),
+            Err(_) => Reply::Unknown("no quorum of controllers confirmed it in time".to_owned()),
+        }
+    }
+
+    /// Submits a command of the controller itself.
+    pub(crate) async fn submit_own(&self, command: Command) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        let submission = Submission { command, id: None, sent_in_term: None, reply };
+        self.submit(submission, answer, OWN_COMMAND).await
+    }
+
+    /// The voter to hand over to: the one whose log is nearest to ours. `None` if this node does not lead or is alone.
+    pub(crate) fn successor(&self) -> Option<u64> {
+        let metrics = self.raft_metrics();
+        let replication = metrics.replication.filter(|_| metrics.state.is_leader())?;
+        let others = replication.into_iter().filter(|(id, _)| *id != raft_id(self.config.node_id));
+        others.max_by_key(|(id, matched)| (*matched, std::cmp::Reverse(*id))).map(|(id, _)| id)
+    }
+
+    pub(crate) fn fail(&self, error: &QuorumError) {
+        if self.phase.send_replace(Phase::Stopped) != Phase::Stopped {
+            self.active.send_replace(None);
+            tracing::error!("{error}");
+            (self.config.on_fatal.0)(error);
+        }
+    }
+}

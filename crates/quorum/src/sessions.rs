@@ -1,0 +1,247 @@
+//! Which brokers are alive, as the active controller sees it. Pure: time is an argument.
+//!
+//! A session is *held* while heartbeats come. It is *ended*, for the broker to be fenced, when
+//! - no heartbeat came for the session time-out (a hang, a cut link), or
+//! - its stream broke though it had just sent a heartbeat, its address refuses connections, and no new stream came within
+//!   [`REDIAL_GRACE`] (a dead process), or
+//! - the broker said goodbye.
+//!
+//! From then on no lease is granted until the fencing is committed; a broker that still heartbeats is unfenced afterwards,
+//! like any other that has caught up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use highwater_types::{BrokerEpoch, BrokerId, MonoMs};
+
+/// How long a broker whose stream broke has to open another: some round trips to dial and open a stream, so that a reset by
+/// something on the way does not cost leaderships; well below the half second in which clients shall have a new leader.
+pub(crate) const REDIAL_GRACE: Duration = Duration::from_millis(200);
+
+/// A stream that breaks so long after its last heartbeat broke because the link was cut, not because the process died: the
+/// keepalive of a connection needs longer than this to find out. Then a refused connection proves nothing, and the broker's
+/// lease must be waited for.
+const FRESH: Duration = Duration::from_secs(3);
+
+/// Sessions of all brokers that are not known to be gone.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    timeout: Duration,
+    brokers: BTreeMap<BrokerId, Session>,
+    /// Number of the next stream.
+    next_stream: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    epoch: BrokerEpoch,
+    /// The stream that carries it; `None` while the broker is expected to open one.
+    stream: Option<u64>,
+    /// When a heartbeat came last, or the stream was opened.
+    heard: MonoMs,
+    /// Ended at this time unless a heartbeat comes.
+    deadline: MonoMs,
+    /// It has ended, and the fencing is on its way.
+    ended: bool,
+}
+
+/// A session that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) id: BrokerId,
+    pub(crate) epoch: BrokerEpoch,
+}
+
+impl Sessions {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self { timeout, brokers: BTreeMap::new(), next_stream: 0 }
+    }
+
+    /// A new active controller begins: every unfenced broker gets a whole session to find it.
+    pub(crate) fn begin(&mut self, unfenced: impl IntoIterator<Item = (BrokerId, BrokerEpoch)>, now: MonoMs) {
+        let deadline = now + self.timeout;
+        self.brokers = unfenced
+            .into_iter()
+            .map(|(id, epoch)| (id, Session { epoch, stream: None, heard: now, deadline, ended: false }))
+            .collect();
+    }
+
+    /// A number for a stream that was opened.
+    pub(crate) fn new_stream(&mut self) -> u64 {
+        self.next_stream += 1;
+        self.next_stream
+    }
+
+    /// The broker's registration `epoch` is carried by `stream` from now on.
+    pub(crate) fn open(&mut self, id: BrokerId, epoch: BrokerEpoch, stream: u64, now: MonoMs) {
+        let deadline = now + self.timeout;
+        let ended = self.brokers.get(&id).is_some_and(|session| session.epoch == epoch && session.ended);
+        self.brokers.insert(id, Session { epoch, stream: Some(stream), heard: now, deadline, ended });
+    }
+
+    /// A heartbeat came on `stream`. True if the broker may be granted a lease.
+    pub(crate) fn heartbeat(&mut self, id: BrokerId, stream: u64, now: MonoMs) -> bool {
+        let timeout = self.timeout;
+        match self.brokers.get_mut(&id) {
+            Some(session) if session.stream == Some(stream) => {
+                session.heard = now;
+                session.deadline = session.deadline.max(now + timeout);
+                !session.ended
+            }
+            _ => false,
+        }
+    }
+
+    /// The stream broke. True if it was the broker's, and the process may have died: then find out whether its address
+    /// refuses connections.
+    pub(crate) fn disconnected(&mut self, id: BrokerId, stream: u64, now: MonoMs) -> bool {
+        match self.brokers.get_mut(&id) {
+            Some(session) if session.stream == Some(stream) => {
+                session.stream = None;
+                now - session.heard <= FRESH
+            }
+            _ => false,
+        }
+    }
+
+    /// The process is gone: nothing accepts connections at its address, or it said goodbye. Ends the session unless the
+    /// broker came back on another stream meanwhile.
+    pub(crate) fn gone(&mut self, id: BrokerId, epoch: BrokerEpoch, now: MonoMs) {
+        if let Some(session) = self.brokers.get_mut(&id)
+            && session.epoch == epoch
+            && session.stream.is_none()
+        {
+            session.deadline = session.deadline.min(now);
+        }
+    }
+
+    /// Sessions that ended and are to be fenced. Each is named once.
+    pub(crate) fn take_ended(&mut self, now: MonoMs) -> Vec<Ended> {
+        let due = |session: &Session| !session.ended && session.deadline <= now;
+        self.brokers
+            .iter_mut()
+            .filter(|(_, session)| due(session))
+            .map(|(&id, session)| {
+                session.ended = true;
+                Ended { id, epoch: session.epoch }
+            })
+            .collect()
+    }
+
+    /// The fencing of an ended session is committed, or could not be (then it is tried again).
+    pub(crate) fn fenced(&mut self, ended: Ended, committed: bool, now: MonoMs) {
+        let Some(session) = self.brokers.get_mut(&ended.id).filter(|session| session.epoch == ended.epoch) else {
+            return;
+        };
+        if committed && session.stream.is_none() {
+            self.brokers.remove(&ended.id);
+        } else {
+            session.ended = false;
+            if committed {
+                session.deadline = now + self.timeout;
+            }
+        }
+    }
+
+    /// When the next session ends if nothing comes.
+    pub(crate) fn next_deadline(&self) -> Option<MonoMs> {
+        self.brokers.values().filter(|session| !session.ended).map(|session| session.deadline).min()
+    }
+
+    /// Whether the present registration of the broker is held by a live process: one that is connected, or whose silence
+    /// has not lasted for the session time-out. A broken stream whose process cannot be dialled is not.
+    pub(crate) fn is_valid(&self, id: BrokerId, now: MonoMs) -> bool {
+        self.brokers.get(&id).is_some_and(|session| session.stream.is_some() && session.deadline > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(9);
+    const ONE: BrokerId = BrokerId(1);
+    const EPOCH: BrokerEpoch = BrokerEpoch(5);
+
+    fn opened() -> (Sessions, u64) {
+        let mut sessions = Sessions::new(TIMEOUT);
+        let stream = sessions.new_stream();
+        sessions.open(ONE, EPOCH, stream, MonoMs(0));
+        (sessions, stream)
+    }
+
+    #[test]
+    fn silence_ends_a_session_and_heartbeats_keep_it() {
+        let (mut sessions, stream) = opened();
+        assert!(sessions.heartbeat(ONE, stream, MonoMs(5_000)));
+        assert_eq!(sessions.take_ended(MonoMs(13_999)), []);
+        let ended = Ended { id: ONE, epoch: EPOCH };
+        assert_eq!(sessions.take_ended(MonoMs(14_000)), [ended]);
+        assert_eq!(sessions.take_ended(MonoMs(15_000)), [], "named once");
+        assert!(!sessions.heartbeat(ONE, stream, MonoMs(15_000)), "no lease while it is being fenced");
+        sessions.fenced(ended, true, MonoMs(15_100));
+        assert!(sessions.heartbeat(ONE, stream, MonoMs(15_200)), "it lives after all");
+    }
+
+    #[test]
+    fn a_broken_stream_alone_ends_nothing() {
+        let (mut sessions, stream) = opened();
+        assert!(sessions.disconnected(ONE, stream, MonoMs(5)));
+        assert!(!sessions.is_valid(ONE, MonoMs(10)), "another process may register");
+        assert_eq!(sessions.take_ended(MonoMs(8_999)), []);
+        assert_eq!(sessions.take_ended(MonoMs(9_000)).len(), 1);
+    }
+
+    #[test]
+    fn a_dead_process_is_fenced_unless_it_came_back() {
+        let (mut sessions, stream) = opened();
+        assert!(sessions.disconnected(ONE, stream, MonoMs(5)));
+        sessions.gone(ONE, EPOCH, MonoMs(200));
+        assert_eq!(sessions.take_ended(MonoMs(200)).len(), 1);
+
+        let (mut sessions, stream) = opened();
+        assert!(sessions.disconnected(ONE, stream, MonoMs(5)));
+        let again = sessions.new_stream();
+        sessions.open(ONE, EPOCH, again, MonoMs(100));
+        sessions.gone(ONE, EPOCH, MonoMs(200));
+        assert_eq!(sessions.take_ended(MonoMs(200)), []);
+        assert!(!sessions.disconnected(ONE, stream, MonoMs(300)), "the old stream says nothing any more");
+    }
+
+    #[test]
+    fn a_cut_link_is_no_dead_process() {
+        let (mut sessions, stream) = opened();
+        assert!(!sessions.disconnected(ONE, stream, MonoMs(4_000)));
+        assert_eq!(sessions.next_deadline(), Some(MonoMs(9_000)));
+    }
+
+    #[test]
+    fn a_new_controller_waits_a_whole_session() {
+        let mut sessions = Sessions::new(TIMEOUT);
+        sessions.begin([(ONE, EPOCH), (BrokerId(2), EPOCH)], MonoMs(100));
+        let stream = sessions.new_stream();
+        sessions.open(ONE, EPOCH, stream, MonoMs(5_000));
+        assert_eq!(sessions.next_deadline(), Some(MonoMs(9_100)));
+        assert_eq!(sessions.take_ended(MonoMs(9_100)), [Ended { id: BrokerId(2), epoch: EPOCH }]);
+    }
+
+    #[test]
+    fn a_failed_fencing_is_tried_again() {
+        let (mut sessions, _) = opened();
+        let ended = sessions.take_ended(MonoMs(9_000))[0];
+        sessions.fenced(ended, false, MonoMs(9_010));
+        assert_eq!(sessions.take_ended(MonoMs(9_020)), [ended]);
+    }
+
+    #[test]
+    fn the_fencing_of_an_old_registration_does_not_touch_the_new_one() {
+        let (mut sessions, stream) = opened();
+        sessions.disconnected(ONE, stream, MonoMs(5));
+        sessions.gone(ONE, EPOCH, MonoMs(200));
+        let ended = sessions.take_ended(MonoMs(200))[0];
+        let again = sessions.new_stream();
+        sessions.open(ONE, BrokerEpoch(6), again, MonoMs(300));
+        sessions.fenced(ended, true, MonoMs(400));
+        assert!(sessions.heartbeat(ONE, again, MonoMs(500)));
+    }
+}

@@ -1,0 +1,173 @@
+//! Sessions, leases and the metadata stream of brokers.
+
+use highwater_env::clock;
+
+use super::*;
+
+impl Cluster {
+    /// Waits until the active controller's image says so of the broker; how long it took.
+    fn fenced(&self, id: i32, fenced: bool) -> Duration {
+        let started = Instant::now();
+        self.eventually(if fenced { "fenced" } else { "unfenced" }, || {
+            let active = self.processes.values().find(|process| process.controller.is_active())?;
+            let image = active.controller.image();
+            let broker = image.broker(BrokerId(id))?;
+            (broker.fenced == fenced).then_some(())
+        });
+        started.elapsed()
+    }
+}
+
+#[test]
+fn a_broker_registers_is_unfenced_and_follows_the_metadata() {
+    let cluster = Cluster::started([1, 2, 3]);
+    let broker = BrokerProcess::start(&cluster, 10, 1);
+    broker.serving(&cluster);
+    assert!(broker.link.lease_valid(clock::mono_ms()));
+    let epoch = broker.link.broker_epoch();
+    assert_eq!(broker.link.metadata().load().broker(BrokerId(10)).unwrap().epoch, epoch);
+    let client = broker.link.controller_client();
+    let (_, offset) = broker.runtime.block_on(client.submit_within(set_config(3), PATIENCE)).unwrap();
+    broker.runtime.block_on(broker.link.metadata().reached(offset));
+    let image = broker.link.metadata().load();
+    assert_eq!(configured(&image), Some(3));
+    assert_eq!(image.hash(), cluster.converged(offset).hash(), "M6");
+    broker.published.assert_no_gap();
+    broker.kill();
+}
+
+#[test]
+fn a_broker_process_that_dies_is_fenced_at_once() {
+    let cluster = Cluster::started([1, 2, 3]);
+    let broker = BrokerProcess::start(&cluster, 10, 1);
+    broker.serving(&cluster);
+    broker.kill();
+    let took = cluster.fenced(10, true);
+    println!("fenced {took:?} after its death");
+    assert!(took < Duration::from_millis(900), "{took:?}, sessions last {SESSION:?}");
+    // Started again, it is another run with a later epoch.
+    let again = BrokerProcess::start(&cluster, 10, 2);
+    again.serving(&cluster);
+    again.kill();
+}
+
+#[test]
+fn a_broker_that_hangs_loses_its_lease_before_it_is_fenced() {
+    let cluster = Cluster::started([1, 2, 3]);
+    let broker = BrokerProcess::start(&cluster, 10, 1);
+    broker.serving(&cluster);
+    let (end_hang, hang) = std::sync::mpsc::channel::<()>();
+    // Its only thread does nothing any more; its sockets stay open.
+    broker.runtime.spawn(async move { hang.recv() });
+    let link = broker.link.clone();
+    let active = cluster.active();
+    let mut lapsed_before_fenced = false;
+    cluster.eventually("fenced by silence", || {
+        let image = cluster.controller(active).image();
+        if image.broker(BrokerId(10)).unwrap().fenced {
+            return Some(());
+        }
+        lapsed_before_fenced |= !link.lease_valid(clock::mono_ms());
+        None
+    });
+    assert!(lapsed_before_fenced, "M9");
+    end_hang.send(()).unwrap();
+    cluster.fenced(10, false);
+    cluster.eventually("a lease again", || broker.link.lease_valid(clock::mono_ms()).then_some(()));
+    broker.kill();
+}
+
+#[test]
+fn brokers_keep_their_leases_when_the_active_controller_changes() {
+    let mut cluster = Cluster::started([1, 2, 3]);
+    let brokers = [10, 11].map(|id| BrokerProcess::start(&cluster, id, 1));
+    for broker in &brokers {
+        broker.serving(&cluster);
+    }
+    let epochs = brokers.each_ref().map(|broker| broker.link.broker_epoch());
+    cluster.sleep(Duration::from_millis(300));
+    let active = cluster.active();
+    cluster.kill(active);
+    cluster.active();
+    let client = cluster.client();
+    cluster.submit(&client, set_config(1)).unwrap();
+    let until = Instant::now() + SESSION + Duration::from_millis(500);
+    while Instant::now() < until {
+        for broker in &brokers {
+            assert!(broker.link.lease_valid(clock::mono_ms()), "no gap in the lease");
+        }
+        cluster.sleep(Duration::from_millis(5));
+    }
+    assert_eq!(brokers.each_ref().map(|broker| broker.link.broker_epoch()), epochs, "no registration anew");
+    for broker in brokers {
+        broker.runtime.block_on(broker.link.metadata().reached(cluster.converged(MetadataOffset(8)).offset()));
+        broker.published.assert_no_gap();
+        broker.kill();
+    }
+}
+
+#[test]
+fn a_controlled_shutdown_is_answered_and_goodbye_fences() {
+    let cluster = Cluster::started([1, 2, 3]);
+    let broker = BrokerProcess::start(&cluster, 10, 1);
+    broker.serving(&cluster);
+    assert!(broker.runtime.block_on(broker.link.controlled_shutdown(PATIENCE)));
+    let image = broker.link.metadata().load();
+    assert!(image.broker(BrokerId(10)).unwrap().in_controlled_shutdown);
+    broker.runtime.block_on(broker.link.stop());
+    assert!(!broker.link.lease_valid(clock::mono_ms()));
+    assert!(cluster.fenced(10, true) < Duration::from_millis(500));
+    broker.kill();
+}
+
+#[test]
+fn a_second_process_with_the_same_id_is_kept_out() {
+    let cluster = Cluster::started([1]);
+    let broker = BrokerProcess::start(&cluster, 10, 1);
+    broker.serving(&cluster);
+    let epoch = broker.link.broker_epoch();
+    let second = BrokerProcess::start(&cluster, 10, 2);
+    cluster.sleep(Duration::from_millis(600));
+    assert_eq!(second.link.broker_epoch(), highwater_types::BrokerEpoch::NONE);
+    assert!(broker.link.lease_valid(clock::mono_ms()));
+    // Once the first one is gone, the second takes over.
+    broker.kill();
+    second.serving(&cluster);
+    assert!(second.link.broker_epoch() > epoch, "M3");
+    second.kill();
+}
+
+#[test]
+fn a_broker_of_another_cluster_is_refused_for_good() {
+    let cluster = Cluster::started([1]);
+    let runtime = new_runtime();
+    let refused = runtime.block_on(async {
+        let env = Env::in_memory(SimFs::new(), SimKv::new());
+        let config = BrokerLinkConfig { voters: cluster.voters(), heartbeat_interval: Duration::from_millis(200) };
+        let stranger = RegisterBroker { cluster_id: Some("another".to_owned()), ..registration(10, 1, 9) };
+        let link = BrokerLink::start(&env, config, stranger, MetadataSource::Remote, Arc::new(Published::default()));
+        tokio::time::timeout(PATIENCE, link.refused()).await.unwrap()
+    });
+    assert_eq!(refused.code, highwater_types::ErrorCode::InconsistentClusterId);
+    runtime.shutdown_background();
+}
+
+#[test]
+fn a_combined_node_follows_its_own_controller() {
+    let cluster = Cluster::started([1, 2, 3]);
+    let published = Arc::new(Published::default());
+    let process = &cluster.processes[&BrokerId(1)];
+    let link = process.runtime.block_on(async {
+        let port = cluster.machines[&BrokerId(1)].voter.endpoint.port;
+        let env = cluster.machines[&BrokerId(1)].env();
+        let config = BrokerLinkConfig { voters: cluster.voters(), heartbeat_interval: Duration::from_millis(200) };
+        let source = MetadataSource::Local(process.controller.clone());
+        BrokerLink::start(&env, config, registration(1, 1, port), source, published.clone())
+    });
+    cluster.within_patience(link.unfenced()).unwrap();
+    let client = link.controller_client();
+    let (_, offset) = process.runtime.block_on(client.submit_within(set_config(4), PATIENCE)).unwrap();
+    cluster.runtime.block_on(link.metadata().reached(offset));
+    assert_eq!(configured(&link.metadata().load()), Some(4));
+    published.assert_no_gap();
+}

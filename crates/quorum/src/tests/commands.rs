@@ -1,0 +1,110 @@
+//! Commands from anywhere reach the active controller, once.
+
+use super::*;
+use crate::dedup::CommandId;
+use crate::submission::{Reply, Submission};
+
+#[test]
+fn commands_are_taken_from_any_node_and_reach_all() {
+    let cluster = Cluster::started([1, 2, 3]);
+    for (number, id) in (0..).zip(cluster.ids()) {
+        let process = &cluster.processes[&id];
+        let client = {
+            let _context = process.runtime.enter();
+            let env = cluster.machines[&id].env();
+            ControllerClient::new(&env, &cluster.voters(), Some(process.controller.clone()))
+        };
+        let submitted = process.runtime.block_on(client.submit_within(set_config(number), PATIENCE));
+        let (_, offset) = submitted.unwrap();
+        assert_eq!(configured(&cluster.converged(offset)), Some(number));
+    }
+}
+
+#[test]
+fn followers_hear_of_a_commit_at_once() {
+    let cluster = Cluster::started([1, 2, 3]);
+    let client = cluster.client();
+    cluster.submit(&client, set_config(0)).unwrap();
+    let mut slowest = Duration::ZERO;
+    for number in 1..=10 {
+        cluster.submit(&client, set_config(number)).unwrap();
+        let started = Instant::now();
+        cluster.eventually("followers", || {
+            let known = |process: &Process| configured(&process.controller.image()) == Some(number);
+            cluster.processes.values().all(known).then_some(())
+        });
+        slowest = slowest.max(started.elapsed());
+    }
+    println!("a commit reached all followers within {slowest:?}");
+    assert!(slowest < Duration::from_millis(150), "not only with the next heartbeat: {slowest:?}");
+}
+
+#[test]
+fn a_refused_command_changes_nothing() {
+    let cluster = Cluster::started([1]);
+    let client = cluster.client();
+    let before = cluster.converged(MetadataOffset(2)).offset();
+    let session = highwater_controller::BrokerSession { id: BrokerId(9), epoch: highwater_types::BrokerEpoch(1) };
+    assert!(cluster.submit(&client, Command::ControlledShutdown(session)).is_err());
+    assert_eq!(cluster.controller(BrokerId(1)).image().offset(), before);
+}
+
+#[test]
+fn a_repeated_command_is_answered_and_not_run_again() {
+    let cluster = Cluster::started([1]);
+    let core = cluster.controller(BrokerId(1)).core().clone();
+    let submit = |number, sequence, sent_in_term| {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let id = Some(CommandId { client: 5, sequence });
+        let submission = Submission { command: set_config(number), id, sent_in_term, reply };
+        core.submit(submission, answer, PATIENCE)
+    };
+    let offset = |reply| match reply {
+        Reply::Committed { outcome, term } => (outcome.offset, term),
+        other => panic!("{other:?}"),
+    };
+    let (first, again, both) = cluster.runtime.block_on(async {
+        let first = submit(1, 1, None).await;
+        let again = submit(2, 1, None).await;
+        (first, again, tokio::join!(submit(3, 2, None), submit(4, 2, None)))
+    });
+    let (first_offset, term) = offset(first);
+    assert_eq!(offset(again), (first_offset, term));
+    assert_eq!(offset(both.0), offset(both.1), "both in one batch, run once");
+    assert_eq!(configured(&core.feed.image()), Some(3));
+    let elsewhere = cluster.runtime.block_on(submit(5, 3, Some(term + 1)));
+    assert!(matches!(elsewhere, Reply::Unknown(_)), "{elsewhere:?}");
+}
+
+#[test]
+fn without_a_quorum_a_command_times_out() {
+    let mut cluster = Cluster::started([1, 2, 3]);
+    let client = cluster.client();
+    cluster.submit(&client, set_config(1)).unwrap();
+    let active = cluster.active();
+    for id in cluster.ids().into_iter().filter(|&id| id != active) {
+        cluster.kill(id);
+    }
+    let limit = Duration::from_millis(1500);
+    let result = cluster.runtime.block_on(client.submit_within(set_config(2), limit));
+    assert_eq!(result.unwrap_err().code, highwater_types::ErrorCode::RequestTimedOut);
+}
+
+#[test]
+fn many_commands_at_once_share_entries() {
+    let cluster = Cluster::started([1, 2, 3]);
+    let client = cluster.client();
+    let active = cluster.active();
+    let log_index = || cluster.controller(active).core().raft_metrics().last_log_index.unwrap();
+    cluster.submit(&client, set_config(0)).unwrap();
+    let before = log_index();
+    cluster.runtime.block_on(async {
+        let submitted = (1..=300).map(|number| client.submit(set_config(number)));
+        for result in futures::future::join_all(submitted).await {
+            result.unwrap();
+        }
+    });
+    let entries = log_index() - before;
+    println!("300 commands in {entries} entries");
+    assert!(entries < 150, "{entries}");
+}

@@ -1,0 +1,205 @@
+//! The leader's side of one follower's stream: which of its partitions have news, and how they become frames.
+//!
+//! An append marks the follower's slot dirty and wakes the sender; the sender goes through the dirty slots and fills a
+//! frame. Batching comes from backlog: what is appended while a frame is under way goes into the next one.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use highwater_rpc::replication::{LeaderFrame, Open, Opened, Slot};
+use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use tonic::Status;
+
+use crate::leading::NextPush;
+use crate::partition::Partition;
+
+/// A frame is sent once it holds so many bytes of records: HTTP/2 frames are of this size, and larger messages save nothing.
+const FRAME_BYTES: usize = 1024 * 1024;
+/// What one partition may put into a frame while others wait, so that one that catches up does not delay the rest.
+const SHARE_BYTES: usize = 256 * 1024;
+/// Frames that the follower has not reported as handled: bounds what is in flight to about 8 MiB, the stream's HTTP/2 window.
+pub(crate) const WINDOW_FRAMES: u64 = 8;
+
+/// One stream of one follower.
+pub(crate) struct FollowerStream {
+    pub replica: BrokerId,
+    pub broker_epoch: BrokerEpoch,
+    outbox: Mutex<Outbox>,
+    notify: Notify,
+}
+
+#[derive(Default)]
+struct Outbox {
+    opened: Vec<Opened>,
+    closed: Vec<Slot>,
+    dirty: VecDeque<Arc<FollowerSlot>>,
+    frames_sent: u64,
+    frames_received: u64,
+    ended: bool,
+}
+
+/// One opening of a partition on a stream.
+pub(crate) struct FollowerSlot {
+    pub stream: Arc<FollowerStream>,
+    pub slot: Slot,
+    pub session: highwater_partition::SessionId,
+    pub epoch: LeaderEpoch,
+    /// The partition owns the slot, not the other way round.
+    pub partition: Weak<Partition>,
+    /// Whether it is in the outbox's dirty queue.
+    queued: AtomicBool,
+    sent: Mutex<Sent>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    next: Offset,
+    /// High watermark and log start as last told.
+    told: (Offset, Offset),
+}
+
+impl FollowerSlot {
+    pub fn new(
+        stream: &Arc<FollowerStream>,
+        partition: &Arc<Partition>,
+        open: &Open,
+        session: highwater_partition::SessionId,
+    ) -> Self {
+        Self {
+            stream: stream.clone(),
+            slot: open.slot,
+            session,
+            epoch: open.leader_epoch,
+            partition: Arc::downgrade(partition),
+            queued: AtomicBool::new(false),
+            sent: Mutex::new(Sent { next: open.log_end, told: (Offset::NONE, Offset::NONE) }),
+        }
+    }
+
+    /// The partition has news for this follower.
+    pub fn mark_dirty(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.stream.outbox.lock().dirty.push_back(self.clone());
+            self.stream.notify.notify_one();
+        }
+    }
+
+    /// The leadership or the session is over: the follower is told to open again.
+    pub fn close(&self) {
+        self.stream.outbox.lock().closed.push(self.slot);
+        self.stream.notify.notify_one();
+    }
+
+    /// The sender took records up to `next` and these positions.
+    pub fn on_read(&self, next: Offset, told: (Offset, Offset)) {
+        *self.sent.lock() = Sent { next, told };
+    }
+}
+
+impl FollowerStream {
+    pub fn new(replica: BrokerId, broker_epoch: BrokerEpoch) -> Arc<Self> {
+        Arc::new(Self { replica, broker_epoch, outbox: Mutex::default(), notify: Notify::new() })
+    }
+
+    /// An answer to an opening, to be sent before anything of that slot.
+    pub fn answer(&self, opened: Opened) {
+        self.outbox.lock().opened.push(opened);
+        self.notify.notify_one();
+    }
+
+    /// The follower has handled so many frames.
+    pub fn on_received(&self, frames: u64) {
+        self.outbox.lock().frames_received = frames;
+        self.notify.notify_one();
+    }
+
+    /// The stream is over.
+    pub fn end(&self) {
+        let mut outbox = self.outbox.lock();
+        outbox.ended = true;
+        outbox.dirty.clear();
+        drop(outbox);
+        self.notify.notify_one();
+    }
+
+    /// Sends frames until the stream ends on either side.
+    pub async fn send_all(&self, frames: mpsc::Sender<Result<LeaderFrame, Status>>) {
+        loop {
+            tokio::select! {
+                () = self.notify.notified() => {}
+                () = frames.closed() => return,
+            }
+            loop {
+                if self.outbox.lock().ended {
+                    return;
+                }
+                let Some(frame) = self.next_frame() else { break };
+                if frames.send(Ok(frame)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The next frame, if there is something to send and the window is open.
+    fn next_frame(&self) -> Option<LeaderFrame> {
+        {
+            let outbox = self.outbox.lock();
+            if outbox.frames_sent.saturating_sub(outbox.frames_received) >= WINDOW_FRAMES {
+                return None;
+            }
+        }
+        let mut frame = LeaderFrame::default();
+        let mut size = 0;
+        while size < FRAME_BYTES {
+            let Some((slot, alone)) = self.next_dirty() else { break };
+            let budget = FRAME_BYTES - size;
+            size += self.push(&slot, if alone { budget } else { budget.min(SHARE_BYTES) }, &mut frame);
+        }
+        // Last, because a slot is answered before it is marked: the answer to every slot in the frame is there by now, and
+        // the follower handles answers first.
+        let mut outbox = self.outbox.lock();
+        frame.opened = std::mem::take(&mut outbox.opened);
+        frame.closed.append(&mut outbox.closed);
+        if frame == LeaderFrame::default() {
+            return None;
+        }
+        outbox.frames_sent += 1;
+        Some(frame)
+    }
+
+    /// Takes a slot out of the queue, and says whether no other waits.
+    fn next_dirty(&self) -> Option<(Arc<FollowerSlot>, bool)> {
+        let mut outbox = self.outbox.lock();
+        let slot = outbox.dirty.pop_front()?;
+        let alone = outbox.dirty.is_empty();
+        // What comes after this is not in the push, and marks the slot again.
+        slot.queued.store(false, Ordering::Release);
+        Some((slot, alone))
+    }
+
+    /// Puts the news of one slot into the frame and returns the bytes of records.
+    fn push(&self, slot: &Arc<FollowerSlot>, max_bytes: usize, frame: &mut LeaderFrame) -> usize {
+        let Some(partition) = slot.partition.upgrade() else { return 0 };
+        let Sent { next, told } = *slot.sent.lock();
+        match partition.next_push(slot, next, told, max_bytes) {
+            NextPush::Nothing => 0,
+            NextPush::Push(push, more) => {
+                let size = push.batches.iter().map(bytes::Bytes::len).sum();
+                frame.pushes.push(push);
+                if more {
+                    slot.mark_dirty();
+                }
+                size
+            }
+            NextPush::Lost(reason) => {
+                tracing::info!(partition = %partition.name, follower = %self.replica, reason, "follower must open again");
+                frame.closed.push(slot.slot);
+                0
+            }
+        }
+    }
+}

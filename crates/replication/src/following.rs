@@ -1,0 +1,137 @@
+//! A partition as follower: opening with the leader, repair of a diverging log, and taking in what is pushed.
+
+use std::sync::Arc;
+
+use highwater_env::clock;
+use highwater_log::AppendError;
+use highwater_partition::{EpochEnd, Event};
+use highwater_rpc::replication::{Open, Push, Slot};
+use highwater_types::{BrokerId, LeaderEpoch, Offset};
+
+use crate::link::{Link, LinkSlot};
+use crate::partition::{Aftermath, Partition, State};
+
+/// Why a push was not taken; the partition must be opened again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PushError {
+    /// The slot is not the partition's current one, or its epoch is over.
+    #[error("not open")]
+    NotOpen,
+    /// The log refused the batches.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl Partition {
+    /// What to ask the leader at the other end of `link`, if that is whom this replica follows and it is not open.
+    pub fn begin_open(self: &Arc<Self>, link: &Arc<Link>, slot: Slot) -> Option<Open> {
+        self.locked(|state, aftermath| {
+            let replica = &state.replica;
+            if !replica.wants_open() || replica.leader() != link.leader {
+                return None;
+            }
+            let log = state.log.as_ref()?;
+            let cursors = replica.cursors();
+            let open = Open {
+                slot,
+                partition: self.id,
+                leader_epoch: replica.leader_epoch(),
+                log_end: cursors.log_end,
+                flushed: cursors.flushed,
+                last_epoch: log.latest_epoch(),
+            };
+            state.link = Some(LinkSlot::new(link, slot, open.leader_epoch));
+            if cursors.flushed < cursors.log_end && state.is_strict() {
+                aftermath.flush();
+            }
+            Some(open)
+        })
+    }
+
+    /// The leader accepted the opening.
+    pub fn on_open_accepted(self: &Arc<Self>, slot: Slot, high_watermark: Offset, log_start: Offset) {
+        self.on_slot(slot, |leader_epoch, _| Event::OpenAccepted { leader_epoch, high_watermark, log_start });
+    }
+
+    /// The logs diverge: cuts this one. Blocks for the disk.
+    pub fn on_diverged(self: &Arc<Self>, slot: Slot, leader: EpochEnd) {
+        self.on_slot(slot, |leader_epoch, state| {
+            let found = state.log.as_ref().map(|log| log.epoch_end(leader.epoch));
+            let (epoch, end_offset) = found.unwrap_or((LeaderEpoch::NONE, Offset::NONE));
+            Event::Diverged { leader_epoch, leader, local: EpochEnd { epoch, end_offset } }
+        });
+    }
+
+    /// Nothing here is of use to the leader: starts anew at its first offset. Blocks for the disk.
+    pub fn on_out_of_range(self: &Arc<Self>, slot: Slot, log_start: Offset) {
+        self.on_slot(slot, |leader_epoch, _| Event::OutOfRange { leader_epoch, log_start });
+    }
+
+    /// Takes in a push: appends, moves the positions, and asks for a flush.
+    pub fn on_push(self: &Arc<Self>, push: &Push) -> Result<(), PushError> {
+        self.locked(|state, aftermath| {
+            let Some(leader_epoch) = state.slot_epoch(push.slot) else { return Err(PushError::NotOpen) };
+            if !state.replica.accepts_push(leader_epoch) {
+                return Err(PushError::NotOpen);
+            }
+            for batches in &push.batches {
+                state.append_pushed(self, batches, aftermath)?;
+            }
+            let (high_watermark, log_start) = (push.high_watermark, push.log_start);
+            state.step(self, Event::LeaderMoved { leader_epoch, high_watermark, log_start }, aftermath);
+            Ok(())
+        })
+    }
+
+    /// The slot is gone: its stream broke, or the leader closed it. Returns whether the partition still wants this leader.
+    pub fn on_link_lost(self: &Arc<Self>, slot: Slot, leader: BrokerId) -> bool {
+        self.locked(|state, aftermath| {
+            if state.slot_epoch(slot).is_some() {
+                state.link = None;
+                state.step(self, Event::LinkLost, aftermath);
+            }
+            state.replica.wants_open() && state.replica.leader() == leader
+        })
+    }
+
+    fn on_slot(self: &Arc<Self>, slot: Slot, event: impl FnOnce(LeaderEpoch, &State) -> Event) {
+        self.locked(|state, aftermath| {
+            if let Some(epoch) = state.slot_epoch(slot) {
+                let event = event(epoch, state);
+                state.step(self, event, aftermath);
+            }
+        });
+    }
+}
+
+impl State {
+    /// The epoch in which that slot was opened, if it is the current one.
+    fn slot_epoch(&self, slot: Slot) -> Option<LeaderEpoch> {
+        self.link.as_ref().filter(|link| link.slot == slot).map(|link| link.epoch)
+    }
+
+    fn append_pushed(
+        &mut self,
+        partition: &Arc<Partition>,
+        batches: &bytes::Bytes,
+        aftermath: &mut Aftermath,
+    ) -> Result<(), PushError> {
+        let strict = self.is_strict();
+        let Some(log) = &mut self.log else { return Err(PushError::NotOpen) };
+        let result = log.append_follower(batches, clock::wall_ms());
+        // After an error, a prefix may have been appended.
+        let log_end = log.log_end();
+        self.step(partition, Event::Appended { log_end }, aftermath);
+        if strict || result.as_ref().is_ok_and(|appended| appended.rolled) {
+            aftermath.flush();
+        }
+        match result {
+            Ok(_) => Ok(()),
+            Err(AppendError::Log(error)) => {
+                self.fail(partition, &error.to_string(), aftermath);
+                Err(AppendError::Log(error).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Accepts the streams of followers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_rpc::replication::{FollowerFrame, Hello, LeaderFrame, Open, OpenOutcome, Opened, Replication, Slot};
+use highwater_types::ErrorCode;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use crate::context::Context;
+use crate::follower_stream::{FollowerSlot, FollowerStream};
+
+/// A follower that has opened a stream must say who it is within this time.
+const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+/// Frames between the sender and the connection: one is being written while the next is filled.
+const QUEUED_FRAMES: usize = 2;
+
+/// The gRPC service.
+pub(crate) struct LeaderService {
+    context: Arc<Context>,
+}
+
+impl LeaderService {
+    pub fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    fn check(&self, hello: &Hello) -> Result<(), Status> {
+        let image = self.context.image.load();
+        if hello.leader != self.context.config.node_id {
+            return Err(Status::failed_precondition(format!("this is broker {}", self.context.config.node_id)));
+        }
+        if image.cluster_id().is_some_and(|cluster_id| cluster_id != hello.cluster_id) {
+            return Err(Status::failed_precondition("this is another cluster"));
+        }
+        Ok(())
+    }
+}
+
+impl Replication for LeaderService {
+    type Frames = ReceiverStream<Result<LeaderFrame, Status>>;
+
+    async fn replicate(&self, mut frames: Streaming<FollowerFrame>) -> Result<Self::Frames, Status> {
+        let first = tokio::time::timeout(HELLO_DEADLINE, frames.message()).await;
+        let first = first.map_err(|_| Status::deadline_exceeded("no first frame"))??;
+        let first = first.ok_or_else(|| Status::invalid_argument("empty stream"))?;
+        let hello = first.hello.as_ref().ok_or_else(|| Status::invalid_argument("no hello"))?;
+        self.check(hello)?;
+        tracing::debug!(follower = %hello.replica, "replication stream opened");
+        let stream = FollowerStream::new(hello.replica, hello.broker_epoch);
+        let (sender, receiver) = mpsc::channel(QUEUED_FRAMES);
+        let reader = Reader { context: self.context.clone(), stream: stream.clone(), slots: BTreeMap::new() };
+        let stop = sender.clone();
+        tokio::spawn(async move { stream.send_all(sender).await });
+        tokio::spawn(reader.run(first, frames, stop));
+        Ok(ReceiverStream::new(receiver))
+    }
+}
+
+/// Handles what one follower sends.
+struct Reader {
+    context: Arc<Context>,
+    stream: Arc<FollowerStream>,
+    slots: BTreeMap<Slot, Arc<FollowerSlot>>,
+}
+
+impl Reader {
+    async fn run(
+        mut self,
+        first: FollowerFrame,
+        mut frames: Streaming<FollowerFrame>,
+        outgoing: mpsc::Sender<Result<LeaderFrame, Status>>,
+    ) {
+        self.handle(first);
+        loop {
+            // The follower is gone when either direction is.
+            let frame = tokio::select! {
+                frame = frames.message() => frame,
+                () = outgoing.closed() => break,
+            };
+            match frame {
+                Ok(Some(frame)) => self.handle(frame),
+                Ok(None) => break,
+                Err(status) => {
+                    tracing::debug!(follower = %self.stream.replica, %status, "replication stream broke");
+                    break;
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, frame: FollowerFrame) {
+        for slot in frame.closes {
+            self.close(slot);
+        }
+        for ack in frame.acks {
+            if let Some(slot) = self.slots.get(&ack.slot)
+                && let Some(partition) = slot.partition.upgrade()
+            {
+                partition.on_follower_ack(slot, ack.log_end, ack.flushed);
+            }
+        }
+        for open in frame.opens {
+            self.open(&open);
+        }
+        self.stream.on_received(frame.frames_received);
+    }
+
+    fn open(&mut self, open: &Open) {
+        let Some(partition) = self.context.partition(open.partition) else {
+            let outcome = OpenOutcome::Refused(ErrorCode::UnknownTopicOrPartition);
+            return self.stream.answer(Opened { slot: open.slot, outcome });
+        };
+        if let Some(slot) = partition.open_follower(&self.stream, open, self.context.next_session()) {
+            self.slots.insert(open.slot, slot);
+        }
+    }
+
+    fn close(&mut self, slot: Slot) {
+        if let Some(slot) = self.slots.remove(&slot)
+            && let Some(partition) = slot.partition.upgrade()
+        {
+            partition.on_follower_closed(&slot);
+        }
+    }
+}
+
+impl Drop for Reader {
+    /// Also when the task is dropped with its runtime.
+    fn drop(&mut self) {
+        self.stream.end();
+        for slot in std::mem::take(&mut self.slots).into_values() {
+            if let Some(partition) = slot.partition.upgrade() {
+                partition.on_follower_closed(&slot);
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A partition as leader: appends, and the sessions of its followers.
+
+use std::sync::Arc;
+
+use highwater_env::clock;
+use highwater_log::{AppendError, LeaderAppend};
+use highwater_partition::{AppendRefusal, EpochEnd, Event, OpenCheck, OpenedFollower, RoleKind, SessionId, check_open};
+use highwater_records::ValidatedBatch;
+use highwater_rpc::replication::{Open, OpenOutcome, Opened, Push};
+use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
+use tokio::sync::oneshot;
+
+use crate::follower_stream::{FollowerSlot, FollowerStream};
+use crate::partition::{Aftermath, Partition, State};
+use crate::{Acks, AppendOutcome, HighWatermarkWait, LeaderHint, ProduceError};
+
+/// What the sender of a follower's stream gets for one partition.
+pub(crate) enum NextPush {
+    /// The follower has everything, or the session is over.
+    Nothing,
+    /// Something to send, and whether more is left.
+    Push(Push, bool),
+    /// What the follower needs next is not in the log any more, or the disk refuses: it has to open again.
+    Lost(String),
+}
+
+impl Partition {
+    /// Appends a batch. `epoch` restricts it to one leadership.
+    pub fn append(
+        self: &Arc<Self>,
+        batch: &ValidatedBatch,
+        acks: Acks,
+        epoch: Option<LeaderEpoch>,
+    ) -> Result<AppendOutcome, ProduceError> {
+        if !self.lease.is_valid() {
+            return Err(ProduceError::new(ErrorCode::NotLeaderOrFollower, "the lease of this broker has lapsed"));
+        }
+        let now = clock::wall_ms();
+        self.locked(|state, aftermath| state.append(self, (batch, acks, epoch), now, aftermath))
+    }
+
+    /// A follower opens this partition. Queues the answer on its stream, before anything that is pushed; returns the slot
+    /// if it was accepted.
+    pub fn open_follower(
+        self: &Arc<Self>,
+        stream: &Arc<FollowerStream>,
+        open: &Open,
+        session: SessionId,
+    ) -> Option<Arc<FollowerSlot>> {
+        self.locked(|state, aftermath| {
+            let outcome = state.check_open(stream, open).unwrap_or_else(OpenOutcome::Refused);
+            let accepted = matches!(outcome, OpenOutcome::Accepted { .. });
+            let slot = accepted.then(|| Arc::new(FollowerSlot::new(stream, self, open, session)));
+            stream.answer(Opened { slot: open.slot, outcome });
+            if let Some(slot) = &slot {
+                state.add_follower(self, slot, open, aftermath);
+            }
+            slot
+        })
+    }
+
+    /// A follower acknowledged.
+    pub fn on_follower_ack(self: &Arc<Self>, slot: &FollowerSlot, log_end: Offset, flushed: Offset) {
+        self.step(Event::FollowerAcked {
+            replica: slot.stream.replica,
+            session: slot.session,
+            leader_epoch: slot.epoch,
+            log_end,
+            flushed,
+        });
+    }
+
+    /// A follower's stream ended, or it closed the slot.
+    pub fn on_follower_closed(self: &Arc<Self>, slot: &Arc<FollowerSlot>) {
+        self.locked(|state, aftermath| {
+            state.followers = state.followers.iter().filter(|other| !Arc::ptr_eq(other, slot)).cloned().collect();
+            let event = Event::FollowerClosed { replica: slot.stream.replica, session: slot.session };
+            state.step(self, event, aftermath);
+        });
+    }
+
+    /// What to send to a follower next: records from `from` on, at most about `max_bytes` but one batch at least, and the
+    /// positions if they are not those of `told`.
+    pub fn next_push(&self, slot: &FollowerSlot, from: Offset, told: (Offset, Offset), max_bytes: usize) -> NextPush {
+        let before = self.snapshot();
+        if !before.leads(slot.epoch) {
+            return NextPush::Nothing;
+        }
+        let read = match self.reader.read(from, before.log_end, max_bytes, true) {
+            Ok(read) => read,
+            Err(error) => return NextPush::Lost(error.to_string()),
+        };
+        let now = self.snapshot();
+        // If the leadership ended during the read, the log may have been cut and continued by another leader meanwhile.
+        if !now.leads(slot.epoch) || (read.size == 0 && told == (now.high_watermark, now.log_start)) {
+            return NextPush::Nothing;
+        }
+        let more = read.next_offset < now.log_end;
+        slot.on_read(read.next_offset, (now.high_watermark, now.log_start));
+        let (high_watermark, log_start) = (now.high_watermark, now.log_start);
+        NextPush::Push(Push { slot: slot.slot, batches: read.batches, high_watermark, log_start }, more)
+    }
+}
+
+impl State {
+    fn append(
+        &mut self,
+        partition: &Arc<Partition>,
+        (batch, acks, epoch): (&ValidatedBatch, Acks, Option<LeaderEpoch>),
+        now: Timestamp,
+        aftermath: &mut Aftermath,
+    ) -> Result<AppendOutcome, ProduceError> {
+        let leader_epoch = self.check_append(acks, epoch)?;
+        let strict = self.is_strict();
+        let log = self.log.as_mut().expect("checked");
+        let appended = match log.append_leader(batch, leader_epoch, now) {
+            Ok(appended) => appended,
+            Err(error) => {
+                let refusal = ProduceError::new(error.code(), error.to_string());
+                if let AppendError::Log(error) = error {
+                    self.fail(partition, &error.to_string(), aftermath);
+                }
+                return Err(refusal);
+            }
+        };
+        if !appended.duplicate {
+            let log_end = log.log_end();
+            self.step(partition, Event::Appended { log_end }, aftermath);
+            aftermath.tell_followers();
+        }
+        if strict || appended.rolled {
+            aftermath.flush();
+        }
+        let wait = (acks == Acks::All).then(|| self.wait_for(&appended));
+        Ok(AppendOutcome {
+            base_offset: appended.base_offset,
+            append_time: appended.append_time,
+            log_start: appended.log_start,
+            duplicate: appended.duplicate,
+            wait,
+        })
+    }
+
+    fn check_append(&self, acks: Acks, epoch: Option<LeaderEpoch>) -> Result<LeaderEpoch, ProduceError> {
+        if self.failed || self.log.is_none() {
+            return Err(ProduceError::new(
+                ErrorCode::KafkaStorageError,
+                "the log directory of this replica has failed",
+            ));
+        }
+        if acks == Acks::All && self.parked.is_full() {
+            let message = "too many requests wait for the in-sync replicas already";
+            return Err(ProduceError::new(ErrorCode::NotEnoughReplicas, message));
+        }
+        let leader = self.replica.leader();
+        let hint = LeaderHint { leader, epoch: self.replica.leader_epoch() };
+        let leader_epoch = self.replica.check_append(acks == Acks::All).map_err(|refusal| match refusal {
+            AppendRefusal::NotLeader => {
+                let error =
+                    ProduceError::new(ErrorCode::NotLeaderOrFollower, "this broker does not lead the partition");
+                ProduceError { leader: Some(hint), ..error }
+            }
+            AppendRefusal::NotEnoughReplicas { in_sync, required } => {
+                let message = format!("{in_sync} replicas are in sync, min.insync.replicas asks for {required}");
+                ProduceError::new(ErrorCode::NotEnoughReplicas, message)
+            }
+        })?;
+        match epoch {
+            Some(epoch) if epoch != leader_epoch => {
+                let message = format!("the leader epoch is {leader_epoch}, not {epoch}");
+                Err(ProduceError { leader: Some(hint), ..ProduceError::new(ErrorCode::FencedLeaderEpoch, message) })
+            }
+            _ => Ok(leader_epoch),
+        }
+    }
+
+    /// What an acks=all append waits for. It may be committed already: alone in sync and relaxed, or a duplicate.
+    fn wait_for(&mut self, appended: &LeaderAppend) -> HighWatermarkWait {
+        let needed = appended.last_offset.plus(1);
+        if self.replica.high_watermark() < needed {
+            return HighWatermarkWait::new(self.parked.park(needed));
+        }
+        let (reply, receiver) = oneshot::channel();
+        let enough = self.replica.has_enough_in_sync();
+        let _ = reply.send(if enough { Ok(()) } else { Err(ErrorCode::NotEnoughReplicasAfterAppend) });
+        HighWatermarkWait::new(receiver)
+    }
+
+    /// Whether the follower may replicate from here on, or must cut its log first; or why it may not at all.
+    fn check_open(&self, stream: &FollowerStream, open: &Open) -> Result<OpenOutcome, ErrorCode> {
+        let log = self.log.as_ref().filter(|_| !self.failed).ok_or(ErrorCode::KafkaStorageError)?;
+        let epoch = self.replica.leader_epoch();
+        if open.leader_epoch < epoch {
+            return Err(ErrorCode::FencedLeaderEpoch);
+        }
+        // The follower has newer metadata than this broker; or this broker does not know it as a replica yet.
+        if open.leader_epoch > epoch || !self.replicas.contains(&stream.replica) {
+            return Err(ErrorCode::UnknownLeaderEpoch);
+        }
+        if self.replica.role() != RoleKind::Leader {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        let (epoch, end_offset) = log.epoch_end(open.last_epoch);
+        let cursors = self.replica.cursors();
+        Ok(match check_open(cursors, open.log_end, open.last_epoch, EpochEnd { epoch, end_offset }) {
+            OpenCheck::Accept => {
+                OpenOutcome::Accepted { high_watermark: self.replica.high_watermark(), log_start: cursors.log_start }
+            }
+            OpenCheck::Diverged(end) => OpenOutcome::Diverged { epoch: end.epoch, end_offset: end.end_offset },
+            OpenCheck::OutOfRange { log_start } => OpenOutcome::OutOfRange { log_start },
+        })
+    }
+
+    fn add_follower(
+        &mut self,
+        partition: &Arc<Partition>,
+        slot: &Arc<FollowerSlot>,
+        open: &Open,
+        aftermath: &mut Aftermath,
+    ) {
+        let replica = slot.stream.replica;
+        let others = self.followers.iter().filter(|other| other.stream.replica != replica);
+        self.followers = others.chain([slot]).cloned().collect();
+        let follower = OpenedFollower {
+            replica,
+            broker_epoch: slot.stream.broker_epoch,
+            session: slot.session,
+            log_end: open.log_end,
+            flushed: open.flushed,
+        };
+        self.step(partition, Event::FollowerOpened { leader_epoch: open.leader_epoch, follower }, aftermath);
+        aftermath.tell_followers();
+    }
+}
+
+impl ProduceError {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), leader: None }
+    }
+}

@@ -1,0 +1,169 @@
+//! The follower's side: one stream to each broker that leads something this broker follows.
+//!
+//! A [`Link`] knows which partitions want its leader. Its task connects while there are any, opens them, takes in what is
+//! pushed, and sends what the partitions acknowledge. A broken stream is dialled again with growing pauses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use highwater_rpc::replication::{Ack, Slot};
+use highwater_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::context::Context;
+use crate::link_task::run_link;
+use crate::partition::Partition;
+
+/// The links of this broker, by leader.
+#[derive(Default)]
+pub(crate) struct Links {
+    state: Mutex<LinksState>,
+}
+
+#[derive(Default)]
+struct LinksState {
+    links: BTreeMap<BrokerId, (Arc<Link>, JoinHandle<()>)>,
+    /// Whom each partition follows.
+    followed: BTreeMap<TopicIdPartition, BrokerId>,
+    stopped: bool,
+}
+
+/// One link, for as long as the process runs; idle while no partition wants it.
+pub(crate) struct Link {
+    pub leader: BrokerId,
+    inbox: Mutex<Inbox>,
+    notify: Notify,
+    next_slot: AtomicU32,
+}
+
+/// What the partitions want from the link's task.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    /// All that follow this leader.
+    pub wanted: BTreeMap<TopicIdPartition, Arc<Partition>>,
+    /// Those of them that must be opened (again).
+    pub reopen: BTreeSet<TopicIdPartition>,
+    /// Those that are not wanted any more.
+    pub dropped: BTreeSet<TopicIdPartition>,
+    /// The latest acknowledgement of each slot.
+    acks: BTreeMap<Slot, (Offset, Offset)>,
+}
+
+/// A partition's hold on a stream.
+pub(crate) struct LinkSlot {
+    pub slot: Slot,
+    pub epoch: LeaderEpoch,
+    link: Arc<Link>,
+}
+
+impl LinkSlot {
+    pub fn new(link: &Arc<Link>, slot: Slot, epoch: LeaderEpoch) -> Self {
+        Self { slot, epoch, link: link.clone() }
+    }
+
+    /// Everything below is appended, and flushed.
+    pub fn acknowledge(&self, log_end: Offset, flushed: Offset) {
+        self.link.inbox.lock().acks.insert(self.slot, (log_end, flushed));
+        self.link.notify.notify_one();
+    }
+}
+
+impl Links {
+    /// `partition` follows `leader` from now on, in the epoch that its core knows.
+    pub fn follow(&self, context: &Arc<Context>, leader: BrokerId, partition: &Arc<Partition>) {
+        let mut state = self.state.lock();
+        if state.stopped {
+            return;
+        }
+        if let Some(former) = state.followed.insert(partition.id, leader)
+            && former != leader
+            && let Some((link, _)) = state.links.get(&former)
+        {
+            link.unfollow(partition.id);
+        }
+        let (link, _) = state.links.entry(leader).or_insert_with(|| {
+            let link = Link::new(leader);
+            let task = tokio::spawn(run_link(context.clone(), link.clone()));
+            (link, task)
+        });
+        link.follow(partition);
+    }
+
+    /// The partition follows nobody any more.
+    pub fn unfollow(&self, partition: TopicIdPartition) {
+        let mut state = self.state.lock();
+        if let Some(leader) = state.followed.remove(&partition)
+            && let Some((link, _)) = state.links.get(&leader)
+        {
+            link.unfollow(partition);
+        }
+    }
+
+    /// Lets go of all partitions and follows none any more. Returns the tasks, to be aborted.
+    pub fn stop(&self) -> Vec<JoinHandle<()>> {
+        let mut state = self.state.lock();
+        state.stopped = true;
+        state.followed.clear();
+        let links = std::mem::take(&mut state.links).into_values();
+        let release = |(link, task): (Arc<Link>, JoinHandle<()>)| {
+            *link.inbox.lock() = Inbox::default();
+            task
+        };
+        links.map(release).collect()
+    }
+}
+
+impl Link {
+    fn new(leader: BrokerId) -> Arc<Self> {
+        Arc::new(Self { leader, inbox: Mutex::default(), notify: Notify::new(), next_slot: AtomicU32::new(1) })
+    }
+
+    fn follow(&self, partition: &Arc<Partition>) {
+        let mut inbox = self.inbox.lock();
+        inbox.wanted.insert(partition.id, partition.clone());
+        inbox.dropped.remove(&partition.id);
+        inbox.reopen.insert(partition.id);
+        drop(inbox);
+        self.notify.notify_one();
+    }
+
+    fn unfollow(&self, partition: TopicIdPartition) {
+        let mut inbox = self.inbox.lock();
+        inbox.wanted.remove(&partition);
+        inbox.reopen.remove(&partition);
+        inbox.dropped.insert(partition);
+        drop(inbox);
+        self.notify.notify_one();
+    }
+
+    /// A slot that no stream of this link has used.
+    pub fn next_slot(&self) -> Slot {
+        Slot(self.next_slot.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Something was put into the inbox.
+    pub async fn notified(&self) {
+        self.notify.notified().await;
+    }
+
+    /// Waits until a partition wants this leader.
+    pub async fn wanted(&self) {
+        while self.inbox.lock().wanted.is_empty() {
+            self.notify.notified().await;
+        }
+    }
+
+    /// Looks into the inbox.
+    pub fn with_inbox<R>(&self, look: impl FnOnce(&mut Inbox) -> R) -> R {
+        look(&mut self.inbox.lock())
+    }
+
+    /// Takes out the acknowledgements.
+    pub fn take_acks(&self) -> Vec<Ack> {
+        let acks = std::mem::take(&mut self.inbox.lock().acks);
+        acks.into_iter().map(|(slot, (log_end, flushed))| Ack { slot, log_end, flushed }).collect()
+    }
+}

@@ -1,0 +1,281 @@
+//! The task of a link: connect, open, take in, acknowledge, and again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, run_blocking};
+use highwater_partition::EpochEnd;
+use highwater_rpc::replication::{FollowerFrame, Hello, LeaderFrame, OpenOutcome, Opened, ReplicationClient, Slot};
+use highwater_types::TopicIdPartition;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use crate::backoff::Backoff;
+use crate::context::Context;
+use crate::follower_stream::WINDOW_FRAMES;
+use crate::link::Link;
+use crate::partition::Partition;
+
+/// A stream must be accepted, and each opening answered, within this time; else the stream is given up.
+const OPEN_DEADLINE: Duration = Duration::from_secs(5);
+/// Frames towards the leader that wait for the connection. They are small, and each is written at once when it can be.
+const QUEUED_FRAMES: usize = 16;
+/// Openings in one frame.
+const OPENS_PER_FRAME: usize = 1000;
+
+/// Runs until it is aborted.
+pub(crate) async fn run_link(context: Arc<Context>, link: Arc<Link>) {
+    let mut backoff = Backoff::reconnect();
+    loop {
+        link.wanted().await;
+        let ended = match LinkStream::connect(&context, &link).await {
+            Ok(mut stream) => stream.run(&mut backoff).await,
+            Err(status) => status,
+        };
+        tracing::debug!(leader = %link.leader, status = %ended, "replication stream ended");
+        backoff.pause().await;
+    }
+}
+
+/// One stream to the leader.
+struct LinkStream {
+    link: Arc<Link>,
+    outgoing: mpsc::Sender<FollowerFrame>,
+    incoming: Streaming<LeaderFrame>,
+    slots: BTreeMap<Slot, OpenSlot>,
+    by_partition: BTreeMap<TopicIdPartition, Slot>,
+    /// Partitions whose opening was refused, and when to try again.
+    retries: BTreeMap<TopicIdPartition, (Instant, Backoff)>,
+    frames_received: u64,
+    frames_reported: u64,
+    closes: Vec<Slot>,
+}
+
+struct OpenSlot {
+    partition: Arc<Partition>,
+    /// When the answer must be there; `None` once it is.
+    deadline: Option<Instant>,
+}
+
+impl LinkStream {
+    async fn connect(context: &Context, link: &Arc<Link>) -> Result<Self, Status> {
+        let image = context.image.load_full();
+        let leader = image.broker(link.leader).ok_or_else(|| Status::unavailable("the leader is not registered"))?;
+        let channel = grpc_channel(context.env.net, &leader.internal.to_string(), GrpcOptions::default());
+        let (outgoing, frames) = mpsc::channel(QUEUED_FRAMES);
+        let hello = Hello {
+            replica: context.config.node_id,
+            broker_epoch: context.lease.broker_epoch(),
+            cluster_id: image.cluster_id().unwrap_or_default().to_owned(),
+            leader: link.leader,
+        };
+        let first = FollowerFrame { hello: Some(hello), ..FollowerFrame::default() };
+        outgoing.try_send(first).map_err(|_| Status::internal("the queue is new"))?;
+        let mut client = ReplicationClient::new(channel, GRPC_MAX_MESSAGE_BYTES);
+        let accepted = timeout(OPEN_DEADLINE, client.replicate(ReceiverStream::new(frames))).await;
+        let incoming = accepted.map_err(|_| Status::deadline_exceeded("stream not accepted"))??;
+        // Acknowledgements of earlier streams mean nothing on this one.
+        link.take_acks();
+        link.with_inbox(|inbox| {
+            inbox.reopen = inbox.wanted.keys().copied().collect();
+            inbox.dropped.clear();
+        });
+        tracing::debug!(leader = %link.leader, "replication stream opened");
+        Ok(Self {
+            link: link.clone(),
+            outgoing,
+            incoming,
+            slots: BTreeMap::new(),
+            by_partition: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            frames_received: 0,
+            frames_reported: 0,
+            closes: Vec::new(),
+        })
+    }
+
+    /// Runs until the stream breaks or nothing is wanted any more, and returns why.
+    async fn run(&mut self, backoff: &mut Backoff) -> Status {
+        loop {
+            if let Err(status) = self.send_pending().await {
+                return status;
+            }
+            if self.slots.is_empty() && self.link.with_inbox(|inbox| inbox.wanted.is_empty()) {
+                return Status::ok("nothing is wanted");
+            }
+            let wake_at = self.next_timer();
+            tokio::select! {
+                biased;
+                frame = self.incoming.message() => match frame {
+                    Ok(Some(frame)) => {
+                        backoff.reset();
+                        self.handle(frame).await;
+                    }
+                    Ok(None) => return Status::unavailable("the leader ended the stream"),
+                    Err(status) => return status,
+                },
+                () = self.link.notified() => {}
+                () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
+            }
+            if self.is_overdue() {
+                return Status::deadline_exceeded("an opening was not answered");
+            }
+        }
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let deadlines = self.slots.values().filter_map(|slot| slot.deadline);
+        deadlines.chain(self.retries.values().map(|(at, _)| *at)).min()
+    }
+
+    fn is_overdue(&self) -> bool {
+        let now = Instant::now();
+        self.slots.values().any(|slot| slot.deadline.is_some_and(|deadline| deadline <= now))
+    }
+
+    /// Sends openings, closings, acknowledgements and the window, if there are any.
+    async fn send_pending(&mut self) -> Result<(), Status> {
+        loop {
+            let due = self.take_due();
+            let more = due.len() == OPENS_PER_FRAME;
+            let opens = due.into_iter().filter_map(|id| self.open(id)).collect();
+            let frame = FollowerFrame {
+                hello: None,
+                opens,
+                acks: self.link.take_acks(),
+                closes: std::mem::take(&mut self.closes),
+                frames_received: self.frames_received,
+            };
+            let window = self.frames_received - self.frames_reported >= WINDOW_FRAMES / 2;
+            if window || !frame.opens.is_empty() || !frame.acks.is_empty() || !frame.closes.is_empty() {
+                self.frames_reported = self.frames_received;
+                self.outgoing.send(frame).await.map_err(|_| Status::unavailable("the stream is closed"))?;
+            }
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The partitions to open now.
+    fn take_due(&mut self) -> Vec<TopicIdPartition> {
+        let (dropped, reopen) = self.link.with_inbox(|inbox| {
+            let rest = match inbox.reopen.iter().nth(OPENS_PER_FRAME).copied() {
+                Some(first) => inbox.reopen.split_off(&first),
+                None => Default::default(),
+            };
+            (std::mem::take(&mut inbox.dropped), std::mem::replace(&mut inbox.reopen, rest))
+        });
+        for partition in &dropped {
+            self.forget(*partition);
+        }
+        let now = Instant::now();
+        let retried = self.retries.iter().filter(|(_, (at, _))| *at <= now).map(|(&id, _)| id);
+        let due: std::collections::BTreeSet<_> = reopen.into_iter().chain(retried).take(OPENS_PER_FRAME).collect();
+        due.into_iter().collect()
+    }
+
+    /// Closes the slot of a partition, if it has one.
+    fn forget(&mut self, partition: TopicIdPartition) {
+        self.retries.remove(&partition);
+        if let Some(slot) = self.by_partition.remove(&partition) {
+            self.slots.remove(&slot);
+            self.closes.push(slot);
+        }
+    }
+
+    fn open(&mut self, id: TopicIdPartition) -> Option<highwater_rpc::replication::Open> {
+        let partition = self.link.with_inbox(|inbox| inbox.wanted.get(&id).cloned())?;
+        let slot = self.link.next_slot();
+        let Some(open) = partition.begin_open(&self.link, slot) else {
+            self.retries.remove(&id);
+            return None;
+        };
+        // The entry stays until the opening is accepted, so that its pauses go on growing.
+        if let Some((at, _)) = self.retries.get_mut(&id) {
+            *at = Instant::now() + 2 * OPEN_DEADLINE;
+        }
+        if let Some(former) = self.by_partition.insert(id, slot) {
+            self.slots.remove(&former);
+            self.closes.push(former);
+        }
+        self.slots.insert(slot, OpenSlot { partition, deadline: Some(Instant::now() + OPEN_DEADLINE) });
+        Some(open)
+    }
+
+    async fn handle(&mut self, frame: LeaderFrame) {
+        self.frames_received += 1;
+        for opened in frame.opened {
+            self.on_opened(opened).await;
+        }
+        for push in &frame.pushes {
+            let Some(open) = self.slots.get(&push.slot) else { continue };
+            if let Err(error) = open.partition.on_push(push) {
+                tracing::warn!(partition = %open.partition.name, leader = %self.link.leader, %error, "push not taken");
+                self.lose(push.slot);
+            }
+        }
+        for slot in frame.closed {
+            self.lose(slot);
+        }
+    }
+
+    async fn on_opened(&mut self, opened: Opened) {
+        let Some(open) = self.slots.get_mut(&opened.slot) else { return };
+        open.deadline = None;
+        let (slot, partition) = (opened.slot, open.partition.clone());
+        match opened.outcome {
+            OpenOutcome::Accepted { high_watermark, log_start } => {
+                self.retries.remove(&partition.id);
+                partition.on_open_accepted(slot, high_watermark, log_start);
+            }
+            OpenOutcome::Diverged { epoch, end_offset } => {
+                let cut = partition.clone();
+                run_blocking(move || cut.on_diverged(slot, EpochEnd { epoch, end_offset })).await;
+                self.open_again(slot, &partition);
+            }
+            OpenOutcome::OutOfRange { log_start } => {
+                let cut = partition.clone();
+                run_blocking(move || cut.on_out_of_range(slot, log_start)).await;
+                self.open_again(slot, &partition);
+            }
+            OpenOutcome::Refused(code) => {
+                tracing::debug!(partition = %partition.name, leader = %self.link.leader, code = code.name(), "open refused");
+                self.lose(slot);
+            }
+        }
+    }
+
+    /// The log was cut: opens with what it is now.
+    fn open_again(&mut self, slot: Slot, partition: &Arc<Partition>) {
+        self.slots.remove(&slot);
+        self.by_partition.remove(&partition.id);
+        if partition.on_link_lost(slot, self.link.leader) {
+            self.link.with_inbox(|inbox| inbox.reopen.insert(partition.id));
+        }
+    }
+
+    /// The slot is of no use any more: tries again after a pause, if the partition still wants this leader.
+    fn lose(&mut self, slot: Slot) {
+        let Some(OpenSlot { partition, .. }) = self.slots.remove(&slot) else { return };
+        self.by_partition.remove(&partition.id);
+        self.closes.push(slot);
+        if partition.on_link_lost(slot, self.link.leader) {
+            let (at, backoff) =
+                self.retries.entry(partition.id).or_insert_with(|| (Instant::now(), Backoff::reconnect()));
+            *at = Instant::now() + backoff.next();
+        }
+    }
+}
+
+impl Drop for LinkStream {
+    /// Also when the task is dropped with its runtime.
+    fn drop(&mut self) {
+        for (slot, open) in std::mem::take(&mut self.slots) {
+            open.partition.on_link_lost(slot, self.link.leader);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Figures for Prometheus, under the names that Kafka's metrics have after the JMX exporter. Read when scraped: nothing is
+//! counted on the hot path.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use highwater_types::BrokerId;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts};
+
+use crate::context::Context;
+use crate::{PartitionRole, PartitionStatus};
+
+/// Collects from the registry.
+pub(crate) struct ReplicaMetrics {
+    context: Arc<Context>,
+    partitions: IntGauge,
+    leaders: IntGauge,
+    under_replicated: IntGauge,
+    under_min_isr: IntGauge,
+    at_min_isr: IntGauge,
+    offline: IntGauge,
+    isr_shrinks: IntCounter,
+    isr_expands: IntCounter,
+    failed_isr_updates: IntCounter,
+    log_start: IntGaugeVec,
+    log_end: IntGaugeVec,
+    high_watermark: IntGaugeVec,
+    size: IntGaugeVec,
+}
+
+impl ReplicaMetrics {
+    pub fn new(context: Arc<Context>) -> Self {
+        Self {
+            context,
+            partitions: gauge("partitioncount", "Replicas on this broker"),
+            leaders: gauge("leadercount", "Partitions led by this broker"),
+            under_replicated: gauge("underreplicatedpartitions", "Partitions led here with a replica out of sync"),
+            under_min_isr: gauge("underminisrpartitioncount", "Partitions led here below min.insync.replicas"),
+            at_min_isr: gauge("atminisrpartitioncount", "Partitions led here with exactly min.insync.replicas in sync"),
+            offline: gauge("offlinereplicacount", "Replicas here that are out of service or have no leader"),
+            isr_shrinks: counter("isrshrinks_total", "Times an ISR of a partition led here lost a member"),
+            isr_expands: counter("isrexpands_total", "Times an ISR of a partition led here got a member"),
+            failed_isr_updates: counter(
+                "failedisrupdates_total",
+                "ISR changes the controller refused or did not answer",
+            ),
+            log_start: per_partition("kafka_log_log_logstartoffset", "First offset of the log"),
+            log_end: per_partition("kafka_log_log_logendoffset", "Offset of the next record"),
+            high_watermark: per_partition("kafka_cluster_partition_highwatermark", "Everything below is committed"),
+            size: per_partition("kafka_log_log_size", "Size of the log in bytes"),
+        }
+    }
+
+    fn all(&self) -> [&dyn Collector; 13] {
+        [
+            &self.partitions,
+            &self.leaders,
+            &self.under_replicated,
+            &self.under_min_isr,
+            &self.at_min_isr,
+            &self.offline,
+            &self.isr_shrinks,
+            &self.isr_expands,
+            &self.failed_isr_updates,
+            &self.log_start,
+            &self.log_end,
+            &self.high_watermark,
+            &self.size,
+        ]
+    }
+
+    fn refresh(&self) {
+        let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
+        let statuses: Vec<PartitionStatus> = partitions.iter().map(|partition| partition.status()).collect();
+        let count = |what: fn(&PartitionStatus) -> bool| statuses.iter().filter(|status| what(status)).count() as i64;
+        self.partitions.set(statuses.len() as i64);
+        self.leaders.set(count(leads));
+        self.under_replicated.set(count(|status| leads(status) && status.isr.len() < status.replicas.len()));
+        self.under_min_isr.set(count(|status| leads(status) && status.isr.len() < status.min_isr));
+        self.at_min_isr.set(count(|status| leads(status) && status.isr.len() == status.min_isr));
+        let offline = count(|status| status.role == PartitionRole::Offline || status.leader == BrokerId::NONE);
+        self.offline.set(offline + self.context.unavailable.read().len() as i64);
+        let counters = &self.context.counters;
+        catch_up(&self.isr_shrinks, counters.isr_shrinks.load(Ordering::Relaxed));
+        catch_up(&self.isr_expands, counters.isr_expands.load(Ordering::Relaxed));
+        catch_up(&self.failed_isr_updates, counters.failed_isr_updates.load(Ordering::Relaxed));
+        let vectors = [&self.log_start, &self.log_end, &self.high_watermark, &self.size];
+        vectors.iter().for_each(|vector| vector.reset());
+        for status in &statuses {
+            let index = status.partition.to_string();
+            let labels = [status.topic.as_str(), &index];
+            self.log_start.with_label_values(&labels).set(status.log_start.get());
+            self.log_end.with_label_values(&labels).set(status.log_end.get());
+            self.high_watermark.with_label_values(&labels).set(status.high_watermark.get());
+            self.size.with_label_values(&labels).set(i64::try_from(status.size_bytes).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+impl Collector for ReplicaMetrics {
+    fn desc(&self) -> Vec<&Desc> {
+        self.all().into_iter().flat_map(|metric| metric.desc()).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.refresh();
+        self.all().into_iter().flat_map(|metric| metric.collect()).collect()
+    }
+}
+
+fn leads(status: &PartitionStatus) -> bool {
+    status.role == PartitionRole::Leader
+}
+
+fn catch_up(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(format!("kafka_server_replicamanager_{name}"), help)
+}
+
+fn gauge(name: &str, help: &str) -> IntGauge {
+    IntGauge::with_opts(opts(name, help)).expect("a legal name")
+}
+
+fn counter(name: &str, help: &str) -> IntCounter {
+    IntCounter::with_opts(opts(name, help)).expect("a legal name")
+}
+
+fn per_partition(name: &str, help: &str) -> IntGaugeVec {
+    IntGaugeVec::new(Opts::new(name, help), &["topic", "partition"]).expect("a legal name")
+}

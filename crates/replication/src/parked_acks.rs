@@ -1,0 +1,65 @@
+//! Produce requests with acks=all that wait for the high watermark, in the order of their offsets.
+
+use std::collections::BTreeMap;
+
+use highwater_types::{ErrorCode, Offset};
+use tokio::sync::oneshot;
+
+/// Most requests that may wait on one partition. Each connection has a bounded number in flight, so this is reached only when
+/// the in-sync replicas have stalled for long under thousands of clients; further ones are told to retry.
+pub(crate) const MAX_PARKED: usize = 100_000;
+
+/// One waiting request.
+pub(crate) type Reply = oneshot::Sender<Result<(), ErrorCode>>;
+
+/// The waiting requests of one partition.
+#[derive(Debug, Default)]
+pub(crate) struct ParkedAcks {
+    /// By the high watermark each needs, then by arrival.
+    waiting: BTreeMap<(Offset, u64), Reply>,
+    arrivals: u64,
+}
+
+impl ParkedAcks {
+    /// Whether no further request can wait.
+    pub fn is_full(&self) -> bool {
+        self.waiting.len() >= MAX_PARKED
+    }
+
+    /// Waits until the high watermark has reached `needed`.
+    pub fn park(&mut self, needed: Offset) -> oneshot::Receiver<Result<(), ErrorCode>> {
+        let (reply, receiver) = oneshot::channel();
+        self.arrivals += 1;
+        self.waiting.insert((needed, self.arrivals), reply);
+        receiver
+    }
+
+    /// Takes out those that `high_watermark` satisfies, in the order of their offsets.
+    pub fn release(&mut self, high_watermark: Offset) -> impl Iterator<Item = Reply> {
+        let later = self.waiting.split_off(&(high_watermark.plus(1), 0));
+        std::mem::replace(&mut self.waiting, later).into_values()
+    }
+
+    /// Takes out all.
+    pub fn take(&mut self) -> impl Iterator<Item = Reply> {
+        std::mem::take(&mut self.waiting).into_values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn released_in_the_order_of_offsets() {
+        let mut parked = ParkedAcks::default();
+        let mut receivers: Vec<_> = [5, 3, 5, 9].map(|needed| parked.park(Offset(needed))).into();
+        for reply in parked.release(Offset(5)) {
+            reply.send(Ok(())).unwrap();
+        }
+        let released: Vec<bool> = receivers.iter_mut().map(|receiver| receiver.try_recv().is_ok()).collect();
+        assert_eq!(released, [true, true, true, false]);
+        assert_eq!(parked.take().count(), 1);
+        assert_eq!(parked.release(Offset(100)).count(), 0);
+    }
+}

@@ -1,0 +1,414 @@
+//! One replica on this broker: the core, its log, and the lock around both.
+//!
+//! Every change goes through [`Partition::locked`]: the lock is taken, the core steps, its actions on the log and the queues
+//! are carried out, the new picture is published, the lock is released, and only then others are woken ([`Aftermath`]).
+//!
+//! Architecture invariant: the lock is held for memory operations, one write to the page cache, or a truncation (on the
+//! blocking pool); never while waiting for another task or for a flush.
+//! Lock order: partition, then any one of the queues (streams, links, proposals, attention), which take no further lock.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use highwater_env::clock;
+use highwater_log::{FlushListener, FlushTarget, Log, LogDirectory, LogReader};
+use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
+use highwater_types::{BrokerId, ErrorCode, LeaderEpoch, Offset, TopicIdPartition, TopicPartition};
+use parking_lot::{Mutex, RwLock};
+
+use crate::context::Context;
+use crate::follower_stream::FollowerSlot;
+use crate::link::LinkSlot;
+use crate::parked_acks::{ParkedAcks, Reply};
+use crate::snapshot::Snapshot;
+use crate::waiter::Waiters;
+use crate::{Lease, PartitionRole, PartitionStatus};
+
+/// One replica.
+pub(crate) struct Partition {
+    pub id: TopicIdPartition,
+    pub name: TopicPartition,
+    pub directory: Arc<LogDirectory>,
+    pub reader: Arc<LogReader>,
+    pub lease: Arc<dyn Lease>,
+    flush: Arc<FlushTarget>,
+    state: Mutex<State>,
+    published: RwLock<Snapshot>,
+    waiters: Waiters,
+    /// Whether it is in [`Context::attention`].
+    watched: AtomicBool,
+    /// The context owns the partitions, not the other way round.
+    context: Weak<Context>,
+}
+
+/// What the lock protects.
+pub(crate) struct State {
+    pub replica: Replica,
+    /// `None` once it is closed or deleted.
+    pub log: Option<Log>,
+    /// The disk refused something: neither leader nor follower any more.
+    pub failed: bool,
+    pub parked: ParkedAcks,
+    /// As leader: one per follower with an open session.
+    pub followers: Arc<[Arc<FollowerSlot>]>,
+    /// As follower: the opening on the stream to the leader.
+    pub link: Option<LinkSlot>,
+    /// As last assigned.
+    pub replicas: Vec<BrokerId>,
+    /// As last assigned; a leader's core knows better.
+    pub isr: Vec<BrokerId>,
+    actions: Vec<Action>,
+}
+
+/// What is done after the lock is released.
+#[derive(Default)]
+pub(crate) struct Aftermath {
+    released: Vec<(Reply, Result<(), ErrorCode>)>,
+    proposals: Vec<IsrChange>,
+    tell_followers: bool,
+    wake_fetches: bool,
+    flush: bool,
+    follow: Option<Option<(BrokerId, LeaderEpoch)>>,
+    closed: Vec<Arc<FollowerSlot>>,
+    watch: bool,
+}
+
+impl Aftermath {
+    /// New records or positions are to be pushed.
+    pub fn tell_followers(&mut self) {
+        self.tell_followers = true;
+    }
+
+    /// The log is to be flushed.
+    pub fn flush(&mut self) {
+        self.flush = true;
+    }
+}
+
+impl Partition {
+    /// A replica whose log was just opened; it is offline until metadata assigns it.
+    pub fn new(
+        context: &Arc<Context>,
+        id: TopicIdPartition,
+        directory: Arc<LogDirectory>,
+        log: Log,
+        replica: Replica,
+    ) -> Arc<Self> {
+        let state = State {
+            replica,
+            failed: false,
+            parked: ParkedAcks::default(),
+            followers: Arc::new([]),
+            link: None,
+            replicas: Vec::new(),
+            isr: Vec::new(),
+            actions: Vec::new(),
+            log: None,
+        };
+        let (reader, flush) = (log.reader(), log.flush_target());
+        let name = log.topic_partition().clone();
+        let state = State { log: Some(log), ..state };
+        let partition = Arc::new(Self {
+            id,
+            name,
+            directory,
+            reader,
+            lease: context.lease.clone(),
+            flush: flush.clone(),
+            published: RwLock::new(state.snapshot()),
+            state: Mutex::new(state),
+            waiters: Waiters::default(),
+            watched: AtomicBool::new(false),
+            context: Arc::downgrade(context),
+        });
+        flush.set_listener(Arc::new(Flushed(Arc::downgrade(&partition))));
+        partition
+    }
+
+    /// The latest picture.
+    pub fn snapshot(&self) -> Snapshot {
+        *self.published.read()
+    }
+
+    /// Those who wait for a change.
+    pub fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    /// Runs `work` under the lock, publishes, and does the rest without the lock.
+    pub fn locked<R>(self: &Arc<Self>, work: impl FnOnce(&mut State, &mut Aftermath) -> R) -> R {
+        let mut aftermath = Aftermath::default();
+        let (result, followers) = {
+            let mut state = self.state.lock();
+            let result = work(&mut state, &mut aftermath);
+            let snapshot = state.snapshot();
+            let before = std::mem::replace(&mut *self.published.write(), snapshot);
+            aftermath.wake_fetches |= snapshot.role != before.role
+                || snapshot.leader_epoch != before.leader_epoch
+                || snapshot.failed != before.failed;
+            aftermath.watch = state.replica.needs_ticks(clock::mono_ms());
+            (result, aftermath.tell_followers.then(|| state.followers.clone()))
+        };
+        self.finish(aftermath, followers);
+        result
+    }
+
+    /// Feeds one event to the core.
+    pub fn step(self: &Arc<Self>, event: Event) {
+        self.locked(|state, aftermath| state.step(self, event, aftermath));
+    }
+
+    fn finish(self: &Arc<Self>, aftermath: Aftermath, followers: Option<Arc<[Arc<FollowerSlot>]>>) {
+        if aftermath.flush {
+            self.directory.sync().request(&self.flush);
+        }
+        for slot in followers.iter().flat_map(|followers| followers.iter()) {
+            slot.mark_dirty();
+        }
+        if !aftermath.released.is_empty() {
+            let leased = self.lease.is_valid();
+            for (reply, result) in aftermath.released {
+                // M9: what a fenced broker acknowledges may be gone.
+                let result = if leased { result } else { Err(ErrorCode::NotLeaderOrFollower) };
+                // The caller may have given up waiting.
+                let _ = reply.send(result);
+            }
+        }
+        if aftermath.wake_fetches {
+            self.waiters.wake();
+        }
+        for slot in aftermath.closed {
+            slot.close();
+        }
+        let Some(context) = self.context.upgrade() else { return };
+        for change in aftermath.proposals {
+            context.proposals.add(self.clone(), change);
+        }
+        match aftermath.follow {
+            Some(Some((leader, _))) => context.links.follow(&context, leader, self),
+            Some(None) => context.links.unfollow(self.id),
+            None => {}
+        }
+        if aftermath.watch && !self.watched.swap(true, Ordering::AcqRel) {
+            context.attention.add(self.clone());
+        }
+    }
+
+    /// Time passed. Called by the one that took it out of [`Context::attention`].
+    pub fn tick(self: &Arc<Self>) {
+        self.watched.store(false, Ordering::Release);
+        self.step(Event::Tick);
+    }
+
+    /// The disk failed: out of service.
+    pub fn fail(self: &Arc<Self>, reason: &str) {
+        self.locked(|state, aftermath| state.fail(self, reason, aftermath));
+    }
+
+    /// Stops everything and hands the log out, for closing or deleting it.
+    pub fn stop(self: &Arc<Self>) -> Option<Log> {
+        self.locked(|state, aftermath| {
+            state.step(self, Event::WentOffline, aftermath);
+            state.log.take()
+        })
+    }
+
+    /// Runs `work` on the log if it is open, under the lock, and tells the core where the log starts now.
+    pub fn with_log<R>(self: &Arc<Self>, work: impl FnOnce(&mut Log, &Replica) -> R) -> Option<R> {
+        self.locked(|state, aftermath| {
+            let log = state.log.as_mut()?;
+            let result = work(log, &state.replica);
+            let log_start = log.log_start();
+            if log_start > state.replica.cursors().log_start {
+                state.step(self, Event::LogStartMoved { log_start }, aftermath);
+                aftermath.tell_followers();
+            }
+            Some(result)
+        })
+    }
+
+    /// All figures.
+    pub fn status(&self) -> PartitionStatus {
+        let state = self.state.lock();
+        let (replica, cursors) = (&state.replica, state.replica.cursors());
+        let isr = replica.isr().map(|isr| (isr.committed().to_vec(), isr.maximal().collect()));
+        let (isr, maximal_isr) = isr.unwrap_or_else(|| (state.isr.clone(), Vec::new()));
+        PartitionStatus {
+            id: self.id,
+            topic: self.name.topic.clone(),
+            partition: self.name.partition,
+            role: match replica.role() {
+                _ if state.failed => PartitionRole::Offline,
+                RoleKind::Leader => PartitionRole::Leader,
+                RoleKind::Follower => PartitionRole::Follower,
+                RoleKind::Offline => PartitionRole::Offline,
+            },
+            leader: replica.leader(),
+            leader_epoch: replica.leader_epoch(),
+            partition_epoch: replica.partition_epoch(),
+            replicas: state.replicas.clone(),
+            isr,
+            maximal_isr,
+            min_isr: replica.settings().min_isr.min(state.replicas.len()).max(1),
+            log_start: cursors.log_start,
+            high_watermark: replica.high_watermark(),
+            exposed_high_watermark: replica.exposed_high_watermark(),
+            flushed: cursors.flushed,
+            log_end: cursors.log_end,
+            size_bytes: state.log.as_ref().map_or(0, Log::size_bytes),
+        }
+    }
+}
+
+/// Positions of an open log.
+pub(crate) fn cursors_of(log: &Log) -> LogCursors {
+    // The flushed mark may be ahead of the end that a cut left for a moment; never is it for the core.
+    LogCursors { log_start: log.log_start(), flushed: log.flushed().min(log.log_end()), log_end: log.log_end() }
+}
+
+impl State {
+    fn snapshot(&self) -> Snapshot {
+        let (replica, cursors) = (&self.replica, self.replica.cursors());
+        let high_watermark = replica.high_watermark();
+        let open_transaction = self.log.as_ref().and_then(Log::first_open_transaction);
+        Snapshot {
+            failed: self.failed || self.log.is_none(),
+            role: replica.role(),
+            leader: replica.leader(),
+            leader_epoch: replica.leader_epoch(),
+            log_start: cursors.log_start,
+            high_watermark,
+            exposed: replica.exposed_high_watermark(),
+            last_stable_offset: open_transaction.map_or(high_watermark, |first| first.min(high_watermark)),
+            log_end: cursors.log_end,
+        }
+    }
+
+    /// Whether a flush must follow an append.
+    pub fn is_strict(&self) -> bool {
+        self.replica.settings().durability == Durability::Strict
+    }
+
+    /// Feeds one event to the core and carries out what it wants.
+    pub fn step(&mut self, partition: &Arc<Partition>, event: Event, aftermath: &mut Aftermath) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.replica.step(clock::mono_ms(), event, &mut actions);
+        for action in actions.drain(..) {
+            self.act(partition, action, aftermath);
+        }
+        self.actions = actions;
+    }
+
+    fn act(&mut self, partition: &Arc<Partition>, action: Action, aftermath: &mut Aftermath) {
+        match action {
+            Action::StartLeaderEpoch { leader_epoch, start } => {
+                if let Some(log) = &mut self.log {
+                    log.assign_epoch_start(leader_epoch);
+                }
+                tracing::info!(partition = %partition.name, %leader_epoch, %start, "leading");
+                aftermath.flush |= self.is_strict();
+            }
+            Action::Resign => self.resign(aftermath),
+            Action::Follow { leader, leader_epoch } => {
+                tracing::info!(partition = %partition.name, %leader, %leader_epoch, "following");
+                self.link = None;
+                aftermath.follow = Some(Some((leader, leader_epoch)));
+                aftermath.flush |= self.is_strict();
+            }
+            Action::StopFollowing => {
+                self.link = None;
+                aftermath.follow = Some(None);
+            }
+            Action::HighWatermarkMoved { high_watermark, enough_in_sync } => {
+                let result = if enough_in_sync { Ok(()) } else { Err(ErrorCode::NotEnoughReplicasAfterAppend) };
+                aftermath.released.extend(self.parked.release(high_watermark).map(|reply| (reply, result)));
+                aftermath.wake_fetches = true;
+                aftermath.tell_followers = true;
+            }
+            Action::ProposeIsr(change) => aftermath.proposals.push(change),
+            Action::IsrCommitted { grown, shrunk } => self.on_isr_committed(partition, grown, shrunk),
+            Action::TruncateTo { offset } => self.cut(partition, offset, false, aftermath),
+            Action::StartAt { offset } => self.cut(partition, offset, true, aftermath),
+            Action::RefuseTruncation { offset, high_watermark } => tracing::error!(
+                partition = %partition.name, %offset, %high_watermark, leader = %self.replica.leader(),
+                "the leader's log lacks records that were committed here, and no unclean election explains it: this replica \
+                 keeps its data and stays out of sync until the leader changes; allow unclean.leader.election.enable for \
+                 the topic to give the records up"
+            ),
+            Action::AdvanceLogStart { log_start } => self.advance_log_start(partition, log_start, aftermath),
+            Action::Acknowledge { log_end, flushed } => {
+                if let Some(link) = &self.link {
+                    link.acknowledge(log_end, flushed);
+                }
+            }
+        }
+    }
+
+    fn resign(&mut self, aftermath: &mut Aftermath) {
+        let refused = Err(ErrorCode::NotLeaderOrFollower);
+        aftermath.released.extend(self.parked.take().map(|reply| (reply, refused)));
+        aftermath.closed.extend(self.followers.iter().cloned());
+        self.followers = Arc::new([]);
+    }
+
+    fn on_isr_committed(&self, partition: &Partition, grown: bool, shrunk: bool) {
+        let isr = self.replica.isr().map(|isr| isr.committed().to_vec()).unwrap_or_default();
+        tracing::info!(partition = %partition.name, ?isr, grown, shrunk, "in-sync replicas changed");
+        if let Some(context) = partition.context.upgrade() {
+            context.counters.isr_expands.fetch_add(grown.into(), Ordering::Relaxed);
+            context.counters.isr_shrinks.fetch_add(shrunk.into(), Ordering::Relaxed);
+        }
+    }
+
+    fn cut(&mut self, partition: &Arc<Partition>, offset: Offset, anew: bool, aftermath: &mut Aftermath) {
+        let Some(log) = &mut self.log else { return };
+        let (log_end, now) = (log.log_end(), clock::wall_ms());
+        tracing::info!(partition = %partition.name, %offset, %log_end, anew, "cutting the log to follow the leader");
+        let result = if anew { log.truncate_fully_and_start_at(offset, now) } else { log.truncate_to(offset, now) };
+        let cursors = cursors_of(log);
+        match result {
+            Ok(()) => self.step_nested(partition, Event::Truncated { cursors }, aftermath),
+            Err(error) => self.fail(partition, &error.to_string(), aftermath),
+        }
+    }
+
+    fn advance_log_start(&mut self, partition: &Arc<Partition>, log_start: Offset, aftermath: &mut Aftermath) {
+        let Some(log) = &mut self.log else { return };
+        match log.set_log_start(log_start) {
+            Ok(()) => self.step_nested(partition, Event::LogStartMoved { log_start }, aftermath),
+            Err(error) => self.fail(partition, &error.to_string(), aftermath),
+        }
+    }
+
+    /// A step from within the actions of another; `actions` is in use.
+    fn step_nested(&mut self, partition: &Arc<Partition>, event: Event, aftermath: &mut Aftermath) {
+        let mut actions = Vec::new();
+        self.replica.step(clock::mono_ms(), event, &mut actions);
+        for action in actions {
+            self.act(partition, action, aftermath);
+        }
+    }
+
+    /// The disk refused: neither leader nor follower any more.
+    pub fn fail(&mut self, partition: &Arc<Partition>, reason: &str, aftermath: &mut Aftermath) {
+        if !std::mem::replace(&mut self.failed, true) {
+            tracing::error!(partition = %partition.name, reason, "replica out of service");
+            self.step_nested(partition, Event::WentOffline, aftermath);
+        }
+    }
+}
+
+/// Hears of flushes.
+struct Flushed(Weak<Partition>);
+
+impl FlushListener for Flushed {
+    fn on_flushed(&self, _: Offset) {
+        let Some(partition) = self.0.upgrade() else { return };
+        partition.locked(|state, aftermath| {
+            // Not what the flush reported: a truncation may have come between the flush and this call, and then the
+            // offsets above the cut are other records. The log's own mark was lowered by it, under this lock.
+            let Some(flushed) = state.log.as_ref().map(|log| cursors_of(log).flushed) else { return };
+            state.step(&partition, Event::Flushed { flushed }, aftermath);
+        });
+    }
+}

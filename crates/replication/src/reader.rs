@@ -1,0 +1,154 @@
+//! Reading as leader, from the published snapshot: no partition lock on the way of a fetch.
+
+use std::sync::Arc;
+
+use highwater_log::{ReadError, TimestampOffset};
+use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
+
+use crate::partition::Partition;
+use crate::snapshot::Snapshot;
+use crate::{DivergingEpoch, FetchError, FetchRead, FetchResult, Isolation, ListedOffset, OffsetSpec};
+
+impl Partition {
+    /// Reads for a consumer.
+    pub fn read(self: &Arc<Self>, read: &FetchRead) -> Result<FetchResult, FetchError> {
+        let snapshot = self.check(read.current_leader_epoch)?;
+        if let Some(diverging) = self.diverging(read, &snapshot)? {
+            return Ok(FetchResult { diverging: Some(diverging), ..empty(&snapshot) });
+        }
+        let up_to = limit(&snapshot, read.isolation);
+        let found = self.reader.read(read.offset, up_to, read.max_bytes, read.min_one_batch);
+        let found = found.map_err(|error| self.on_read_error(error, &snapshot))?;
+        // M9, once more: the read may have taken long, and the lease may have lapsed meanwhile.
+        self.check_lease()?;
+        Ok(FetchResult { records: found.batches, size_bytes: found.size, ..empty(&snapshot) })
+    }
+
+    /// Answers ListOffsets.
+    pub fn list_offset(
+        self: &Arc<Self>,
+        spec: OffsetSpec,
+        current_leader_epoch: LeaderEpoch,
+        isolation: Isolation,
+    ) -> Result<ListedOffset, FetchError> {
+        let snapshot = self.check(current_leader_epoch)?;
+        let by_time = |found: Result<Option<TimestampOffset>, ReadError>| {
+            let found = found.map_err(|error| self.on_read_error(error, &snapshot))?;
+            self.visible(found, &snapshot, isolation)
+        };
+        match spec {
+            OffsetSpec::Latest => {
+                let offset = self.exposed(&snapshot, isolation)?;
+                Ok(ListedOffset { offset, timestamp: Timestamp::NONE, leader_epoch: snapshot.leader_epoch })
+            }
+            OffsetSpec::Earliest | OffsetSpec::EarliestLocal => {
+                let leader_epoch = self.with_log(|log, _| log.epoch_of(log.log_start())).unwrap_or(LeaderEpoch::NONE);
+                Ok(ListedOffset { offset: snapshot.log_start, timestamp: Timestamp::NONE, leader_epoch })
+            }
+            OffsetSpec::LatestTiered => Ok(ListedOffset::NOT_FOUND),
+            OffsetSpec::MaxTimestamp => by_time(self.reader.max_timestamp()),
+            OffsetSpec::Timestamp(timestamp) => by_time(self.reader.offset_for_timestamp(timestamp)),
+        }
+    }
+
+    /// Answers OffsetForLeaderEpoch.
+    pub fn offset_for_leader_epoch(
+        self: &Arc<Self>,
+        current_leader_epoch: LeaderEpoch,
+        epoch: LeaderEpoch,
+    ) -> Result<(LeaderEpoch, Offset), FetchError> {
+        self.check(current_leader_epoch)?;
+        let found = self.with_log(|log, _| log.epoch_end(epoch));
+        found.ok_or_else(|| FetchError::new(ErrorCode::KafkaStorageError))
+    }
+
+    fn check(&self, current_leader_epoch: LeaderEpoch) -> Result<Snapshot, FetchError> {
+        let snapshot = self.snapshot();
+        snapshot.check_leader(current_leader_epoch)?;
+        self.check_lease()?;
+        Ok(snapshot)
+    }
+
+    fn check_lease(&self) -> Result<(), FetchError> {
+        if self.lease.is_valid() { Ok(()) } else { Err(FetchError::new(ErrorCode::NotLeaderOrFollower)) }
+    }
+
+    /// Whether the client's log ends, in its last epoch, beyond where that epoch ends here (KIP-595).
+    fn diverging(
+        self: &Arc<Self>,
+        read: &FetchRead,
+        snapshot: &Snapshot,
+    ) -> Result<Option<DivergingEpoch>, FetchError> {
+        if read.last_fetched_epoch == LeaderEpoch::NONE {
+            return Ok(None);
+        }
+        let found = self.with_log(|log, _| log.epoch_end(read.last_fetched_epoch));
+        let (epoch, end_offset) = found.ok_or_else(|| FetchError::new(ErrorCode::KafkaStorageError))?;
+        if epoch == LeaderEpoch::NONE {
+            return Err(out_of_range(snapshot));
+        }
+        let diverges = epoch < read.last_fetched_epoch || end_offset < read.offset;
+        Ok(diverges.then_some(DivergingEpoch { epoch, end_offset }))
+    }
+
+    /// The offset after the last record that the client may see. A new leader whose high watermark is below its epoch's
+    /// start cannot tell: an earlier leader may have told more (KIP-207).
+    fn exposed(&self, snapshot: &Snapshot, isolation: Isolation) -> Result<Offset, FetchError> {
+        match (snapshot.exposed, isolation) {
+            (None, _) => Err(snapshot.refuse(ErrorCode::OffsetNotAvailable)),
+            (Some(high_watermark), Isolation::ReadUncommitted) => Ok(high_watermark),
+            (Some(_), Isolation::ReadCommitted) => Ok(snapshot.last_stable_offset),
+        }
+    }
+
+    /// A record that was found by its time, if the client may see it already.
+    fn visible(
+        &self,
+        found: Option<TimestampOffset>,
+        snapshot: &Snapshot,
+        isolation: Isolation,
+    ) -> Result<ListedOffset, FetchError> {
+        match found {
+            Some(TimestampOffset { offset, timestamp, leader_epoch }) if offset < limit(snapshot, isolation) => {
+                Ok(ListedOffset { offset, timestamp, leader_epoch })
+            }
+            _ => self.exposed(snapshot, isolation).map(|_| ListedOffset::NOT_FOUND),
+        }
+    }
+
+    fn on_read_error(self: &Arc<Self>, error: ReadError, snapshot: &Snapshot) -> FetchError {
+        match error {
+            ReadError::OutOfRange { .. } => out_of_range(snapshot),
+            error => {
+                tracing::error!(partition = %self.name, %error, "read failed");
+                FetchError::new(error.code())
+            }
+        }
+    }
+}
+
+fn limit(snapshot: &Snapshot, isolation: Isolation) -> Offset {
+    match isolation {
+        Isolation::ReadUncommitted => snapshot.high_watermark,
+        Isolation::ReadCommitted => snapshot.last_stable_offset,
+    }
+}
+
+fn out_of_range(snapshot: &Snapshot) -> FetchError {
+    FetchError {
+        log_start: snapshot.log_start,
+        high_watermark: snapshot.high_watermark,
+        ..FetchError::new(ErrorCode::OffsetOutOfRange)
+    }
+}
+
+fn empty(snapshot: &Snapshot) -> FetchResult {
+    FetchResult {
+        high_watermark: snapshot.high_watermark,
+        last_stable_offset: snapshot.last_stable_offset,
+        log_start: snapshot.log_start,
+        records: Vec::new(),
+        size_bytes: 0,
+        diverging: None,
+    }
+}

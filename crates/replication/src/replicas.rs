@@ -1,0 +1,252 @@
+//! The registry of this broker's replicas, and the entry to everything in this crate.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use highwater_env::{Env, GRPC_MAX_MESSAGE_BYTES, clock, run_blocking};
+use highwater_log::LogDirectory;
+use highwater_metadata::{MetadataDelta, MetadataImage};
+use highwater_records::{AppendOrigin, ValidatedBatch, ValidationLimits, validate_produce};
+use highwater_rpc::replication::ReplicationServer;
+use highwater_types::{ErrorCode, LeaderEpoch, Offset, TopicIdPartition};
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::context::Context;
+use crate::leader_service::LeaderService;
+use crate::metadata::MetadataFollower;
+use crate::metrics::ReplicaMetrics;
+use crate::partition::Partition;
+use crate::{
+    Acks, AlterPartitionSender, AppendOutcome, FetchError, FetchRead, FetchResult, FetchWaiter, Isolation, LeaderHint,
+    Lease, ListedOffset, OffsetSpec, PartitionStatus, ProduceError, ReplicationConfig, WaiterRegistration, background,
+    isr_proposals,
+};
+
+/// Why the layer did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No log directory is usable.
+    #[error("no usable log directory")]
+    NoLogDirectory,
+}
+
+/// All replicas of this broker.
+pub struct Replicas {
+    context: Arc<Context>,
+    directories: Vec<Arc<LogDirectory>>,
+    metadata: Mutex<MetadataFollower>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Replicas {
+    /// Starts the background tasks; needs a tokio runtime. No partition is open until the first metadata arrives.
+    pub fn start(
+        env: Env,
+        config: ReplicationConfig,
+        directories: Vec<Arc<LogDirectory>>,
+        alter: Arc<dyn AlterPartitionSender>,
+        lease: Arc<dyn Lease>,
+    ) -> Result<Arc<Self>, StartError> {
+        if directories.is_empty() {
+            return Err(StartError::NoLogDirectory);
+        }
+        let context = Arc::new(Context::new(env, config, lease));
+        let removal = directories.clone();
+        let tasks = vec![
+            tokio::spawn(isr_proposals::send_proposals(context.clone(), alter)),
+            tokio::spawn(background::tick(context.clone())),
+            tokio::spawn(background::checkpoint(context.clone(), directories.clone())),
+            tokio::spawn(background::apply_retention(context.clone())),
+            // What an earlier process had no time to remove.
+            tokio::spawn(async move {
+                for directory in removal {
+                    if let Err(error) = run_blocking(move || directory.remove_deleted()).await {
+                        tracing::warn!(%error, "deleted files remain for now");
+                    }
+                }
+            }),
+        ];
+        let metadata = Mutex::new(MetadataFollower::new(context.clone(), directories.clone()));
+        Ok(Arc::new(Self { context, directories, metadata, tasks: Mutex::new(tasks) }))
+    }
+
+    /// Follows the metadata. Called in order, by one task. When it returns, [`Self::partition_status`] tells the new roles.
+    /// Nothing is obeyed until the image holds this broker's own registration, in the epoch that the lease tells.
+    pub fn apply_metadata(self: &Arc<Self>, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+        self.metadata.lock().apply(image, delta);
+    }
+
+    /// Appends as leader. Never blocks on anything but the partition's short lock and the write to the page cache.
+    ///
+    /// # Errors
+    /// Nothing was appended: NOT_LEADER_OR_FOLLOWER, NOT_ENOUGH_REPLICAS, KAFKA_STORAGE_ERROR, UNKNOWN_TOPIC_OR_PARTITION, or
+    /// what the producer's state says about its sequence.
+    pub fn append(
+        &self,
+        partition: TopicIdPartition,
+        batch: &ValidatedBatch,
+        acks: Acks,
+    ) -> Result<AppendOutcome, ProduceError> {
+        self.led(partition)?.append(batch, acks, None)
+    }
+
+    /// Appends a batch built by this broker itself (coordinators) as leader of exactly `leader_epoch`, with [`Acks::All`].
+    ///
+    /// # Errors
+    /// As [`Self::append`]; FENCED_LEADER_EPOCH when this broker leads in another epoch; MESSAGE_TOO_LARGE.
+    pub fn append_internal(
+        &self,
+        partition: TopicIdPartition,
+        leader_epoch: LeaderEpoch,
+        batch: Bytes,
+    ) -> Result<AppendOutcome, ProduceError> {
+        let partition = self.led(partition)?;
+        let image = self.context.image.load();
+        let config = image.topic_config(partition.name.topic.as_str(), &self.context.config.static_config);
+        let limits = ValidationLimits {
+            origin: AppendOrigin::Coordinator,
+            max_message_bytes: usize::try_from(config.max_message_bytes).unwrap_or(0),
+            ..ValidationLimits::new(clock::wall_ms())
+        };
+        let batch = validate_produce(batch, &partition.name, &limits)
+            .map_err(|rejection| ProduceError::new(rejection.code, rejection.message))?;
+        partition.append(&batch, Acks::All, Some(leader_epoch))
+    }
+
+    /// Reads as leader.
+    pub fn read(&self, read: &FetchRead) -> Result<FetchResult, FetchError> {
+        self.readable(read.partition)?.read(read)
+    }
+
+    /// Registers `waiter` with all of `partitions`; position i in the slice is what [`FetchWaiter::ready`] reports.
+    /// Partitions that are not here are left out.
+    pub fn register_waiter(&self, partitions: &[TopicIdPartition], waiter: Arc<FetchWaiter>) -> WaiterRegistration {
+        let mut registered = Vec::with_capacity(partitions.len());
+        for (position, &id) in partitions.iter().enumerate() {
+            if let Some(partition) = self.context.partition(id) {
+                partition.waiters().add(&waiter, position);
+                registered.push(partition);
+            }
+        }
+        WaiterRegistration { partitions: registered, waiter }
+    }
+
+    /// Answers ListOffsets for one partition. OFFSET_NOT_AVAILABLE while a new leader cannot tell yet (KIP-207).
+    pub fn list_offset(
+        &self,
+        partition: TopicIdPartition,
+        spec: OffsetSpec,
+        current_leader_epoch: LeaderEpoch,
+        isolation: Isolation,
+    ) -> Result<ListedOffset, FetchError> {
+        self.readable(partition)?.list_offset(spec, current_leader_epoch, isolation)
+    }
+
+    /// Answers OffsetForLeaderEpoch for one partition (KIP-101, KIP-279): the largest epoch not above `epoch` and its end
+    /// offset, both -1 when there is none.
+    pub fn offset_for_leader_epoch(
+        &self,
+        partition: TopicIdPartition,
+        current_leader_epoch: LeaderEpoch,
+        epoch: LeaderEpoch,
+    ) -> Result<(LeaderEpoch, Offset), FetchError> {
+        self.readable(partition)?.offset_for_leader_epoch(current_leader_epoch, epoch)
+    }
+
+    /// The figures of one replica, or `None` if this broker has none of that partition.
+    pub fn partition_status(&self, partition: TopicIdPartition) -> Option<PartitionStatus> {
+        self.context.partition(partition).map(|partition| partition.status())
+    }
+
+    /// The figures of all replicas, in ascending order of key.
+    pub fn statuses(&self) -> Vec<PartitionStatus> {
+        let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
+        partitions.iter().map(|partition| partition.status()).collect()
+    }
+
+    /// The gRPC service that followers on other brokers connect to; add it to the internal listener's routes.
+    pub fn add_routes(self: &Arc<Self>, routes: &mut tonic::service::RoutesBuilder) {
+        let service = Arc::new(LeaderService::new(self.context.clone()));
+        routes.add_service(ReplicationServer::new(service, GRPC_MAX_MESSAGE_BYTES));
+    }
+
+    /// Figures of all partitions, read when the registry is scraped.
+    pub fn collector(self: &Arc<Self>) -> Box<dyn prometheus::core::Collector> {
+        Box::new(ReplicaMetrics::new(self.context.clone()))
+    }
+
+    /// Stops all tasks, writes the high watermark checkpoints and closes the logs, which marks the directories clean.
+    pub async fn shutdown(&self) {
+        let tasks: Vec<_> = self.tasks.lock().drain(..).chain(self.context.links.stop()).collect();
+        tasks.iter().for_each(JoinHandle::abort);
+        for task in tasks {
+            // Aborted, and gone when this returns.
+            let _ = task.await;
+        }
+        for directory in &self.directories {
+            let (context, directory) = (self.context.clone(), directory.clone());
+            run_blocking(move || background::write_checkpoint(&context, &directory)).await;
+        }
+        let partitions = std::mem::take(&mut *self.context.partitions.write());
+        for partition in partitions.into_values() {
+            run_blocking(move || close(&partition)).await;
+        }
+        let epoch = Some(self.context.lease.broker_epoch());
+        for directory in self.directories.clone() {
+            match run_blocking(move || (directory.close(epoch), directory)).await {
+                (Ok(_), _) => {}
+                (Err(error), directory) => {
+                    tracing::error!(directory = %directory.path().display(), %error, "not marked clean");
+                }
+            }
+        }
+        self.context.proposals.clear();
+        self.context.attention.take();
+    }
+
+    fn led(&self, id: TopicIdPartition) -> Result<Arc<Partition>, ProduceError> {
+        self.context.partition(id).ok_or_else(|| {
+            let (code, leader) = self.absent(id);
+            ProduceError { leader, ..ProduceError::new(code, "this broker has no replica of the partition") }
+        })
+    }
+
+    fn readable(&self, id: TopicIdPartition) -> Result<Arc<Partition>, FetchError> {
+        self.context.partition(id).ok_or_else(|| {
+            let (code, leader) = self.absent(id);
+            FetchError { leader, ..FetchError::new(code) }
+        })
+    }
+
+    /// What to tell about a partition that is not here.
+    fn absent(&self, id: TopicIdPartition) -> (ErrorCode, Option<LeaderHint>) {
+        match self.context.image.load().topic_partition(id) {
+            None => (ErrorCode::UnknownTopicOrPartition, None),
+            Some(_) if self.context.unavailable.read().contains(&id) => (ErrorCode::KafkaStorageError, None),
+            Some(image) => {
+                let hint = LeaderHint { leader: image.leader, epoch: image.leader_epoch };
+                (ErrorCode::NotLeaderOrFollower, image.has_leader().then_some(hint))
+            }
+        }
+    }
+}
+
+impl Drop for Replicas {
+    /// A node that is dropped without a shutdown: nothing of it may go on.
+    fn drop(&mut self) {
+        let tasks = self.tasks.get_mut().drain(..).chain(self.context.links.stop());
+        tasks.for_each(|task| task.abort());
+        self.context.proposals.clear();
+        self.context.attention.take();
+    }
+}
+
+/// Closes one log. Blocks for the disk.
+fn close(partition: &Arc<Partition>) {
+    if let Some(log) = partition.stop()
+        && let Err(error) = log.close()
+    {
+        tracing::error!(partition = %partition.name, %error, "log not closed cleanly");
+    }
+}

@@ -1,0 +1,57 @@
+//! What of a topic's configuration the replicas obey, in the terms of the layers below.
+
+use std::time::Duration;
+
+use highwater_env::rng;
+use highwater_log::LogConfig;
+use highwater_metadata::TopicConfig;
+use highwater_metadata::config::{Durability as ConfiguredDurability, TimestampType};
+use highwater_partition::{Durability, Settings};
+use rand::Rng;
+
+/// The settings of one topic.
+#[derive(Debug, Clone)]
+pub(crate) struct TopicSettings {
+    pub settings: Settings,
+    pub log: LogConfig,
+    /// `segment.jitter.ms`, from which each partition draws its own.
+    segment_jitter_ms: i64,
+    pub unclean_leader_election: bool,
+}
+
+impl TopicSettings {
+    pub fn new(config: &TopicConfig, lag_max: Duration) -> Self {
+        let positive = |value: i32| u64::try_from(value).unwrap_or(0);
+        Self {
+            settings: Settings {
+                durability: match config.durability {
+                    ConfiguredDurability::Strict => Durability::Strict,
+                    ConfiguredDurability::Relaxed => Durability::Relaxed,
+                },
+                min_isr: usize::try_from(config.min_insync_replicas).unwrap_or(1),
+                lag_max,
+            },
+            log: LogConfig {
+                segment_bytes: positive(config.segment_bytes),
+                segment_ms: config.segment_ms,
+                segment_jitter_ms: 0,
+                segment_index_bytes: positive(config.segment_index_bytes),
+                index_interval_bytes: positive(config.index_interval_bytes),
+                retention_ms: config.retention_ms,
+                retention_bytes: config.retention_bytes,
+                delete_policy: config.cleanup_policy.delete,
+                log_append_time: config.message_timestamp_type == TimestampType::LogAppendTime,
+                ..LogConfig::default()
+            },
+            segment_jitter_ms: config.segment_jitter_ms,
+            unclean_leader_election: config.unclean_leader_election_enable,
+        }
+    }
+
+    /// The log's configuration for one partition, with its own jitter.
+    pub fn draw_log_config(&self) -> LogConfig {
+        let bound = self.segment_jitter_ms.min(self.log.segment_ms);
+        let segment_jitter_ms = if bound > 0 { rng::get().random_range(0..bound) } else { 0 };
+        LogConfig { segment_jitter_ms, ..self.log.clone() }
+    }
+}

@@ -1,0 +1,436 @@
+//! The nodes and the controller of a test.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use highwater_env::{CrashMode, Env, SimFs, SimKv, grpc_serve};
+use highwater_log::{Identity, LogDirectory};
+use highwater_metadata::{
+    BrokerRegistration, ConfigResource, HostPort, LeaderRecoveryState, MetadataDelta, MetadataImage, MetadataRecord,
+    PartitionChange, PartitionImage, StaticBrokerConfig,
+};
+use highwater_records::{
+    BatchBuilder, Compression, RecordBatch, ValidatedBatch, ValidationLimits, split_batches, validate_produce,
+};
+use highwater_replication::{
+    Acks, AlterPartitionOutcome, AlterPartitionSender, AppendOutcome, FetchRead, Isolation, IsrProposal, Lease,
+    PartitionStatus, ProduceError, Replicas, ReplicationConfig,
+};
+use highwater_types::*;
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+
+/// Nothing in a test takes this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The lease of one node.
+#[derive(Default)]
+pub struct TestLease {
+    pub valid: AtomicBool,
+    epoch: AtomicI64,
+}
+
+impl TestLease {
+    pub fn set_epoch(&self, epoch: BrokerEpoch) {
+        self.epoch.store(epoch.get(), Ordering::SeqCst);
+    }
+}
+
+impl Lease for TestLease {
+    fn is_valid(&self) -> bool {
+        self.valid.load(Ordering::SeqCst)
+    }
+
+    fn broker_epoch(&self) -> BrokerEpoch {
+        BrokerEpoch(self.epoch.load(Ordering::SeqCst))
+    }
+}
+
+/// Decides what the test says.
+#[derive(Default)]
+pub struct Controller {
+    state: Mutex<ControllerState>,
+}
+
+#[derive(Default)]
+struct ControllerState {
+    image: Arc<MetadataImage>,
+    nodes: BTreeMap<BrokerId, Weak<Replicas>>,
+    next_epoch: i64,
+}
+
+impl Controller {
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.state.lock().image.clone()
+    }
+
+    /// Commits records and publishes them to all running nodes.
+    pub fn commit(&self, records: &[MetadataRecord]) {
+        self.state.lock().commit(records);
+    }
+
+    pub fn partition(&self, id: TopicIdPartition) -> PartitionImage {
+        self.image().topic_partition(id).expect("it exists").as_ref().clone()
+    }
+
+    /// Changes one partition; the epochs grow as they must.
+    pub fn change(&self, id: TopicIdPartition, change: impl FnOnce(&mut PartitionImage)) {
+        let mut state = self.state.lock();
+        let before = state.image.topic_partition(id).expect("it exists").as_ref().clone();
+        let mut after = before.clone();
+        change(&mut after);
+        let leader_epoch = LeaderEpoch(before.leader_epoch.get() + i32::from(after.leader != before.leader));
+        state.commit(&[MetadataRecord::PartitionChange(PartitionChange {
+            topic_id: id.topic_id,
+            partition: id.partition,
+            replicas: None,
+            directories: None,
+            isr: Some(after.isr),
+            elr: None,
+            last_known_elr: None,
+            adding: None,
+            removing: None,
+            leader: Some(after.leader),
+            leader_recovery: Some(LeaderRecoveryState::Recovered),
+            leader_epoch,
+            partition_epoch: PartitionEpoch(before.partition_epoch.get() + 1),
+        })]);
+    }
+
+    /// The broker is gone: out of every ISR that has another member, and no leader any more.
+    pub fn fence(&self, broker: BrokerId, ids: &[TopicIdPartition]) {
+        for &id in ids {
+            self.change(id, |partition| {
+                if partition.isr.len() > 1 {
+                    partition.isr.retain(|&member| member != broker);
+                }
+                if partition.leader == broker {
+                    let others = partition.isr.iter().copied().find(|&member| member != broker);
+                    partition.leader = others.unwrap_or(BrokerId::NONE);
+                }
+            });
+        }
+    }
+}
+
+impl ControllerState {
+    fn commit(&mut self, records: &[MetadataRecord]) {
+        let offset = MetadataOffset(self.image.offset().get() + records.len() as i64);
+        let (image, delta) = self.image.apply(records, offset);
+        self.image = Arc::new(image);
+        for replicas in self.nodes.values().filter_map(Weak::upgrade) {
+            replicas.apply_metadata(&self.image, &delta);
+        }
+    }
+
+    fn alter(&mut self, node: BrokerId, proposal: &IsrProposal) -> Result<AlterPartitionOutcome, ErrorCode> {
+        let partition =
+            self.image.topic_partition(proposal.partition).ok_or(ErrorCode::UnknownTopicId)?.as_ref().clone();
+        if partition.leader != node || partition.leader_epoch != proposal.leader_epoch {
+            return Err(ErrorCode::FencedLeaderEpoch);
+        }
+        if partition.partition_epoch != proposal.partition_epoch {
+            return Err(ErrorCode::InvalidUpdateVersion);
+        }
+        let eligible = |&(id, epoch): &(BrokerId, BrokerEpoch)| {
+            self.image.is_active(id) && (epoch == BrokerEpoch::NONE || self.image.broker_epoch(id) == epoch)
+        };
+        if !proposal.new_isr.iter().all(eligible) {
+            return Err(ErrorCode::IneligibleReplica);
+        }
+        let isr: Vec<BrokerId> = proposal.new_isr.iter().map(|&(id, _)| id).collect();
+        let partition_epoch = PartitionEpoch(partition.partition_epoch.get() + 1);
+        self.commit(&[MetadataRecord::PartitionChange(PartitionChange {
+            topic_id: proposal.partition.topic_id,
+            partition: proposal.partition.partition,
+            replicas: None,
+            directories: None,
+            isr: Some(isr.clone()),
+            elr: None,
+            last_known_elr: None,
+            adding: None,
+            removing: None,
+            leader: None,
+            leader_recovery: None,
+            leader_epoch: partition.leader_epoch,
+            partition_epoch,
+        })]);
+        Ok(AlterPartitionOutcome { leader: node, leader_epoch: partition.leader_epoch, isr, partition_epoch })
+    }
+}
+
+/// One node's way to the controller.
+struct Sender {
+    node: BrokerId,
+    controller: Arc<Controller>,
+}
+
+impl AlterPartitionSender for Sender {
+    fn alter_partition(
+        &self,
+        proposals: Vec<IsrProposal>,
+    ) -> BoxFuture<'static, Result<Vec<Result<AlterPartitionOutcome, ErrorCode>>, ErrorCode>> {
+        let (node, controller) = (self.node, self.controller.clone());
+        async move {
+            tokio::task::yield_now().await;
+            Ok(proposals.iter().map(|proposal| controller.state.lock().alter(node, proposal)).collect())
+        }
+        .boxed()
+    }
+}
+
+/// A running node.
+pub struct Node {
+    pub replicas: Arc<Replicas>,
+    pub lease: Arc<TestLease>,
+    server: JoinHandle<()>,
+}
+
+pub struct Cluster {
+    pub controller: Arc<Controller>,
+    pub disks: Vec<SimFs>,
+    pub nodes: Vec<Option<Node>>,
+    lag_max: Duration,
+    next_value: u64,
+}
+
+impl Cluster {
+    /// `count` running nodes.
+    pub async fn start(count: usize) -> Self {
+        Self::start_with(count, Duration::from_secs(30)).await
+    }
+
+    /// The same, with that `replica.lag.time.max.ms`.
+    pub async fn start_with(count: usize, lag_max: Duration) -> Self {
+        let mut cluster = Self {
+            controller: Arc::default(),
+            disks: (0..count).map(|_| SimFs::new()).collect(),
+            nodes: (0..count).map(|_| None).collect(),
+            lag_max,
+            next_value: 0,
+        };
+        cluster.controller.commit(&[MetadataRecord::ClusterId("test-cluster".to_owned())]);
+        for node in 0..count {
+            cluster.run(node).await;
+        }
+        cluster
+    }
+
+    /// Starts a node: it registers, unfenced, and takes over the metadata.
+    pub async fn run(&mut self, node: usize) {
+        let id = BrokerId(node as i32);
+        let env = Env::in_memory(self.disks[node].clone(), SimKv::new());
+        let identity = Identity {
+            node_id: id,
+            cluster_id: Some("test-cluster".to_owned()),
+            new_directory_id: DirectoryId::from_random(node as u128 + 1),
+        };
+        let directory = LogDirectory::open(env.fs.clone(), Path::new("data"), &identity).expect("a disk in memory");
+        let lease = Arc::new(TestLease::default());
+        let config = ReplicationConfig {
+            replica_lag_time_max: self.lag_max,
+            high_watermark_checkpoint_interval: Duration::from_millis(100),
+            retention_check_interval: Duration::from_millis(100),
+            ..ReplicationConfig::new(id, StaticBrokerConfig::default())
+        };
+        let sender = Arc::new(Sender { node: id, controller: self.controller.clone() });
+        let listener = env.net.bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let replicas = Replicas::start(env, config, vec![directory], sender, lease.clone()).expect("one directory");
+        let mut routes = tonic::service::Routes::builder();
+        replicas.add_routes(&mut routes);
+        let server = tokio::spawn(async move {
+            let _ = grpc_serve(listener, routes.routes(), futures::future::pending()).await;
+        });
+        {
+            let mut state = self.controller.state.lock();
+            state.next_epoch += 1;
+            let epoch = BrokerEpoch(state.next_epoch);
+            lease.set_epoch(epoch);
+            lease.valid.store(true, Ordering::SeqCst);
+            state.commit(&[registration(id, epoch, port)]);
+            replicas.apply_metadata(&state.image, &MetadataDelta::default());
+            state.nodes.insert(id, Arc::downgrade(&replicas));
+        }
+        self.nodes[node] = Some(Node { replicas, lease, server });
+    }
+
+    /// The process dies; its machine loses what was not flushed if `power_loss`.
+    pub async fn kill(&mut self, node: usize, power_loss: bool) {
+        let Node { replicas, lease, server } = self.nodes[node].take().expect("it runs");
+        lease.valid.store(false, Ordering::SeqCst);
+        self.controller.state.lock().nodes.remove(&BrokerId(node as i32));
+        server.abort();
+        let _ = server.await;
+        drop(replicas);
+        // Tasks that were aborted are dropped when their turn comes.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        self.disks[node].crash(if power_loss { CrashMode::Drop } else { CrashMode::Keep }, 1);
+    }
+
+    /// A controlled stop.
+    pub async fn stop(&mut self, node: usize) {
+        let Node { replicas, server, .. } = self.nodes[node].take().expect("it runs");
+        self.controller.state.lock().nodes.remove(&BrokerId(node as i32));
+        replicas.shutdown().await;
+        server.abort();
+        let _ = server.await;
+    }
+
+    /// The controller takes note of a new registration of a running node.
+    pub fn register(&self, node: usize, epoch: BrokerEpoch) {
+        self.controller.commit(&[registration(BrokerId(node as i32), epoch, 1)]);
+    }
+
+    pub fn node(&self, node: usize) -> &Node {
+        self.nodes[node].as_ref().expect("it runs")
+    }
+
+    /// A topic with one partition on all nodes, led by node 0.
+    pub fn create_topic(&self, name: &str, configs: &[(&str, &str)]) -> TopicIdPartition {
+        let replicas: Vec<BrokerId> = (0..self.nodes.len() as i32).map(BrokerId).collect();
+        let topic_id = TopicId::from_random(u128::from(self.controller.image().offset().get().unsigned_abs()) + 77);
+        let topic = TopicName::new(name).expect("legal");
+        let mut records = vec![MetadataRecord::Topic { name: topic.clone(), id: topic_id }];
+        records.extend(configs.iter().map(|&(name, value)| MetadataRecord::Config {
+            resource: ConfigResource::Topic(topic.clone()),
+            name: name.to_owned(),
+            value: Some(value.to_owned()),
+        }));
+        let directories = vec![DirectoryId::ZERO; replicas.len()];
+        let state = PartitionImage::new(replicas.clone(), directories, replicas, BrokerId(0));
+        records.push(MetadataRecord::Partition { topic_id, partition: PartitionIndex(0), state });
+        self.controller.commit(&records);
+        TopicIdPartition { topic_id, partition: PartitionIndex(0) }
+    }
+
+    pub fn status(&self, node: usize, id: TopicIdPartition) -> PartitionStatus {
+        self.node(node).replicas.partition_status(id).expect("a replica")
+    }
+
+    /// Appends one record at `node`.
+    pub fn append(&mut self, node: usize, id: TopicIdPartition, acks: Acks) -> Result<AppendOutcome, ProduceError> {
+        self.append_of_size(node, id, acks, 0)
+    }
+
+    /// Appends one record of about `size` bytes at `node`.
+    pub fn append_of_size(
+        &mut self,
+        node: usize,
+        id: TopicIdPartition,
+        acks: Acks,
+        size: usize,
+    ) -> Result<AppendOutcome, ProduceError> {
+        self.next_value += 1;
+        let batch = batch(&format!("value-{}{}", self.next_value, ".".repeat(size)));
+        self.node(node).replicas.append(id, &batch, acks)
+    }
+
+    /// Appends one record with acks=all and waits for the acknowledgement.
+    pub async fn produce(&mut self, node: usize, id: TopicIdPartition) -> Offset {
+        let outcome = self.append(node, id, Acks::All).expect("appended");
+        let acked = tokio::time::timeout(PATIENCE, outcome.wait.expect("acks=all waits")).await;
+        acked.expect("acknowledged in time").expect("acknowledged");
+        outcome.base_offset
+    }
+
+    /// Waits until `done` holds.
+    pub async fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !done(self) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        if waited.await.is_err() {
+            let statuses: Vec<_> = self.nodes.iter().flatten().flat_map(|node| node.replicas.statuses()).collect();
+            panic!("waited in vain for: {what}\n{statuses:#?}");
+        }
+    }
+
+    /// Waits until all running replicas are in sync with the same log and high watermark.
+    pub async fn until_in_sync(&self, id: TopicIdPartition) {
+        self.until("all in sync", |cluster| {
+            let running: Vec<usize> = (0..cluster.nodes.len()).filter(|&node| cluster.nodes[node].is_some()).collect();
+            let statuses: Vec<_> = running.iter().map(|&node| cluster.status(node, id)).collect();
+            cluster.controller.partition(id).isr.len() == running.len()
+                && statuses.iter().all(|status| {
+                    status.log_end == statuses[0].log_end
+                        && status.high_watermark == status.log_end
+                        && status.flushed == status.log_end
+                })
+        })
+        .await;
+    }
+
+    /// The values of the log on a node's disk, below the log end, by offset.
+    pub fn values(&self, node: usize, id: TopicIdPartition) -> Vec<(i64, String)> {
+        let status = self.status(node, id);
+        let path = format!("data/{}-{}", status.topic, status.partition);
+        let fs = highwater_env::Fs::Sim(self.disks[node].clone());
+        let entries = fs.read_dir(Path::new(&path)).expect("the partition's directory");
+        let logs = entries.iter().filter(|entry| entry.name.ends_with(".log"));
+        let mut values = Vec::new();
+        for log in logs {
+            let bytes = Bytes::from(fs.read(&Path::new(&path).join(&log.name)).expect("readable"));
+            for batch in split_batches(&bytes) {
+                values.extend(records_of(&batch.expect("whole batches")));
+            }
+        }
+        values
+    }
+
+    /// Reads at a leader from `offset` on.
+    pub fn fetch(&self, node: usize, id: TopicIdPartition, offset: i64) -> Vec<(i64, String)> {
+        let read = FetchRead {
+            partition: id,
+            offset: Offset(offset),
+            current_leader_epoch: LeaderEpoch::NONE,
+            last_fetched_epoch: LeaderEpoch::NONE,
+            max_bytes: 1 << 20,
+            min_one_batch: true,
+            isolation: Isolation::ReadUncommitted,
+        };
+        let result = self.node(node).replicas.read(&read).expect("readable");
+        let batches = result.records.iter().flat_map(split_batches);
+        batches.flat_map(|batch| records_of(&batch.expect("whole batches"))).collect()
+    }
+}
+
+fn registration(id: BrokerId, epoch: BrokerEpoch, port: u16) -> MetadataRecord {
+    MetadataRecord::RegisterBroker(BrokerRegistration {
+        id,
+        epoch,
+        incarnation: IncarnationId::from_random(u128::from(epoch.get().unsigned_abs())),
+        listeners: Vec::new(),
+        internal: HostPort { host: "127.0.0.1".to_owned(), port },
+        rack: None,
+        log_dirs: Vec::new(),
+        fenced: false,
+        in_controlled_shutdown: false,
+    })
+}
+
+/// A batch of one record, as a client sends it.
+pub fn batch(value: &str) -> ValidatedBatch {
+    let now = highwater_env::clock::wall_ms();
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.append(now, None, Some(value.as_bytes()), &[]);
+    let name = TopicPartition { topic: TopicName::new("test").expect("legal"), partition: PartitionIndex(0) };
+    validate_produce(builder.build(), &name, &ValidationLimits::new(now)).expect("a good batch")
+}
+
+fn records_of(batch: &RecordBatch) -> Vec<(i64, String)> {
+    let records = batch.records().expect("readable records");
+    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+    records
+        .iter()
+        .map(|record| record.expect("a good record"))
+        .map(|record| (record.offset.get(), text(record.value)))
+        .collect()
+}

@@ -1,0 +1,177 @@
+//! Loads: one librdkafka producer or consumer.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::latency::Latencies;
+use crate::payload;
+
+/// How a producer sends.
+#[derive(Debug, Clone)]
+pub struct Plan<'a> {
+    pub topic: &'a str,
+    pub records: u64,
+    pub record_bytes: usize,
+    pub partitions: i32,
+    /// Records a second, or none for as fast as it goes.
+    pub rate: Option<u64>,
+    /// Further librdkafka properties.
+    pub properties: &'a [(&'a str, &'a str)],
+}
+
+/// What a run measured.
+#[derive(Debug, Default)]
+pub struct Measured {
+    pub seconds: f64,
+    pub bytes: f64,
+    pub latencies: Latencies,
+}
+
+#[derive(Default)]
+struct Deliveries(Mutex<(Latencies, Vec<String>)>);
+
+impl ClientContext for &Deliveries {}
+
+impl ProducerContext for &Deliveries {
+    type DeliveryOpaque = Box<Instant>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, scheduled: Box<Instant>) {
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match result {
+            Ok(_) => state.0.add(scheduled.elapsed()),
+            Err((error, _)) => state.1.push(error.to_string()),
+        }
+    }
+}
+
+/// Creates a topic and waits until it is there.
+pub fn create_topic(bootstrap: &str, topic: &str, partitions: i32, replicas: i32) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(replicas));
+    let mut future = std::pin::pin!(admin.create_topics(std::iter::once(&wanted), &AdminOptions::new()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < deadline {
+        if let std::task::Poll::Ready(created) = future.as_mut().poll(&mut context) {
+            return match created?.as_slice() {
+                [Ok(_)] => Ok(()),
+                other => bail!("create {topic}: {other:?}"),
+            };
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    bail!("create {topic}: no answer within 30 s")
+}
+
+/// Sends as planned. At a fixed rate the loop is open: latency counts from the time a record was due.
+pub fn produce(bootstrap: &str, plan: &Plan<'_>) -> Result<Measured> {
+    let deliveries = Deliveries::default();
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap);
+    for (key, value) in plan.properties {
+        config.set(*key, *value);
+    }
+    let producer: BaseProducer<&Deliveries> = config.create_with_context(&deliveries)?;
+    let values: Vec<Vec<u8>> = (0..1024).map(|number| payload::log_line(number, plan.record_bytes)).collect();
+    let started = Instant::now();
+    for number in 0..plan.records {
+        let due = wait_until_due(&producer, started, number, plan.rate);
+        let value = &values[(number % 1024) as usize];
+        let partition = (number % plan.partitions as u64) as i32;
+        let mut record: BaseRecord<'_, (), Vec<u8>, Box<Instant>> =
+            BaseRecord::with_opaque_to(plan.topic, Box::new(due)).partition(partition).payload(value);
+        while let Err((error, back)) = producer.send(record) {
+            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+                bail!("send: {error}");
+            }
+            producer.poll(Duration::from_millis(1));
+            record = back;
+        }
+        if plan.rate.is_some() || number % 256 == 0 {
+            producer.poll(Duration::ZERO);
+        }
+    }
+    producer.flush(Duration::from_secs(120))?;
+    let seconds = started.elapsed().as_secs_f64();
+    drop(producer);
+    let (latencies, failures) = deliveries.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(failure) = failures.first() {
+        bail!("{} deliveries failed: {failure}", failures.len());
+    }
+    let bytes = latencies.count() as f64 * plan.record_bytes as f64;
+    Ok(Measured { seconds, bytes, latencies })
+}
+
+fn wait_until_due(producer: &BaseProducer<&Deliveries>, started: Instant, number: u64, rate: Option<u64>) -> Instant {
+    let Some(rate) = rate else { return Instant::now() };
+    let due = started + Duration::from_nanos(number * 1_000_000_000 / rate);
+    while Instant::now() < due {
+        producer.poll(due.saturating_duration_since(Instant::now()).min(Duration::from_micros(200)));
+    }
+    due
+}
+
+/// Sends one record at a time, each after the acknowledgement of the one before.
+pub fn ping(bootstrap: &str, plan: &Plan<'_>) -> Result<Measured> {
+    let deliveries = Deliveries::default();
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap).set("linger.ms", "0").set("socket.nagle.disable", "true");
+    for (key, value) in plan.properties {
+        config.set(*key, *value);
+    }
+    let producer: BaseProducer<&Deliveries> = config.create_with_context(&deliveries)?;
+    let started = Instant::now();
+    for number in 0..plan.records {
+        let value = payload::log_line(number, plan.record_bytes);
+        let record: BaseRecord<'_, (), Vec<u8>, Box<Instant>> =
+            BaseRecord::with_opaque_to(plan.topic, Box::new(Instant::now())).partition(0).payload(&value);
+        producer.send(record).map_err(|(error, _)| error)?;
+        while producer.in_flight_count() > 0 {
+            producer.poll(Duration::from_millis(100));
+        }
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    drop(producer);
+    let (latencies, failures) = deliveries.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(failure) = failures.first() {
+        bail!("{} deliveries failed: {failure}", failures.len());
+    }
+    let bytes = latencies.count() as f64 * plan.record_bytes as f64;
+    Ok(Measured { seconds, bytes, latencies })
+}
+
+/// Reads that many records from the beginning of all partitions.
+pub fn consume(bootstrap: &str, topic: &str, partitions: i32, records: u64) -> Result<Measured> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "bench")
+        .set("enable.auto.commit", "false")
+        .set("fetch.message.max.bytes", "4194304")
+        .set("queued.min.messages", "1000000")
+        .create()?;
+    let mut assignment = TopicPartitionList::new();
+    for partition in 0..partitions {
+        assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
+    }
+    consumer.assign(&assignment)?;
+    let started = Instant::now();
+    let (mut count, mut bytes) = (0, 0_usize);
+    while count < records {
+        match consumer.poll(Duration::from_secs(20)) {
+            Some(message) => bytes += message?.payload_len(),
+            None => bail!("{count} of {records} records read, then nothing for 20 s"),
+        }
+        count += 1;
+    }
+    Ok(Measured { seconds: started.elapsed().as_secs_f64(), bytes: bytes as f64, latencies: Latencies::default() })
+}

@@ -1,0 +1,104 @@
+//! librdkafka of today through the `rdkafka` crate: idempotent producer, admin calls, group consumers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Message as _;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+
+use crate::{Context, Test, check};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn tests() -> Vec<Test> {
+    vec![
+        Test {
+            name: "rdkafka-idempotent",
+            proves: "an idempotent producer's records come back once, in order for each key",
+            run: |context| tokio::runtime::Runtime::new()?.block_on(idempotent(context)),
+        },
+        Test {
+            name: "rdkafka-admin",
+            proves: "topics are created, described, enlarged and deleted; refusals carry Kafka's codes",
+            run: |context| tokio::runtime::Runtime::new()?.block_on(admin(context)),
+        },
+        Test {
+            name: "rdkafka-transactions-refused",
+            proves: "a transactional producer is refused with an error instead of losing atomicity silently",
+            run: transactions_refused,
+        },
+    ]
+}
+
+fn config(context: &Context) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &context.bootstrap);
+    config
+}
+
+fn admin_client(context: &Context) -> Result<AdminClient<DefaultClientContext>> {
+    Ok(config(context).create()?)
+}
+
+async fn idempotent(context: &Context) -> Result<()> {
+    let topic = "rdkafka-idempotent";
+    let admin = admin_client(context)?;
+    admin.create_topics(&[NewTopic::new(topic, 6, TopicReplication::Fixed(3))], &AdminOptions::new()).await?;
+    let producer: FutureProducer =
+        config(context).set("enable.idempotence", "true").set("acks", "all").set("linger.ms", "2").create()?;
+    let mut pending = Vec::new();
+    for number in 0..20_000_u32 {
+        let (key, value) = (format!("key-{}", number % 50), number.to_string());
+        let record = FutureRecord::to(topic).key(&key).payload(&value);
+        pending.push(producer.send_result(record).map_err(|(error, _)| error)?);
+    }
+    for delivery in pending {
+        delivery.await?.map_err(|(error, _)| error)?;
+    }
+    let consumer: BaseConsumer =
+        config(context).set("group.id", "rdkafka-idempotent-readers").set("auto.offset.reset", "earliest").create()?;
+    consumer.subscribe(&[topic])?;
+    let mut last: BTreeMap<String, u32> = BTreeMap::new();
+    for count in 0..20_000 {
+        let message = consumer.poll(PATIENCE).with_context(|| format!("nothing after {count} records"))??;
+        let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
+        let number: u32 = std::str::from_utf8(message.payload().unwrap_or_default())?.parse()?;
+        if let Some(before) = last.insert(key.clone(), number) {
+            check(before < number, || format!("{key}: {number} after {before}"))?;
+        }
+    }
+    check(consumer.poll(Duration::from_millis(500)).is_none(), || "a record was read twice".to_owned())
+}
+
+async fn admin(context: &Context) -> Result<()> {
+    let admin = admin_client(context)?;
+    let options = AdminOptions::new();
+    let topic = NewTopic::new("rdkafka-admin", 3, TopicReplication::Fixed(3)).set("retention.ms", "3600000");
+    let created = admin.create_topics([&topic], &options).await?;
+    check(matches!(created.as_slice(), [Ok(_)]), || format!("create: {created:?}"))?;
+    let again = admin.create_topics([&topic], &options).await?;
+    check(format!("{again:?}").contains("TopicAlreadyExists"), || format!("create again: {again:?}"))?;
+    let wide = NewTopic::new("rdkafka-wide", 1, TopicReplication::Fixed(7));
+    let refused = admin.create_topics([&wide], &options).await?;
+    check(format!("{refused:?}").contains("InvalidReplicationFactor"), || format!("7 replicas: {refused:?}"))?;
+    let described = admin.describe_configs(&[ResourceSpecifier::Topic("rdkafka-admin")], &options).await?;
+    let Some(Ok(resource)) = described.first() else { bail!("describe: {described:?}") };
+    let retention = resource.entry_map().get("retention.ms").and_then(|entry| entry.value.clone());
+    check(retention.as_deref() == Some("3600000"), || format!("retention.ms is {retention:?}"))?;
+    let enlarged = admin.create_partitions(&[NewPartitions::new("rdkafka-admin", 5)], &options).await?;
+    check(matches!(enlarged.as_slice(), [Ok(_)]), || format!("enlarge: {enlarged:?}"))?;
+    let deleted = admin.delete_topics(&["rdkafka-admin"], &options).await?;
+    check(matches!(deleted.as_slice(), [Ok(_)]), || format!("delete: {deleted:?}"))
+}
+
+fn transactions_refused(context: &Context) -> Result<()> {
+    use rdkafka::producer::{BaseProducer, Producer as _};
+    let producer: BaseProducer = config(context).set("transactional.id", "refused").create()?;
+    let outcome = producer.init_transactions(Duration::from_secs(5));
+    check(outcome.is_err(), || "init_transactions succeeded".to_owned())
+}

@@ -1,0 +1,144 @@
+//! One node's process.
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+/// How long a controlled shutdown may take.
+const STOPS_WITHIN: Duration = Duration::from_secs(30);
+
+/// One node: its files, and its process while it runs.
+pub struct Node {
+    id: usize,
+    binary: PathBuf,
+    config: PathBuf,
+    address: String,
+    http: String,
+    child: Option<Child>,
+}
+
+impl Node {
+    pub(crate) fn new(id: usize, binary: PathBuf, config: PathBuf, address: String, http: String) -> Self {
+        Self { id, binary, config, address, http, child: None }
+    }
+
+    /// `node.id`.
+    pub fn id(&self) -> usize {
+        self.id
+    }
+
+    /// `host:port` for Kafka clients.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// `host:port` of metrics and probes.
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// Process id while the node runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Starts the process; its output is appended to `node.log` beside the properties.
+    pub fn start(&mut self) -> Result<()> {
+        let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
+        let child = Command::new(&self.binary)
+            .args(["server", "--config"])
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("start {}", self.binary.display()))?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Whether the process lives.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// SIGTERM, and waits for the end; its duration.
+    pub fn terminate(&mut self) -> Result<Duration> {
+        let started = Instant::now();
+        self.signal(libc::SIGTERM)?;
+        while self.is_running() {
+            if started.elapsed() > STOPS_WITHIN {
+                bail!("node {} did not stop within {STOPS_WITHIN:?}", self.id);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.child = None;
+        Ok(started.elapsed())
+    }
+
+    /// Sends a signal, e.g. `SIGSTOP` or `SIGCONT`.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        let pid = self.pid().with_context(|| format!("node {} does not run", self.id))?;
+        // SAFETY: kill has no memory effects; the pid is our own child's, not yet waited for.
+        let outcome = unsafe { libc::kill(i32::try_from(pid)?, signal) };
+        if outcome != 0 {
+            bail!("signal {signal} to node {}: {}", self.id, std::io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    /// Whether `/readyz` answers 200.
+    pub fn is_ready(&self) -> bool {
+        self.get("/readyz").is_ok_and(|(status, _)| status == 200)
+    }
+
+    /// An HTTP GET of the node: status and body.
+    pub fn get(&self, path: &str) -> Result<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.http)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+        let status = head.split_whitespace().nth(1).context("no status")?.parse()?;
+        Ok((status, body.to_owned()))
+    }
+
+    /// The value of a metric series, e.g. `kafka_controller_active_controller_count`.
+    pub fn metric(&self, series: &str) -> Result<Option<f64>> {
+        let (_, body) = self.get("/metrics")?;
+        let line = body.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
+        Ok(line.and_then(|line| line.rsplit(' ').next()?.parse().ok()))
+    }
+
+    /// The last lines of the node's log.
+    pub fn log_tail(&self) -> String {
+        let text = fs::read_to_string(self.log_path()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    /// Where the node's output goes.
+    pub fn log_path(&self) -> PathBuf {
+        self.config.with_file_name("node.log")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,162 @@
+//! The load: one idempotent producer at a steady rate, and a full read at the end.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use highwater_test_cluster::Cluster;
+use rdkafka::client::ClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::cells::Fault;
+
+const TOPIC: &str = "faults";
+/// `num.partitions` of the auto-created topic.
+const PARTITIONS: i32 = 1;
+/// Records a second: enough to see gaps of a millisecond, little enough for two cores.
+const RATE: u64 = 2_000;
+
+/// What a fault did to the load.
+pub struct Figures {
+    pub acknowledged: usize,
+    pub longest_gap: Duration,
+}
+
+#[derive(Default)]
+struct Deliveries(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    acknowledged: BTreeMap<(i32, i64), u64>,
+    failed: Vec<(u64, String)>,
+    last: Option<Instant>,
+    longest_gap: Duration,
+}
+
+impl ClientContext for &Deliveries {}
+
+impl ProducerContext for &Deliveries {
+    type DeliveryOpaque = Box<u64>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: Box<u64>) {
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match result {
+            Ok(message) => {
+                let now = Instant::now();
+                let gap = state.last.map_or(Duration::ZERO, |last| now - last);
+                state.longest_gap = state.longest_gap.max(gap);
+                state.last = Some(now);
+                state.acknowledged.insert((message.partition(), message.offset()), *number);
+            }
+            Err((error, _)) => state.failed.push((*number, error.to_string())),
+        }
+    }
+}
+
+/// Runs the fault under load and checks what can be read afterwards.
+pub fn under_load(cluster: &mut Cluster, fault: Fault) -> Result<Figures> {
+    let bootstrap = cluster.bootstrap();
+    let deliveries = Deliveries::default();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let producer = scope.spawn(|| produce(&bootstrap, &deliveries, &stop));
+        std::thread::sleep(Duration::from_secs(2));
+        let outcome = fault(cluster);
+        std::thread::sleep(Duration::from_secs(2));
+        stop.store(true, Ordering::Relaxed);
+        producer.join().map_err(|_| anyhow::anyhow!("the producer panicked"))??;
+        outcome
+    })?;
+    let state = deliveries.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some((number, error)) = state.failed.first() {
+        bail!("{} sends failed, first number {number}: {error}", state.failed.len());
+    }
+    compare(&read_all(&bootstrap)?, &state.acknowledged)?;
+    Ok(Figures { acknowledged: state.acknowledged.len(), longest_gap: state.longest_gap })
+}
+
+fn produce(bootstrap: &str, deliveries: &Deliveries, stop: &AtomicBool) -> Result<()> {
+    let producer: BaseProducer<&Deliveries> = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("linger.ms", "1")
+        .create_with_context(deliveries)?;
+    let started = Instant::now();
+    let mut number = 0_u64;
+    while !stop.load(Ordering::Relaxed) {
+        while started + Duration::from_nanos(number * 1_000_000_000 / RATE) > Instant::now() {
+            producer.poll(Duration::from_micros(300));
+        }
+        let value = number.to_string();
+        let record: BaseRecord<'_, (), str, Box<u64>> =
+            BaseRecord::with_opaque_to(TOPIC, Box::new(number)).payload(&value);
+        if producer.send(record).is_ok() {
+            number += 1;
+        } else {
+            producer.poll(Duration::from_millis(5));
+        }
+    }
+    Ok(producer.flush(Duration::from_secs(60))?)
+}
+
+/// The node that leads a partition of the load's topic.
+pub fn leader(bootstrap: &str, partition: i32) -> Result<usize> {
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    for _ in 0..50 {
+        let metadata = client.fetch_metadata(Some(TOPIC), Duration::from_secs(10))?;
+        let topic = metadata.topics().first().context("no topic")?;
+        let found = topic.partitions().iter().find(|found| found.id() == partition);
+        if let Some(leader) = found.map(|found| found.leader()).filter(|leader| *leader > 0) {
+            return Ok(usize::try_from(leader)?);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    bail!("{TOPIC}-{partition} has no leader")
+}
+
+fn read_all(bootstrap: &str) -> Result<BTreeMap<(i32, i64), u64>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "faults")
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let mut assignment = TopicPartitionList::new();
+    let mut wanted = 0;
+    for partition in 0..PARTITIONS {
+        assignment.add_partition_offset(TOPIC, partition, Offset::Beginning)?;
+        wanted += consumer.fetch_watermarks(TOPIC, partition, Duration::from_secs(20))?.1;
+    }
+    consumer.assign(&assignment)?;
+    let mut read = BTreeMap::new();
+    while (read.len() as i64) < wanted {
+        let message =
+            consumer.poll(Duration::from_secs(20)).with_context(|| format!("{} of {wanted} read", read.len()))??;
+        let number = std::str::from_utf8(message.payload().unwrap_or_default())?.parse()?;
+        ensure!(read.insert((message.partition(), message.offset()), number).is_none(), "an offset was read twice");
+    }
+    Ok(read)
+}
+
+fn compare(read: &BTreeMap<(i32, i64), u64>, acknowledged: &BTreeMap<(i32, i64), u64>) -> Result<()> {
+    for (place, number) in acknowledged {
+        match read.get(place) {
+            Some(found) if found == number => {}
+            Some(found) => bail!("{place:?}: acknowledged {number}, read {found}"),
+            None => bail!("lost: {number} was acknowledged at {place:?}"),
+        }
+    }
+    let mut last: BTreeMap<i32, u64> = BTreeMap::new();
+    for (&(partition, offset), &number) in read {
+        if let Some(before) = last.insert(partition, number) {
+            ensure!(before < number, "partition {partition} offset {offset}: {number} stands after {before}");
+        }
+    }
+    Ok(())
+}

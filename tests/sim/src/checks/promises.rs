@@ -1,0 +1,52 @@
+//! P6: an acks=all reply means that min.insync.replicas replicas hold the record, flushed, at that moment.
+//! M9: a broker that the metadata says is fenced acknowledges nothing.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use highwater_types::{BrokerId, Offset, PartitionIndex};
+
+use super::View;
+use crate::workload::TOPIC;
+
+/// `min.insync.replicas` of the workload's topic.
+const MIN_ISR: usize = 2;
+
+#[derive(Default)]
+pub struct Promises {
+    /// Flushed offset of each replica as last seen: a node that has just died keeps what it had flushed.
+    flushed: BTreeMap<(BrokerId, PartitionIndex), Offset>,
+}
+
+impl Promises {
+    pub fn check(&mut self, view: &View<'_>) -> Result<()> {
+        for node in view.nodes {
+            for replica in node.replicas.iter().filter(|replica| replica.topic.as_str() == TOPIC) {
+                self.flushed.insert((node.node, replica.partition), replica.flushed);
+            }
+        }
+        for acknowledged in view.acknowledged {
+            let partition = acknowledged.partition;
+            let holders = self
+                .flushed
+                .iter()
+                .filter(|((_, index), flushed)| *index == partition && **flushed > acknowledged.offset)
+                .count();
+            ensure!(
+                holders >= MIN_ISR,
+                "P6: {TOPIC}-{partition} offset {} was acknowledged, {holders} replica(s) have it flushed",
+                acknowledged.offset
+            );
+            let node = BrokerId(i32::try_from(acknowledged.node)? + 1);
+            let fenced = view.newest.broker(node).is_some_and(|broker| broker.fenced);
+            let registered = view.nodes.iter().find(|seen| seen.node == node).map(|seen| seen.broker_epoch);
+            let same = registered == Some(view.newest.broker_epoch(node));
+            ensure!(
+                !(fenced && same),
+                "M9: fenced broker {node} acknowledged {TOPIC}-{partition} offset {}",
+                acknowledged.offset
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,17 @@
+//! Whole nodes, simulated: three brokers that are also controllers, two producers and a consumer run in one thread on
+//! virtual time, over a simulated network and disks that forget what was not flushed.
+//!
+//! In: a seed. Out: what happened, or the first invariant that broke, with the command that replays it.
+//! Safety is checked after every tick while faults are active. Then the faults stop, liveness is demanded, and the replicas'
+//! files are compared. It knows the broker only as `Broker::start` and what its inspector shows.
+
+mod checks;
+mod client;
+mod cluster;
+mod history;
+mod plan;
+mod run;
+mod workload;
+
+pub use plan::{Durability, Plan};
+pub use run::{Outcome, run};

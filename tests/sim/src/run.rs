@@ -1,0 +1,282 @@
+//! One seed, from start to verdict.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use highwater_broker::NodeInspection;
+use highwater_env::{FlushLatency, install_flush_latency, rng};
+use turmoil::Sim;
+
+use crate::checks::Checks;
+use crate::cluster::{SimCluster, host};
+use crate::history::History;
+use crate::plan::{Fault, NODES, Plan};
+use crate::workload::{self, PARTITIONS, TOPIC};
+
+/// Virtual time within which a healthy cluster must have healed and served a full read.
+const HEALS_WITHIN: Duration = Duration::from_secs(60);
+/// One step of virtual time.
+const TICK: Duration = Duration::from_millis(1);
+/// Slowest message while nothing slows the network.
+const LATENCY: Duration = Duration::from_millis(4);
+
+/// What one seed did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub sent: usize,
+    pub acknowledged: usize,
+    pub read: usize,
+    pub faults: usize,
+    pub virtual_ms: u128,
+    /// Equal for equal runs.
+    pub digest: u64,
+}
+
+/// Runs the plan.
+///
+/// # Errors
+/// The first invariant that broke, or what did not heal in time.
+pub fn run(plan: &Plan) -> Result<Outcome> {
+    rng::install(Some(plan.seed ^ 0x00ad_5eed));
+    install_flush_latency(plan.seed ^ 0xd15c, FlushLatency::default());
+    let mut sim = turmoil::Builder::new()
+        .rng_seed(plan.seed)
+        .tick_duration(TICK)
+        .simulation_duration(Duration::from_secs(600))
+        .min_message_latency(Duration::from_micros(100))
+        .max_message_latency(LATENCY)
+        .tcp_capacity(4096)
+        .build();
+    let cluster = SimCluster::new(&mut sim, plan);
+    let history = History::default();
+    let stop = Rc::new(Cell::new(false));
+    let finished = Rc::new(Cell::new(0));
+    add_clients(&mut sim, &history, &stop, &finished);
+    Run { plan, cluster, history, checks: Checks::default(), stop, finished, digest: 0 }.to_end(&mut sim)
+}
+
+/// Clients of the simulation: two producers, one tailing consumer, and a full read once they have stopped.
+const CLIENTS: usize = 4;
+
+fn add_clients(sim: &mut Sim<'_>, history: &History, stop: &Rc<Cell<bool>>, finished: &Rc<Cell<usize>>) {
+    for producer in 0..2_u64 {
+        let (history, stop, finished) = (history.clone(), stop.clone(), finished.clone());
+        sim.client(format!("producer{producer}"), async move {
+            workload::create_topic().await?;
+            workload::Producer::new(history).run(producer, 2, || stop.get()).await?;
+            finished.set(finished.get() + 1);
+            Ok(())
+        });
+    }
+    let (shared, stopping, done) = (history.clone(), stop.clone(), finished.clone());
+    sim.client("consumer", async move {
+        workload::consume(shared, || stopping.get()).await?;
+        done.set(done.get() + 1);
+        Ok(())
+    });
+    let (shared, done) = (history.clone(), finished.clone());
+    sim.client("reader", async move {
+        while done.get() < CLIENTS - 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        workload::read_all(shared).await?;
+        done.set(done.get() + 1);
+        Ok(())
+    });
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    cluster: SimCluster,
+    history: History,
+    checks: Checks,
+    stop: Rc<Cell<bool>>,
+    finished: Rc<Cell<usize>>,
+    digest: u64,
+}
+
+impl Run<'_> {
+    fn to_end(mut self, sim: &mut Sim<'_>) -> Result<Outcome> {
+        let mut pending: Vec<(Duration, bool, Fault)> = Vec::new();
+        for (start, end, fault) in &self.plan.faults {
+            pending.extend([(*start, true, *fault), (*end, false, *fault)]);
+        }
+        pending.sort_by_key(|(at, starts, _)| (*at, *starts));
+        pending.reverse();
+        while sim.elapsed() < self.plan.faults_end {
+            while let Some(&(_, starts, fault)) = pending.last().filter(|(at, ..)| *at <= sim.elapsed()) {
+                pending.pop();
+                self.apply(sim, fault, starts);
+            }
+            self.tick(sim)?;
+        }
+        self.heal(sim);
+        // Producers go on for a moment on the healed cluster, so that what was wedged shows itself.
+        let calm = sim.elapsed() + Duration::from_secs(2);
+        while sim.elapsed() < calm {
+            self.tick(sim)?;
+        }
+        self.stop.set(true);
+        let deadline = sim.elapsed() + HEALS_WITHIN;
+        while self.finished.get() < CLIENTS || !self.is_healthy() {
+            self.tick(sim)?;
+            if sim.elapsed() > deadline {
+                bail!(
+                    "liveness: {} of {CLIENTS} clients ended within {HEALS_WITHIN:?}; {}",
+                    self.finished.get(),
+                    self.health()
+                );
+            }
+        }
+        self.history.check_complete()?;
+        self.compare_replicas()?;
+        let (sent, acknowledged, read) = self.history.counts();
+        ensure!(acknowledged > 100, "coverage: only {acknowledged} sends were acknowledged");
+        Ok(Outcome {
+            sent,
+            acknowledged,
+            read,
+            faults: self.plan.faults.len(),
+            virtual_ms: sim.elapsed().as_millis(),
+            digest: self.digest ^ self.history.digest(),
+        })
+    }
+
+    fn tick(&mut self, sim: &mut Sim<'_>) -> Result<()> {
+        sim.step().map_err(|error| anyhow!("a host failed: {error}"))?;
+        let nodes = self.cluster.inspect();
+        self.mix(&nodes);
+        let at = sim.elapsed();
+        self.checks.after_tick(&nodes, &self.history).with_context(|| format!("at {at:?}"))
+    }
+
+    fn mix(&mut self, nodes: &[NodeInspection]) {
+        let mut mix = |value: u64| self.digest = (self.digest ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(5);
+        for node in nodes {
+            mix(node.node.0 as u64);
+            mix(node.image.offset().0 as u64);
+            for replica in &node.replicas {
+                mix(replica.log_end.0 as u64);
+                mix(replica.high_watermark.0 as u64);
+            }
+        }
+    }
+
+    fn apply(&mut self, sim: &mut Sim<'_>, fault: Fault, starts: bool) {
+        let seed = self.plan.seed ^ sim.elapsed().as_millis() as u64;
+        match (fault, starts) {
+            (Fault::Crash { node, mode }, true) => self.cluster.crash(sim, node, mode, seed),
+            (Fault::Crash { node, .. }, false) => self.cluster.restart(sim, node),
+            (Fault::PowerLoss { mode }, true) => {
+                for node in 0..NODES {
+                    self.cluster.crash(sim, node, mode, seed.wrapping_add(node as u64));
+                }
+            }
+            (Fault::PowerLoss { .. }, false) => (0..NODES).for_each(|node| self.cluster.restart(sim, node)),
+            (Fault::Cut { a, b }, true) => sim.partition(host(a), host(b)),
+            (Fault::Cut { a, b }, false) => sim.repair(host(a), host(b)),
+            (Fault::OneWayCut { from, to }, true) => sim.partition_oneway(host(from), host(to)),
+            (Fault::OneWayCut { from, to }, false) => sim.repair_oneway(host(from), host(to)),
+            (Fault::Isolate { node }, starts) => {
+                for other in (0..NODES).filter(|other| *other != node) {
+                    if starts {
+                        sim.partition(host(node), host(other));
+                    } else {
+                        sim.repair(host(node), host(other));
+                    }
+                }
+            }
+            (Fault::Slow { latency_ms }, true) => sim.set_max_message_latency(Duration::from_millis(latency_ms)),
+            (Fault::Slow { .. }, false) => sim.set_max_message_latency(LATENCY),
+        }
+    }
+
+    fn heal(&mut self, sim: &mut Sim<'_>) {
+        for a in 0..NODES {
+            for b in a + 1..NODES {
+                sim.repair(host(a), host(b));
+            }
+            self.cluster.restart(sim, a);
+        }
+        sim.set_max_message_latency(LATENCY);
+    }
+
+    /// Every partition has a leader and a full ISR, every replica holds the whole log, all metadata is equal.
+    fn is_healthy(&self) -> bool {
+        let nodes = self.cluster.inspect();
+        let Some(first) = nodes.first().filter(|_| nodes.len() == NODES && self.cluster.all_running()) else {
+            return false;
+        };
+        let Some(topic) = first.image.topic_by_name(TOPIC) else { return false };
+        let full = topic.iter().all(|(_, partition)| partition.isr.len() == NODES && partition.leader.0 > 0);
+        let converged = nodes.iter().all(|node| node.image.offset() == first.image.offset());
+        full && converged && (0..PARTITIONS).all(|partition| self.is_replicated(&nodes, partition))
+    }
+
+    fn is_replicated(&self, nodes: &[NodeInspection], partition: i32) -> bool {
+        let ends: Vec<_> = nodes
+            .iter()
+            .flat_map(|node| &node.replicas)
+            .filter(|replica| replica.topic.as_str() == TOPIC && replica.partition.0 == partition)
+            .map(|replica| (replica.log_end, replica.flushed))
+            .collect();
+        ends.len() == NODES && ends.iter().all(|(end, flushed)| *end == ends[0].0 && flushed == end)
+    }
+
+    fn health(&self) -> String {
+        let nodes = self.cluster.inspect();
+        let mut text = format!("{} nodes answer", nodes.len());
+        for node in &nodes {
+            text += &format!("; node {} metadata {} controller {:?}", node.node, node.image.offset(), node.controller);
+            for replica in node.replicas.iter().filter(|replica| replica.topic.as_str() == TOPIC) {
+                text += &format!(
+                    " [{}-{} {:?} leader {} epoch {} isr {:?} hw {} flushed {} end {}]",
+                    replica.topic,
+                    replica.partition,
+                    replica.role,
+                    replica.leader,
+                    replica.leader_epoch,
+                    replica.isr,
+                    replica.high_watermark,
+                    replica.flushed,
+                    replica.log_end
+                );
+            }
+        }
+        text
+    }
+
+    /// P1: at rest, the replicas' files hold the same bytes.
+    fn compare_replicas(&self) -> Result<()> {
+        for partition in 0..PARTITIONS {
+            let directory = format!("/data/{TOPIC}-{partition}");
+            let logs: Vec<Vec<u8>> =
+                (0..NODES).map(|node| self.read_log(node, Path::new(&directory))).collect::<Result<_>>()?;
+            for (node, log) in logs.iter().enumerate() {
+                ensure!(
+                    *log == logs[0],
+                    "P1: {TOPIC}-{partition}: nodes 1 and {} differ at byte {:?} ({} and {} bytes)",
+                    node + 1,
+                    log.iter().zip(&logs[0]).position(|(left, right)| left != right),
+                    logs[0].len(),
+                    log.len()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn read_log(&self, node: usize, directory: &Path) -> Result<Vec<u8>> {
+        let files = highwater_env::Fs::Sim(self.cluster.disk(node).clone());
+        let mut bytes = Vec::new();
+        for entry in files.read_dir(directory)? {
+            if entry.name.ends_with(".log") {
+                bytes.extend(files.read(&directory.join(&entry.name))?);
+            }
+        }
+        Ok(bytes)
+    }
+}

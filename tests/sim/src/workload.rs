@@ -1,0 +1,297 @@
+//! What clients do: make the topic, produce with idempotence and acks=all, read everything.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use highwater_protocol::StrBytes;
+use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use highwater_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use highwater_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use highwater_protocol::messages::{
+    CreateTopicsRequest, FetchRequest, InitProducerIdRequest, ProduceRequest, TopicName,
+};
+use highwater_records::{BatchBuilder, Compression, split_batches};
+use highwater_types::{ErrorCode, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence};
+use tokio::time::sleep;
+
+use crate::client::Client;
+use crate::cluster::address;
+use crate::history::{Acknowledged, History};
+use crate::plan::NODES;
+
+pub const TOPIC: &str = "t";
+pub const PARTITIONS: i32 = 3;
+/// Pause after a failed call.
+const BACKOFF: Duration = Duration::from_millis(60);
+/// Most retries of one batch before the producer gives it up as unknown.
+const MAX_RETRIES: usize = 60;
+
+fn topic_name() -> TopicName {
+    TopicName(StrBytes::from_static_str(TOPIC))
+}
+
+/// Creates the topic with three replicas and min.insync.replicas 2; tries every node until one does it.
+pub async fn create_topic() -> Result<()> {
+    let topic = CreatableTopic::default()
+        .with_name(topic_name())
+        .with_num_partitions(PARTITIONS)
+        .with_replication_factor(NODES as i16)
+        .with_configs(vec![
+            CreatableTopicConfig::default()
+                .with_name(StrBytes::from_static_str("min.insync.replicas"))
+                .with_value(Some(StrBytes::from_static_str("2"))),
+        ]);
+    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(2000);
+    for attempt in 0..1000 {
+        if let Ok(mut client) = Client::connect(&address(attempt % NODES)).await
+            && let Ok(response) = client.call(5, &request).await
+        {
+            let code = response.topics.first().map(|topic| topic.error_code);
+            if code == Some(0) || code == Some(ErrorCode::TopicAlreadyExists.code()) {
+                return Ok(());
+            }
+        }
+        sleep(BACKOFF).await;
+    }
+    bail!("the topic could not be created")
+}
+
+/// Connections by node, and leaders as last learnt.
+#[derive(Default)]
+struct Router {
+    clients: BTreeMap<usize, Client>,
+    leaders: BTreeMap<i32, usize>,
+    next: usize,
+}
+
+impl Router {
+    async fn client(&mut self, node: usize) -> Result<&mut Client> {
+        if !self.clients.contains_key(&node) {
+            self.clients.insert(node, Client::connect(&address(node)).await?);
+        }
+        self.clients.get_mut(&node).context("just inserted")
+    }
+
+    /// The node that leads the partition, asking the nodes in turn when it is not known.
+    async fn leader(&mut self, partition: i32) -> Result<usize> {
+        if let Some(&leader) = self.leaders.get(&partition) {
+            return Ok(leader);
+        }
+        self.next = (self.next + 1) % NODES;
+        let node = self.next;
+        let answer = self.client(node).await?.metadata(TOPIC).await;
+        let Ok(answer) = answer else {
+            self.clients.remove(&node);
+            bail!("no metadata");
+        };
+        for partition in answer.topics.iter().flat_map(|topic| &topic.partitions) {
+            if let Ok(leader) = usize::try_from(partition.leader_id.0 - 1) {
+                self.leaders.insert(partition.partition_index, leader);
+            }
+        }
+        self.leaders.get(&partition).copied().context("no leader")
+    }
+
+    fn forget(&mut self, partition: i32, node: usize) {
+        self.clients.remove(&node);
+        self.leaders.remove(&partition);
+    }
+}
+
+/// An idempotent producer: one batch in flight, values `first, first + step, ...`, partitions in turn, until `stop`.
+pub struct Producer {
+    history: History,
+    router: Router,
+    id: Option<(ProducerId, ProducerEpoch)>,
+    sequences: BTreeMap<i32, Sequence>,
+}
+
+impl Producer {
+    pub fn new(history: History) -> Self {
+        Self { history, router: Router::default(), id: None, sequences: BTreeMap::new() }
+    }
+
+    /// Sends values from `first` on, `step` apart, until `stop` says so.
+    pub async fn run(mut self, first: u64, step: u64, stop: impl Fn() -> bool) -> Result<()> {
+        let mut value = first;
+        while !stop() {
+            let partition = (value / step % PARTITIONS as u64) as i32;
+            self.send(partition, value).await;
+            value += step;
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    async fn producer_id(&mut self) -> Result<(ProducerId, ProducerEpoch)> {
+        if let Some(id) = self.id {
+            return Ok(id);
+        }
+        self.router.next = (self.router.next + 1) % NODES;
+        let node = self.router.next;
+        let request = InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(60_000);
+        let answer = self.router.client(node).await?.call(2, &request).await;
+        let Ok(answer) = answer else {
+            self.router.clients.remove(&node);
+            bail!("no producer id");
+        };
+        ensure!(answer.error_code == 0, "InitProducerId: {}", answer.error_code);
+        let id = (ProducerId(answer.producer_id.0), ProducerEpoch(answer.producer_epoch));
+        self.id = Some(id);
+        self.sequences.clear();
+        Ok(id)
+    }
+
+    /// Sends one value and retries the same sequence until it is acknowledged or refused for good.
+    async fn send(&mut self, partition: i32, value: u64) {
+        let id = loop {
+            match self.producer_id().await {
+                Ok(id) => break id,
+                Err(_) => sleep(BACKOFF).await,
+            }
+        };
+        let sequence = self.sequences.get(&partition).copied().unwrap_or(Sequence(0));
+        self.history.sent(PartitionIndex(partition), value);
+        for _ in 0..MAX_RETRIES {
+            match self.attempt(partition, value, id, sequence).await {
+                Ok(Some(acknowledged)) => {
+                    self.history.acknowledged(acknowledged);
+                    self.sequences.insert(partition, sequence.plus(1));
+                    return;
+                }
+                Ok(None) => break,
+                Err(_) => sleep(BACKOFF).await,
+            }
+        }
+        // Outcome unknown: a new producer id, so that a late retry cannot follow on this sequence.
+        self.id = None;
+    }
+
+    /// `Ok(Some)`: acknowledged. `Ok(None)`: refused for good. `Err`: try again.
+    async fn attempt(
+        &mut self,
+        partition: i32,
+        value: u64,
+        (id, epoch): (ProducerId, ProducerEpoch),
+        sequence: Sequence,
+    ) -> Result<Option<Acknowledged>> {
+        let node = self.router.leader(partition).await?;
+        let mut batch = BatchBuilder::new(Compression::None).producer(id, epoch, sequence);
+        batch.append(highwater_env::clock::wall_ms(), None, Some(&value.to_be_bytes()), &[]);
+        let data = PartitionProduceData::default().with_index(partition).with_records(Some(batch.build()));
+        let topic = TopicProduceData::default().with_name(topic_name()).with_partition_data(vec![data]);
+        let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(2000).with_topic_data(vec![topic]);
+        let answer = match self.router.client(node).await {
+            Ok(client) => client.call(9, &request).await,
+            Err(error) => Err(error),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.router.forget(partition, node);
+                return Err(error);
+            }
+        };
+        let answer =
+            answer.responses.first().and_then(|topic| topic.partition_responses.first()).context("no partition")?;
+        match ErrorCode::from_code(answer.error_code) {
+            Some(ErrorCode::None) => {
+                let (partition, offset) = (PartitionIndex(partition), Offset(answer.base_offset));
+                Ok(Some(Acknowledged { partition, offset, value, node }))
+            }
+            Some(error) if error.is_retriable() => {
+                self.router.leaders.remove(&partition);
+                bail!("{error}")
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Reads every partition from the beginning, over and over, until `stop`.
+pub async fn consume(history: History, stop: impl Fn() -> bool) -> Result<()> {
+    let mut router = Router::default();
+    let mut positions: BTreeMap<i32, Offset> = BTreeMap::new();
+    while !stop() {
+        for partition in 0..PARTITIONS {
+            let position = positions.get(&partition).copied().unwrap_or(Offset(0));
+            if let Ok((next, _)) = fetch(&mut router, &history, partition, position).await {
+                positions.insert(partition, next);
+            }
+        }
+        sleep(Duration::from_millis(40)).await;
+    }
+    Ok(())
+}
+
+/// Reads every partition from the beginning to its high watermark.
+pub async fn read_all(history: History) -> Result<()> {
+    let mut router = Router::default();
+    for partition in 0..PARTITIONS {
+        let mut position = Offset(0);
+        let mut failures = 0;
+        loop {
+            match fetch(&mut router, &history, partition, position).await {
+                Ok((next, high_watermark)) if next >= high_watermark => break,
+                Ok((next, _)) => position = next,
+                Err(error) => {
+                    failures += 1;
+                    ensure!(failures < 300, "partition {partition} cannot be read at {position}: {error:#}");
+                    sleep(BACKOFF).await;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One fetch; notes what it read and gives the next position and the high watermark.
+async fn fetch(router: &mut Router, history: &History, partition: i32, from: Offset) -> Result<(Offset, Offset)> {
+    let node = router.leader(partition).await?;
+    let wanted = FetchPartition::default()
+        .with_partition(partition)
+        .with_current_leader_epoch(-1)
+        .with_fetch_offset(from.0)
+        .with_last_fetched_epoch(-1)
+        .with_log_start_offset(-1)
+        .with_partition_max_bytes(64 * 1024);
+    let topic = FetchTopic::default().with_topic(topic_name()).with_partitions(vec![wanted]);
+    let request = FetchRequest::default()
+        .with_max_wait_ms(0)
+        .with_min_bytes(0)
+        .with_max_bytes(1 << 20)
+        .with_session_epoch(-1)
+        .with_topics(vec![topic]);
+    let answer = match router.client(node).await {
+        Ok(client) => client.call(11, &request).await,
+        Err(error) => Err(error),
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            router.forget(partition, node);
+            return Err(error);
+        }
+    };
+    let answer = answer.responses.first().and_then(|topic| topic.partitions.first()).context("no partition")?;
+    if answer.error_code != 0 {
+        router.leaders.remove(&partition);
+        bail!("fetch: {:?}", ErrorCode::from_code(answer.error_code));
+    }
+    let mut next = from;
+    for batch in split_batches(&answer.records.clone().unwrap_or_default()) {
+        let batch = batch?;
+        let base = batch.header().base_offset;
+        for record in batch.records()?.iter() {
+            let record = record?;
+            let offset = base.plus(i64::from(record.offset_delta));
+            if offset >= from {
+                let value = record.value.context("no value")?.try_into().context("not 8 bytes")?;
+                history.read(PartitionIndex(partition), offset, u64::from_be_bytes(value));
+                next = offset.plus(1);
+            }
+        }
+    }
+    Ok((next, Offset(answer.high_watermark)))
+}
