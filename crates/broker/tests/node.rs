@@ -87,7 +87,7 @@ fn one_record() -> Bytes {
 async fn produce(conn: &mut Conn, topic: &str) -> (i16, i64) {
     let data = PartitionProduceData::default().with_index(0).with_records(Some(one_record()));
     let topic = TopicProduceData::default().with_name(name(topic)).with_partition_data(vec![data]);
-    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(5_000).with_topic_data(vec![topic]);
+    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(500).with_topic_data(vec![topic]);
     let response = call(conn, &request, 9).await;
     let answer = &response.responses[0].partition_responses[0];
     (answer.error_code, answer.base_offset)

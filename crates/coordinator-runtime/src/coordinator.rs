@@ -87,7 +87,7 @@ impl GroupCoordinator {
     /// This broker is not the leader of `partition` any more (or the partition is gone).
     pub fn on_resign(&self, partition: PartitionIndex) {
         if self.slots.lock().remove(partition) {
-            info!(%partition, "unloaded groups");
+            debug!(%partition, "unloaded groups");
         }
     }
 
@@ -286,7 +286,12 @@ impl GroupCoordinator {
                 shard.on_topics_deleted(&deleted_topics);
             }
             let took = highwater_env::clock::mono_ms() - started;
-            info!(%partition, %epoch, records, %end, ?took, "loaded groups");
+            // Most of the partitions are empty; they are worth no line each.
+            if records > 0 {
+                info!(%partition, %epoch, records, %end, ?took, "loaded groups");
+            } else {
+                debug!(%partition, %epoch, %end, "nothing to load");
+            }
         }
     }
 }

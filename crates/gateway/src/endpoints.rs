@@ -67,3 +67,6 @@ impl<'a> LeaderHints<'a> {
         self.named.iter().filter_map(endpoint).collect()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

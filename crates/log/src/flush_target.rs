@@ -97,7 +97,8 @@ impl FlushTarget {
                 // batch, so what lies below the end is in these.
                 (dirty.segments.clone(), dirty.truncations, self.reader.log_end())
             };
-            if end <= self.flushed() {
+            // A rolled segment has index files to sync also when all of its batches are durable.
+            if end <= self.flushed() && segments.len() == 1 {
                 return Ok(self.flushed());
             }
             self.health.watch(self.sync(&segments))?;

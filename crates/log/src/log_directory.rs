@@ -123,6 +123,8 @@ pub struct LogDirectory {
     meta: Mutex<MetaProperties>,
     /// Broker epoch in the clean-shutdown marker, if there was one.
     clean_start: Option<BrokerEpoch>,
+    /// Held while deleted files are removed: a second remover would find files gone, which looks like a broken disk.
+    removing: Mutex<()>,
     _lock: DirLock,
 }
 
@@ -140,8 +142,15 @@ impl LogDirectory {
         let health = Arc::new(DirectoryHealth::new(path));
         let sync = SyncScheduler::new(health.clone());
         let services = DirectoryServices { fs, health, checkpoints };
-        let directory =
-            Self { path: path.to_owned(), services, sync, meta: Mutex::new(meta), clean_start, _lock: lock };
+        let directory = Self {
+            path: path.to_owned(),
+            services,
+            sync,
+            meta: Mutex::new(meta),
+            clean_start,
+            removing: Mutex::new(()),
+            _lock: lock,
+        };
         if let Some(cluster_id) = &identity.cluster_id {
             directory.bind_cluster_id(cluster_id)?;
         }
@@ -275,6 +284,7 @@ impl LogDirectory {
 
     /// Removes the files of deleted partitions, those of earlier processes included. Returns of how many. Blocks for long.
     pub fn remove_deleted(&self) -> Result<usize, LogError> {
+        let _only_one = self.removing.lock();
         let fs = &self.services.fs;
         let entries = self.services.health.watch(fs.read_dir(&self.path).map_err(LogError::io(&self.path)))?;
         let mut removed = 0;

@@ -308,9 +308,9 @@ impl Leader {
         } else {
             self.shrink_not_before = around.now + REFUSAL_PAUSE;
         }
-        self.isr = match &self.isr {
-            &IsrState::PendingExpand { added, in_doubt: true, .. } if !forget => IsrState::Settling { isr, added },
-            &IsrState::Settling { added, .. } if !forget => IsrState::Settling { isr, added },
+        self.isr = match self.isr {
+            IsrState::PendingExpand { added, in_doubt: true, .. } if !forget => IsrState::Settling { isr, added },
+            IsrState::Settling { added, .. } if !forget => IsrState::Settling { isr, added },
             _ => IsrState::Committed { isr },
         };
         if !self.isr.is_committed() {

@@ -394,10 +394,10 @@ impl Replica {
                 // What was flushed since the opening was sent has not been told yet.
                 self.maybe_acknowledge(actions);
             }
-            Event::LeaderMoved { leader_epoch, high_watermark, log_start } if leader_epoch == follower.epoch => {
-                if follower.link == Link::Open {
-                    self.on_leader_positions(high_watermark, log_start, actions);
-                }
+            Event::LeaderMoved { leader_epoch, high_watermark, log_start }
+                if leader_epoch == follower.epoch && follower.link == Link::Open =>
+            {
+                self.on_leader_positions(high_watermark, log_start, actions);
             }
             Event::Diverged { leader_epoch, leader, local } if leader_epoch == follower.epoch => {
                 self.on_diverged(leader, local, actions);
@@ -405,11 +405,7 @@ impl Replica {
             Event::OutOfRange { leader_epoch, log_start } if leader_epoch == follower.epoch => {
                 self.on_out_of_range(log_start, actions);
             }
-            Event::LinkLost => {
-                if follower.link == Link::Open {
-                    follower.link = Link::Closed;
-                }
-            }
+            Event::LinkLost if follower.link == Link::Open => follower.link = Link::Closed,
             _ => {}
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use highwater_env::{clock, run_blocking};
 use highwater_log::LogDirectory;
 use highwater_types::{Offset, TopicPartition};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::context::Context;
 use crate::partition::Partition;
@@ -19,7 +20,7 @@ const SHORTEST_TICK: Duration = Duration::from_millis(10);
 
 /// Lets time pass for the partitions that asked for it; sleeps while there are none.
 pub(crate) async fn tick(context: Arc<Context>) {
-    let pause = (context.config.replica_lag_time_max / 4).clamp(SHORTEST_TICK, LONGEST_TICK);
+    let pause = (context.node.config.replica_lag_time_max / 4).clamp(SHORTEST_TICK, LONGEST_TICK);
     loop {
         context.attention.wait().await;
         sleep(pause).await;
@@ -29,14 +30,22 @@ pub(crate) async fn tick(context: Arc<Context>) {
     }
 }
 
+/// Ends the tasks that work on the disk. They are not aborted, because what runs on the blocking pool would go on without
+/// them, and a shutdown must not overtake it.
+pub(crate) type Stop = watch::Receiver<bool>;
+
+/// Waits for `pause`; false once everything is to stop.
+async fn pause_or_stop(pause: Duration, stop: &mut Stop) -> bool {
+    tokio::select! {
+        () = sleep(pause) => true,
+        // Also when the one who says it is gone.
+        _ = stop.wait_for(|stop| *stop) => false,
+    }
+}
+
 /// Writes the high watermark checkpoints (and what else the directories checkpoint) every few seconds.
-pub(crate) async fn checkpoint(context: Arc<Context>, directories: Vec<Arc<LogDirectory>>) {
-    let mut timer = interval(context.config.high_watermark_checkpoint_interval);
-    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick comes at once.
-    timer.tick().await;
-    loop {
-        timer.tick().await;
+pub(crate) async fn checkpoint(context: Arc<Context>, directories: Vec<Arc<LogDirectory>>, mut stop: Stop) {
+    while pause_or_stop(context.node.config.high_watermark_checkpoint_interval, &mut stop).await {
         for directory in &directories {
             let (context, directory) = (context.clone(), directory.clone());
             run_blocking(move || write_checkpoint(&context, &directory)).await;
@@ -47,7 +56,7 @@ pub(crate) async fn checkpoint(context: Arc<Context>, directories: Vec<Arc<LogDi
 /// Writes one directory's checkpoints. Blocks for the disk.
 pub(crate) fn write_checkpoint(context: &Context, directory: &Arc<LogDirectory>) {
     let partitions = context.partitions.read();
-    let here = partitions.values().filter(|partition| Arc::ptr_eq(&partition.directory, directory));
+    let here = partitions.values().filter(|partition| partition.directory.ptr_eq(&Arc::downgrade(directory)));
     let high_watermarks: Vec<(TopicPartition, Offset)> =
         here.map(|partition| (partition.name.clone(), partition.snapshot().high_watermark)).collect();
     drop(partitions);
@@ -59,12 +68,23 @@ pub(crate) fn write_checkpoint(context: &Context, directory: &Arc<LogDirectory>)
 }
 
 /// Deletes old segments every `log.retention.check.interval.ms`.
-pub(crate) async fn apply_retention(context: Arc<Context>) {
-    loop {
-        sleep(context.config.retention_check_interval).await;
+pub(crate) async fn apply_retention(context: Arc<Context>, mut stop: Stop) {
+    while pause_or_stop(context.node.config.retention_check_interval, &mut stop).await {
         let partitions: Vec<_> = context.partitions.read().values().cloned().collect();
         for partition in partitions {
+            if *stop.borrow() {
+                return;
+            }
             run_blocking(move || apply_retention_to(&partition)).await;
+        }
+    }
+}
+
+/// Removes the files that an earlier process had deleted, but had no time to remove.
+pub(crate) async fn remove_deleted(directories: Vec<Arc<LogDirectory>>) {
+    for directory in directories {
+        if let Err(error) = run_blocking(move || directory.remove_deleted()).await {
+            tracing::warn!(%error, "deleted files remain for now");
         }
     }
 }

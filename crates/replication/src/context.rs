@@ -1,30 +1,25 @@
-//! What all partitions of a broker share.
+//! All replicas of this broker, and the queues between them and the tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use highwater_env::Env;
-use highwater_metadata::MetadataImage;
-use highwater_partition::SessionId;
+use highwater_partition::{IsrChange, SessionId};
 use highwater_types::{BrokerEpoch, BrokerId, TopicIdPartition};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::isr_proposals::IsrProposals;
 use crate::link::Links;
-use crate::partition::Partition;
-use crate::{Lease, ReplicationConfig};
+use crate::link_task::run_link;
+use crate::node::Node;
+use crate::partition::{Partition, Surroundings};
 
-/// Shared by the partitions, the streams and the background tasks.
+/// Shared by the streams and the background tasks. Partitions see it as [`Surroundings`].
 pub(crate) struct Context {
-    pub env: Env,
-    pub config: ReplicationConfig,
-    pub lease: Arc<dyn Lease>,
-    /// The metadata last applied.
-    pub image: ArcSwap<MetadataImage>,
-    /// Brokers that may join an ISR, as of that metadata.
+    pub node: Arc<Node>,
+    /// Brokers that may join an ISR, as of the metadata last applied.
     pub active_brokers: ArcSwap<Vec<(BrokerId, BrokerEpoch)>>,
     /// Every replica of this broker.
     pub partitions: RwLock<BTreeMap<TopicIdPartition, Arc<Partition>>>,
@@ -33,19 +28,10 @@ pub(crate) struct Context {
     /// Partitions where time alone changes something.
     pub attention: Attention,
     /// Changes to ask the controller for.
-    pub proposals: IsrProposals,
+    pub proposals: Arc<IsrProposals>,
     /// Streams to the leaders of partitions that this broker follows.
     pub links: Links,
-    pub counters: Counters,
     next_session: AtomicU64,
-}
-
-/// Events since the start of the process.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub isr_shrinks: AtomicU64,
-    pub isr_expands: AtomicU64,
-    pub failed_isr_updates: AtomicU64,
 }
 
 /// A set that a task goes through from time to time.
@@ -79,19 +65,15 @@ impl Attention {
 }
 
 impl Context {
-    pub fn new(env: Env, config: ReplicationConfig, lease: Arc<dyn Lease>) -> Self {
+    pub fn new(node: Arc<Node>) -> Self {
         Self {
-            env,
-            config,
-            lease,
-            image: ArcSwap::from_pointee(MetadataImage::empty()),
+            node,
             active_brokers: ArcSwap::from_pointee(Vec::new()),
             partitions: RwLock::default(),
             unavailable: RwLock::default(),
             attention: Attention::default(),
-            proposals: IsrProposals::default(),
+            proposals: Arc::default(),
             links: Links::default(),
-            counters: Counters::default(),
             next_session: AtomicU64::new(1),
         }
     }
@@ -104,5 +86,28 @@ impl Context {
     /// A session that is later than all before.
     pub fn next_session(&self) -> SessionId {
         SessionId(self.next_session.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Surroundings for Context {
+    fn propose(&self, partition: &Arc<Partition>, change: IsrChange) {
+        self.proposals.add(partition.clone(), change);
+    }
+
+    fn follow(&self, partition: &Arc<Partition>, leader: BrokerId) {
+        self.links.follow(partition, leader, |link| tokio::spawn(run_link(self.node.clone(), link)));
+    }
+
+    fn unfollow(&self, partition: TopicIdPartition) {
+        self.links.unfollow(partition);
+    }
+
+    fn attend(&self, partition: &Arc<Partition>) {
+        self.attention.add(partition.clone());
+    }
+
+    fn on_isr_changed(&self, grown: bool, shrunk: bool) {
+        self.node.counters.isr_expands.fetch_add(grown.into(), Ordering::Relaxed);
+        self.node.counters.isr_shrinks.fetch_add(shrunk.into(), Ordering::Relaxed);
     }
 }

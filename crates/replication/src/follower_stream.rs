@@ -7,21 +7,35 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use highwater_rpc::replication::{LeaderFrame, Open, Opened, Slot};
+use highwater_partition::SessionId;
+use highwater_rpc::replication::{LeaderFrame, Open, Opened, Push, Slot};
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tonic::Status;
 
-use crate::leading::NextPush;
-use crate::partition::Partition;
+use crate::window::WINDOW_FRAMES;
 
 /// A frame is sent once it holds so many bytes of records: HTTP/2 frames are of this size, and larger messages save nothing.
 const FRAME_BYTES: usize = 1024 * 1024;
 /// What one partition may put into a frame while others wait, so that one that catches up does not delay the rest.
 const SHARE_BYTES: usize = 256 * 1024;
-/// Frames that the follower has not reported as handled: bounds what is in flight to about 8 MiB, the stream's HTTP/2 window.
-pub(crate) const WINDOW_FRAMES: u64 = 8;
+/// Where the pushes of a slot come from: the partition.
+pub(crate) trait PushSource: Send + Sync {
+    /// What to send to a follower next: records from `from` on, at most about `max_bytes` but one batch at least, and the
+    /// positions (high watermark, log start) if they are not those of `told`.
+    fn next_push(&self, slot: &FollowerSlot, from: Offset, told: (Offset, Offset), max_bytes: usize) -> NextPush;
+}
+
+/// What the sender gets for one slot.
+pub(crate) enum NextPush {
+    /// The follower has everything, or the session is over.
+    Nothing,
+    /// Something to send, and whether more is left.
+    Push(Push, bool),
+    /// What the follower needs next is not in the log any more, or the disk refuses: it has to open again.
+    Lost(String),
+}
 
 /// One stream of one follower.
 pub(crate) struct FollowerStream {
@@ -45,10 +59,10 @@ struct Outbox {
 pub(crate) struct FollowerSlot {
     pub stream: Arc<FollowerStream>,
     pub slot: Slot,
-    pub session: highwater_partition::SessionId,
+    pub session: SessionId,
     pub epoch: LeaderEpoch,
     /// The partition owns the slot, not the other way round.
-    pub partition: Weak<Partition>,
+    source: Weak<dyn PushSource>,
     /// Whether it is in the outbox's dirty queue.
     queued: AtomicBool,
     sent: Mutex<Sent>,
@@ -62,18 +76,13 @@ struct Sent {
 }
 
 impl FollowerSlot {
-    pub fn new(
-        stream: &Arc<FollowerStream>,
-        partition: &Arc<Partition>,
-        open: &Open,
-        session: highwater_partition::SessionId,
-    ) -> Self {
+    pub fn new(stream: &Arc<FollowerStream>, source: Weak<dyn PushSource>, open: &Open, session: SessionId) -> Self {
         Self {
             stream: stream.clone(),
             slot: open.slot,
             session,
             epoch: open.leader_epoch,
-            partition: Arc::downgrade(partition),
+            source,
             queued: AtomicBool::new(false),
             sent: Mutex::new(Sent { next: open.log_end, told: (Offset::NONE, Offset::NONE) }),
         }
@@ -183,9 +192,9 @@ impl FollowerStream {
 
     /// Puts the news of one slot into the frame and returns the bytes of records.
     fn push(&self, slot: &Arc<FollowerSlot>, max_bytes: usize, frame: &mut LeaderFrame) -> usize {
-        let Some(partition) = slot.partition.upgrade() else { return 0 };
+        let Some(source) = slot.source.upgrade() else { return 0 };
         let Sent { next, told } = *slot.sent.lock();
-        match partition.next_push(slot, next, told, max_bytes) {
+        match source.next_push(slot, next, told, max_bytes) {
             NextPush::Nothing => 0,
             NextPush::Push(push, more) => {
                 let size = push.batches.iter().map(bytes::Bytes::len).sum();
@@ -196,7 +205,7 @@ impl FollowerStream {
                 size
             }
             NextPush::Lost(reason) => {
-                tracing::info!(partition = %partition.name, follower = %self.replica, reason, "follower must open again");
+                tracing::info!(slot = ?slot.slot, follower = %self.replica, reason, "follower must open again");
                 frame.closed.push(slot.slot);
                 0
             }

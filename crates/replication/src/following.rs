@@ -8,7 +8,7 @@ use highwater_partition::{EpochEnd, Event};
 use highwater_rpc::replication::{Open, Push, Slot};
 use highwater_types::{BrokerId, LeaderEpoch, Offset};
 
-use crate::link::{Link, LinkSlot};
+use crate::link_slot::{AckQueue, LinkSlot};
 use crate::partition::{Aftermath, Partition, State};
 
 /// Why a push was not taken; the partition must be opened again.
@@ -23,11 +23,11 @@ pub(crate) enum PushError {
 }
 
 impl Partition {
-    /// What to ask the leader at the other end of `link`, if that is whom this replica follows and it is not open.
-    pub fn begin_open(self: &Arc<Self>, link: &Arc<Link>, slot: Slot) -> Option<Open> {
+    /// What to ask `leader`, if that is whom this replica follows and it is not open. Acknowledgements go to `acks`.
+    pub fn begin_open(self: &Arc<Self>, leader: BrokerId, acks: &Arc<AckQueue>, slot: Slot) -> Option<Open> {
         self.locked(|state, aftermath| {
             let replica = &state.replica;
-            if !replica.wants_open() || replica.leader() != link.leader {
+            if !replica.wants_open() || replica.leader() != leader {
                 return None;
             }
             let log = state.log.as_ref()?;
@@ -40,7 +40,7 @@ impl Partition {
                 flushed: cursors.flushed,
                 last_epoch: log.latest_epoch(),
             };
-            state.link = Some(LinkSlot::new(link, slot, open.leader_epoch));
+            state.link = Some(LinkSlot::new(acks, slot, open.leader_epoch));
             if cursors.flushed < cursors.log_end && state.is_strict() {
                 aftermath.flush();
             }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::backoff::Backoff;
-use crate::context::Context;
+use crate::node::Node;
 use crate::partition::Partition;
 use crate::{AlterPartitionOutcome, AlterPartitionSender, IsrProposal};
 
@@ -51,14 +51,14 @@ impl IsrProposals {
 }
 
 /// Runs until it is aborted.
-pub(crate) async fn send_proposals(context: Arc<Context>, sender: Arc<dyn AlterPartitionSender>) {
+pub(crate) async fn send_proposals(queue: Arc<IsrProposals>, node: Arc<Node>, sender: Arc<dyn AlterPartitionSender>) {
     let mut backoff = Backoff::reconnect();
     loop {
-        let changes = context.proposals.take().await;
+        let changes = queue.take().await;
         let proposals = changes.iter().map(|(partition, change)| proposal(partition.id, change)).collect();
-        let answers = match sender.alter_partition(proposals).await {
+        let answers: Vec<IsrAnswer> = match sender.alter_partition(proposals).await {
             Ok(results) if results.len() == changes.len() => {
-                results.into_iter().map(|result| answer(context.config.node_id, result)).collect()
+                results.into_iter().map(|result| answer(node.config.node_id, result)).collect()
             }
             Ok(_) => vec![IsrAnswer::Unknown; changes.len()],
             Err(code) => {
@@ -67,7 +67,10 @@ pub(crate) async fn send_proposals(context: Arc<Context>, sender: Arc<dyn AlterP
             }
         };
         let failed = answers.iter().filter(|answer| !matches!(answer, IsrAnswer::Accepted { .. })).count();
-        context.counters.failed_isr_updates.fetch_add(failed as u64, Ordering::Relaxed);
+        node.counters.failed_isr_updates.fetch_add(failed as u64, Ordering::Relaxed);
+        if failed < answers.len() {
+            tracing::info!(partitions = answers.len() - failed, "in-sync replicas changed");
+        }
         // Before the answers are taken in: what they make the partitions propose again waits for the pause.
         if failed == 0 {
             backoff.reset();

@@ -1,7 +1,7 @@
 //! Accepts the streams of followers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use highwater_rpc::replication::{FollowerFrame, Hello, LeaderFrame, Open, OpenOutcome, Opened, Replication, Slot};
@@ -12,6 +12,7 @@ use tonic::{Status, Streaming};
 
 use crate::context::Context;
 use crate::follower_stream::{FollowerSlot, FollowerStream};
+use crate::partition::Partition;
 
 /// A follower that has opened a stream must say who it is within this time.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
@@ -29,9 +30,9 @@ impl LeaderService {
     }
 
     fn check(&self, hello: &Hello) -> Result<(), Status> {
-        let image = self.context.image.load();
-        if hello.leader != self.context.config.node_id {
-            return Err(Status::failed_precondition(format!("this is broker {}", self.context.config.node_id)));
+        let image = self.context.node.image.load();
+        if hello.leader != self.context.node.config.node_id {
+            return Err(Status::failed_precondition(format!("this is broker {}", self.context.node.config.node_id)));
         }
         if image.cluster_id().is_some_and(|cluster_id| cluster_id != hello.cluster_id) {
             return Err(Status::failed_precondition("this is another cluster"));
@@ -60,11 +61,17 @@ impl Replication for LeaderService {
     }
 }
 
+/// An accepted opening.
+struct OpenSlot {
+    slot: Arc<FollowerSlot>,
+    partition: Weak<Partition>,
+}
+
 /// Handles what one follower sends.
 struct Reader {
     context: Arc<Context>,
     stream: Arc<FollowerStream>,
-    slots: BTreeMap<Slot, Arc<FollowerSlot>>,
+    slots: BTreeMap<Slot, OpenSlot>,
 }
 
 impl Reader {
@@ -97,10 +104,10 @@ impl Reader {
             self.close(slot);
         }
         for ack in frame.acks {
-            if let Some(slot) = self.slots.get(&ack.slot)
-                && let Some(partition) = slot.partition.upgrade()
+            if let Some(open) = self.slots.get(&ack.slot)
+                && let Some(partition) = open.partition.upgrade()
             {
-                partition.on_follower_ack(slot, ack.log_end, ack.flushed);
+                partition.on_follower_ack(&open.slot, ack.log_end, ack.flushed);
             }
         }
         for open in frame.opens {
@@ -115,15 +122,21 @@ impl Reader {
             return self.stream.answer(Opened { slot: open.slot, outcome });
         };
         if let Some(slot) = partition.open_follower(&self.stream, open, self.context.next_session()) {
-            self.slots.insert(open.slot, slot);
+            self.slots.insert(open.slot, OpenSlot { slot, partition: Arc::downgrade(&partition) });
         }
     }
 
     fn close(&mut self, slot: Slot) {
-        if let Some(slot) = self.slots.remove(&slot)
-            && let Some(partition) = slot.partition.upgrade()
-        {
-            partition.on_follower_closed(&slot);
+        if let Some(open) = self.slots.remove(&slot) {
+            open.end();
+        }
+    }
+}
+
+impl OpenSlot {
+    fn end(self) {
+        if let Some(partition) = self.partition.upgrade() {
+            partition.on_follower_closed(&self.slot);
         }
     }
 }
@@ -132,10 +145,6 @@ impl Drop for Reader {
     /// Also when the task is dropped with its runtime.
     fn drop(&mut self) {
         self.stream.end();
-        for slot in std::mem::take(&mut self.slots).into_values() {
-            if let Some(partition) = slot.partition.upgrade() {
-                partition.on_follower_closed(&slot);
-            }
-        }
+        std::mem::take(&mut self.slots).into_values().for_each(OpenSlot::end);
     }
 }

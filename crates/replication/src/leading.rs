@@ -1,6 +1,6 @@
 //! A partition as leader: appends, and the sessions of its followers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use highwater_env::clock;
 use highwater_log::{AppendError, LeaderAppend};
@@ -10,19 +10,9 @@ use highwater_rpc::replication::{Open, OpenOutcome, Opened, Push};
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::follower_stream::{FollowerSlot, FollowerStream};
+use crate::follower_stream::{FollowerSlot, FollowerStream, NextPush, PushSource};
 use crate::partition::{Aftermath, Partition, State};
 use crate::{Acks, AppendOutcome, HighWatermarkWait, LeaderHint, ProduceError};
-
-/// What the sender of a follower's stream gets for one partition.
-pub(crate) enum NextPush {
-    /// The follower has everything, or the session is over.
-    Nothing,
-    /// Something to send, and whether more is left.
-    Push(Push, bool),
-    /// What the follower needs next is not in the log any more, or the disk refuses: it has to open again.
-    Lost(String),
-}
 
 impl Partition {
     /// Appends a batch. `epoch` restricts it to one leadership.
@@ -50,7 +40,8 @@ impl Partition {
         self.locked(|state, aftermath| {
             let outcome = state.check_open(stream, open).unwrap_or_else(OpenOutcome::Refused);
             let accepted = matches!(outcome, OpenOutcome::Accepted { .. });
-            let slot = accepted.then(|| Arc::new(FollowerSlot::new(stream, self, open, session)));
+            let source: Weak<dyn PushSource> = Arc::<Self>::downgrade(self);
+            let slot = accepted.then(|| Arc::new(FollowerSlot::new(stream, source, open, session)));
             stream.answer(Opened { slot: open.slot, outcome });
             if let Some(slot) = &slot {
                 state.add_follower(self, slot, open, aftermath);
@@ -78,10 +69,10 @@ impl Partition {
             state.step(self, event, aftermath);
         });
     }
+}
 
-    /// What to send to a follower next: records from `from` on, at most about `max_bytes` but one batch at least, and the
-    /// positions if they are not those of `told`.
-    pub fn next_push(&self, slot: &FollowerSlot, from: Offset, told: (Offset, Offset), max_bytes: usize) -> NextPush {
+impl PushSource for Partition {
+    fn next_push(&self, slot: &FollowerSlot, from: Offset, told: (Offset, Offset), max_bytes: usize) -> NextPush {
         let before = self.snapshot();
         if !before.leads(slot.epoch) {
             return NextPush::Nothing;

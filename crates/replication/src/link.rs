@@ -7,14 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use highwater_rpc::replication::{Ack, Slot};
-use highwater_types::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
+use highwater_rpc::replication::Slot;
+use highwater_types::{BrokerId, TopicIdPartition};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::context::Context;
-use crate::link_task::run_link;
+use crate::link_slot::AckQueue;
 use crate::partition::Partition;
 
 /// The links of this broker, by leader.
@@ -34,8 +32,8 @@ struct LinksState {
 /// One link, for as long as the process runs; idle while no partition wants it.
 pub(crate) struct Link {
     pub leader: BrokerId,
+    pub acks: Arc<AckQueue>,
     inbox: Mutex<Inbox>,
-    notify: Notify,
     next_slot: AtomicU32,
 }
 
@@ -48,32 +46,16 @@ pub(crate) struct Inbox {
     pub reopen: BTreeSet<TopicIdPartition>,
     /// Those that are not wanted any more.
     pub dropped: BTreeSet<TopicIdPartition>,
-    /// The latest acknowledgement of each slot.
-    acks: BTreeMap<Slot, (Offset, Offset)>,
-}
-
-/// A partition's hold on a stream.
-pub(crate) struct LinkSlot {
-    pub slot: Slot,
-    pub epoch: LeaderEpoch,
-    link: Arc<Link>,
-}
-
-impl LinkSlot {
-    pub fn new(link: &Arc<Link>, slot: Slot, epoch: LeaderEpoch) -> Self {
-        Self { slot, epoch, link: link.clone() }
-    }
-
-    /// Everything below is appended, and flushed.
-    pub fn acknowledge(&self, log_end: Offset, flushed: Offset) {
-        self.link.inbox.lock().acks.insert(self.slot, (log_end, flushed));
-        self.link.notify.notify_one();
-    }
 }
 
 impl Links {
-    /// `partition` follows `leader` from now on, in the epoch that its core knows.
-    pub fn follow(&self, context: &Arc<Context>, leader: BrokerId, partition: &Arc<Partition>) {
+    /// `partition` follows `leader` from now on, in the epoch that its core knows. `start` starts the task of a new link.
+    pub fn follow(
+        &self,
+        partition: &Arc<Partition>,
+        leader: BrokerId,
+        start: impl FnOnce(Arc<Link>) -> JoinHandle<()>,
+    ) {
         let mut state = self.state.lock();
         if state.stopped {
             return;
@@ -86,8 +68,7 @@ impl Links {
         }
         let (link, _) = state.links.entry(leader).or_insert_with(|| {
             let link = Link::new(leader);
-            let task = tokio::spawn(run_link(context.clone(), link.clone()));
-            (link, task)
+            (link.clone(), start(link))
         });
         link.follow(partition);
     }
@@ -118,7 +99,7 @@ impl Links {
 
 impl Link {
     fn new(leader: BrokerId) -> Arc<Self> {
-        Arc::new(Self { leader, inbox: Mutex::default(), notify: Notify::new(), next_slot: AtomicU32::new(1) })
+        Arc::new(Self { leader, acks: Arc::default(), inbox: Mutex::default(), next_slot: AtomicU32::new(1) })
     }
 
     fn follow(&self, partition: &Arc<Partition>) {
@@ -127,7 +108,7 @@ impl Link {
         inbox.dropped.remove(&partition.id);
         inbox.reopen.insert(partition.id);
         drop(inbox);
-        self.notify.notify_one();
+        self.acks.ring();
     }
 
     fn unfollow(&self, partition: TopicIdPartition) {
@@ -136,7 +117,7 @@ impl Link {
         inbox.reopen.remove(&partition);
         inbox.dropped.insert(partition);
         drop(inbox);
-        self.notify.notify_one();
+        self.acks.ring();
     }
 
     /// A slot that no stream of this link has used.
@@ -144,26 +125,15 @@ impl Link {
         Slot(self.next_slot.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Something was put into the inbox.
-    pub async fn notified(&self) {
-        self.notify.notified().await;
-    }
-
     /// Waits until a partition wants this leader.
     pub async fn wanted(&self) {
         while self.inbox.lock().wanted.is_empty() {
-            self.notify.notified().await;
+            self.acks.rung().await;
         }
     }
 
     /// Looks into the inbox.
     pub fn with_inbox<R>(&self, look: impl FnOnce(&mut Inbox) -> R) -> R {
         look(&mut self.inbox.lock())
-    }
-
-    /// Takes out the acknowledgements.
-    pub fn take_acks(&self) -> Vec<Ack> {
-        let acks = std::mem::take(&mut self.inbox.lock().acks);
-        acks.into_iter().map(|(slot, (log_end, flushed))| Ack { slot, log_end, flushed }).collect()
     }
 }

@@ -14,10 +14,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::backoff::Backoff;
-use crate::context::Context;
-use crate::follower_stream::WINDOW_FRAMES;
 use crate::link::Link;
+use crate::node::Node;
 use crate::partition::Partition;
+use crate::window::WINDOW_FRAMES;
 
 /// A stream must be accepted, and each opening answered, within this time; else the stream is given up.
 const OPEN_DEADLINE: Duration = Duration::from_secs(5);
@@ -27,11 +27,11 @@ const QUEUED_FRAMES: usize = 16;
 const OPENS_PER_FRAME: usize = 1000;
 
 /// Runs until it is aborted.
-pub(crate) async fn run_link(context: Arc<Context>, link: Arc<Link>) {
+pub(crate) async fn run_link(node: Arc<Node>, link: Arc<Link>) {
     let mut backoff = Backoff::reconnect();
     loop {
         link.wanted().await;
-        let ended = match LinkStream::connect(&context, &link).await {
+        let ended = match LinkStream::connect(&node, &link).await {
             Ok(mut stream) => stream.run(&mut backoff).await,
             Err(status) => status,
         };
@@ -61,14 +61,14 @@ struct OpenSlot {
 }
 
 impl LinkStream {
-    async fn connect(context: &Context, link: &Arc<Link>) -> Result<Self, Status> {
-        let image = context.image.load_full();
+    async fn connect(node: &Node, link: &Arc<Link>) -> Result<Self, Status> {
+        let image = node.image.load_full();
         let leader = image.broker(link.leader).ok_or_else(|| Status::unavailable("the leader is not registered"))?;
-        let channel = grpc_channel(context.env.net, &leader.internal.to_string(), GrpcOptions::default());
+        let channel = grpc_channel(node.env.net, &leader.internal.to_string(), GrpcOptions::default());
         let (outgoing, frames) = mpsc::channel(QUEUED_FRAMES);
         let hello = Hello {
-            replica: context.config.node_id,
-            broker_epoch: context.lease.broker_epoch(),
+            replica: node.config.node_id,
+            broker_epoch: node.lease.broker_epoch(),
             cluster_id: image.cluster_id().unwrap_or_default().to_owned(),
             leader: link.leader,
         };
@@ -78,7 +78,7 @@ impl LinkStream {
         let accepted = timeout(OPEN_DEADLINE, client.replicate(ReceiverStream::new(frames))).await;
         let incoming = accepted.map_err(|_| Status::deadline_exceeded("stream not accepted"))??;
         // Acknowledgements of earlier streams mean nothing on this one.
-        link.take_acks();
+        link.acks.take();
         link.with_inbox(|inbox| {
             inbox.reopen = inbox.wanted.keys().copied().collect();
             inbox.dropped.clear();
@@ -117,7 +117,7 @@ impl LinkStream {
                     Ok(None) => return Status::unavailable("the leader ended the stream"),
                     Err(status) => return status,
                 },
-                () = self.link.notified() => {}
+                () = self.link.acks.rung() => {}
                 () = sleep_until(wake_at.unwrap_or_else(Instant::now)), if wake_at.is_some() => {}
             }
             if self.is_overdue() {
@@ -145,7 +145,7 @@ impl LinkStream {
             let frame = FollowerFrame {
                 hello: None,
                 opens,
-                acks: self.link.take_acks(),
+                acks: self.link.acks.take(),
                 closes: std::mem::take(&mut self.closes),
                 frames_received: self.frames_received,
             };
@@ -190,7 +190,7 @@ impl LinkStream {
     fn open(&mut self, id: TopicIdPartition) -> Option<highwater_rpc::replication::Open> {
         let partition = self.link.with_inbox(|inbox| inbox.wanted.get(&id).cloned())?;
         let slot = self.link.next_slot();
-        let Some(open) = partition.begin_open(&self.link, slot) else {
+        let Some(open) = partition.begin_open(self.link.leader, &self.link.acks, slot) else {
             self.retries.remove(&id);
             return None;
         };

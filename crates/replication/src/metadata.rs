@@ -5,19 +5,19 @@
 //! and appending in that leader's epoch again would put two records at one offset in one epoch (P1, P7).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use highwater_env::{clock, rng, run_blocking};
 use highwater_log::{Log, LogDirectory, LogError};
 use highwater_metadata::{
     ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionImage, TopicImage,
 };
-use highwater_partition::{Assignment, Event, Replica};
+use highwater_partition::{Assignment, Event, Replica, RoleKind};
 use highwater_types::{BrokerEpoch, BrokerId, Offset, PartitionIndex, TopicIdPartition, TopicPartition};
 use rand::RngCore;
 
 use crate::context::Context;
-use crate::partition::{Partition, cursors_of};
+use crate::partition::{Partition, Surroundings, cursors_of};
 use crate::topic_settings::TopicSettings;
 
 /// Applies metadata to the replicas. One owner, called in the order of the metadata.
@@ -30,22 +30,51 @@ pub(crate) struct MetadataFollower {
     counts: Vec<usize>,
     /// Whether all partitions have to be looked at: at first, and after metadata that did not know this process.
     everything: bool,
+    /// What the image that is being applied changed here, for one line in the log.
+    changes: Changes,
+}
+
+#[derive(Debug, Default)]
+struct Changes {
+    leading: usize,
+    following: usize,
+    without_leader: usize,
+    opened: usize,
+    deleted: usize,
 }
 
 impl MetadataFollower {
     pub fn new(context: Arc<Context>, directories: Vec<Arc<LogDirectory>>) -> Self {
-        let mut follower =
-            Self { context, counts: vec![0; directories.len()], directories, found: BTreeMap::new(), everything: true };
+        let mut follower = Self {
+            context,
+            counts: vec![0; directories.len()],
+            directories,
+            found: BTreeMap::new(),
+            everything: true,
+            changes: Changes::default(),
+        };
         follower.find_partitions();
         follower
     }
 
     /// Takes over a newer image.
     pub fn apply(&mut self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
-        self.context.image.store(image.clone());
-        let node_id = self.context.config.node_id;
+        self.changes = Changes::default();
+        self.apply_image(image, delta);
+        let Changes { leading, following, without_leader, opened, deleted } = self.changes;
+        if leading + following + without_leader + opened + deleted > 0 {
+            tracing::info!(
+                offset = %image.offset(), leading, following, without_leader, opened, deleted,
+                "replicas here follow the metadata: so many began to lead, to follow, lost their leader, were opened, deleted"
+            );
+        }
+    }
+
+    fn apply_image(&mut self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+        self.context.node.image.store(image.clone());
+        let node_id = self.context.node.config.node_id;
         let epoch = image.broker_epoch(node_id);
-        if epoch == BrokerEpoch::NONE || epoch != self.context.lease.broker_epoch() {
+        if epoch == BrokerEpoch::NONE || epoch != self.context.node.lease.broker_epoch() {
             self.everything = true;
             return;
         }
@@ -85,7 +114,7 @@ impl MetadataFollower {
         topic: &TopicImage,
         partitions: impl Iterator<Item = (PartitionIndex, &'a Arc<PartitionImage>)>,
     ) {
-        let node_id = self.context.config.node_id;
+        let node_id = self.context.node.config.node_id;
         let mut settings = None;
         for (index, partition) in partitions {
             let id = TopicIdPartition { topic_id: topic.id, partition: index };
@@ -95,13 +124,13 @@ impl MetadataFollower {
             }
             let settings = settings.get_or_insert_with(|| self.settings(image, topic));
             let Some(replica) = self.ensure(id, topic, settings) else { continue };
-            assign(&replica, partition, settings);
+            assign(&replica, partition, settings, &mut self.changes);
         }
     }
 
     fn settings(&self, image: &MetadataImage, topic: &TopicImage) -> TopicSettings {
-        let config = image.topic_config(topic.name.as_str(), &self.context.config.static_config);
-        TopicSettings::new(&config, self.context.config.replica_lag_time_max)
+        let config = image.topic_config(topic.name.as_str(), &self.context.node.config.static_config);
+        TopicSettings::new(&config, self.context.node.config.replica_lag_time_max)
     }
 
     /// The replica, opened or created if it is not there yet.
@@ -119,10 +148,13 @@ impl MetadataFollower {
         match open(&directory, &name, id, settings) {
             Ok(log) => {
                 self.context.unavailable.write().remove(&id);
+                self.changes.opened += 1;
                 let checkpoint = directory.high_watermark(&name).unwrap_or(Offset::ZERO);
                 let replica =
-                    Replica::new(self.context.config.node_id, settings.settings, cursors_of(&log), checkpoint);
-                let partition = Partition::new(&self.context, id, directory, log, replica);
+                    Replica::new(self.context.node.config.node_id, settings.settings, cursors_of(&log), checkpoint);
+                let surroundings: Weak<dyn Surroundings> = Arc::<Context>::downgrade(&self.context);
+                let lease = self.context.node.lease.clone();
+                let partition = Partition::new(surroundings, lease, id, &directory, log, replica);
                 partition.step(Event::ActiveBrokers(self.context.active_brokers.load().to_vec()));
                 self.context.partitions.write().insert(id, partition.clone());
                 Some(partition)
@@ -144,8 +176,9 @@ impl MetadataFollower {
     fn remove(&mut self, id: TopicIdPartition) {
         self.context.unavailable.write().remove(&id);
         let Some(partition) = self.context.partitions.write().remove(&id) else { return };
-        tracing::info!(partition = %partition.name, topic_id = %id.topic_id, "deleting the replica");
-        let directory = partition.directory.clone();
+        tracing::debug!(partition = %partition.name, topic_id = %id.topic_id, "deleting the replica");
+        self.changes.deleted += 1;
+        let Some(directory) = partition.directory.upgrade() else { return };
         if let Some(position) = self.directories.iter().position(|other| Arc::ptr_eq(other, &directory)) {
             self.counts[position] = self.counts[position].saturating_sub(1);
         }
@@ -163,7 +196,7 @@ impl MetadataFollower {
     }
 
     fn apply_configs(&self, image: &MetadataImage, delta: &MetadataDelta) {
-        let node_id = self.context.config.node_id;
+        let node_id = self.context.node.config.node_id;
         let of_all = delta.configs.iter().any(|resource| match resource {
             ConfigResource::DefaultBroker => true,
             ConfigResource::Broker(id) => *id == node_id,
@@ -257,7 +290,8 @@ fn open(
     }
 }
 
-fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSettings) {
+fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSettings, changes: &mut Changes) {
+    let before = replica.snapshot();
     let assignment = Assignment {
         leader: image.leader,
         leader_epoch: image.leader_epoch,
@@ -267,6 +301,14 @@ fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSett
         unclean: settings.unclean_leader_election || image.leader_recovery == LeaderRecoveryState::Recovering,
     };
     replica.assign(assignment);
+    let now = replica.snapshot();
+    if (now.role, now.leader_epoch) != (before.role, before.leader_epoch) {
+        match now.role {
+            RoleKind::Leader => changes.leading += 1,
+            RoleKind::Follower => changes.following += 1,
+            RoleKind::Offline => changes.without_leader += 1,
+        }
+    }
 }
 
 fn random() -> u128 {

@@ -82,7 +82,7 @@ impl ReplicaMetrics {
         self.at_min_isr.set(count(|status| leads(status) && status.isr.len() == status.min_isr));
         let offline = count(|status| status.role == PartitionRole::Offline || status.leader == BrokerId::NONE);
         self.offline.set(offline + self.context.unavailable.read().len() as i64);
-        let counters = &self.context.counters;
+        let counters = &self.context.node.counters;
         catch_up(&self.isr_shrinks, counters.isr_shrinks.load(Ordering::Relaxed));
         catch_up(&self.isr_expands, counters.isr_expands.load(Ordering::Relaxed));
         catch_up(&self.failed_isr_updates, counters.failed_isr_updates.load(Ordering::Relaxed));

@@ -26,6 +26,11 @@ impl ParkedAcks {
         self.waiting.len() >= MAX_PARKED
     }
 
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Waits until the high watermark has reached `needed`.
     pub fn park(&mut self, needed: Offset) -> oneshot::Receiver<Result<(), ErrorCode>> {
         let (reply, receiver) = oneshot::channel();

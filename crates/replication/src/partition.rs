@@ -11,34 +11,49 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use highwater_env::clock;
-use highwater_log::{FlushListener, FlushTarget, Log, LogDirectory, LogReader};
+use highwater_log::{FlushListener, FlushTarget, Log, LogDirectory, LogReader, SyncScheduler};
 use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
-use highwater_types::{BrokerId, ErrorCode, LeaderEpoch, Offset, TopicIdPartition, TopicPartition};
+use highwater_types::{BrokerId, ErrorCode, Offset, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 
-use crate::context::Context;
 use crate::follower_stream::FollowerSlot;
-use crate::link::LinkSlot;
+use crate::link_slot::LinkSlot;
 use crate::parked_acks::{ParkedAcks, Reply};
 use crate::snapshot::Snapshot;
 use crate::waiter::Waiters;
 use crate::{Lease, PartitionRole, PartitionStatus};
 
+/// What a partition asks of the rest of the broker. Called without the partition's lock.
+pub(crate) trait Surroundings: Send + Sync {
+    /// Ask the controller for this change.
+    fn propose(&self, partition: &Arc<Partition>, change: IsrChange);
+    /// Open it with that leader, in the epoch that it is in.
+    fn follow(&self, partition: &Arc<Partition>, leader: BrokerId);
+    /// It follows nobody any more.
+    fn unfollow(&self, partition: TopicIdPartition);
+    /// Call [`Partition::tick`] before long.
+    fn attend(&self, partition: &Arc<Partition>);
+    /// The controller changed the ISR of a partition led here.
+    fn on_isr_changed(&self, grown: bool, shrunk: bool);
+}
+
 /// One replica.
 pub(crate) struct Partition {
     pub id: TopicIdPartition,
     pub name: TopicPartition,
-    pub directory: Arc<LogDirectory>,
+    /// Where its log is. Not kept alive by its replicas, so that its lock is free as soon as the node lets go of it.
+    pub directory: Weak<LogDirectory>,
     pub reader: Arc<LogReader>,
     pub lease: Arc<dyn Lease>,
     flush: Arc<FlushTarget>,
+    sync: Arc<SyncScheduler>,
     state: Mutex<State>,
     published: RwLock<Snapshot>,
-    waiters: Waiters,
-    /// Whether it is in [`Context::attention`].
+    waiters: Arc<Waiters>,
+    /// Whether a tick was asked for.
     watched: AtomicBool,
-    /// The context owns the partitions, not the other way round.
-    context: Weak<Context>,
+    /// They own the partitions, not the other way round.
+    surroundings: Weak<dyn Surroundings>,
 }
 
 /// What the lock protects.
@@ -68,7 +83,8 @@ pub(crate) struct Aftermath {
     tell_followers: bool,
     wake_fetches: bool,
     flush: bool,
-    follow: Option<Option<(BrokerId, LeaderEpoch)>>,
+    follow: Option<Option<BrokerId>>,
+    isr_changed: Option<(bool, bool)>,
     closed: Vec<Arc<FollowerSlot>>,
     watch: bool,
 }
@@ -88,9 +104,10 @@ impl Aftermath {
 impl Partition {
     /// A replica whose log was just opened; it is offline until metadata assigns it.
     pub fn new(
-        context: &Arc<Context>,
+        surroundings: Weak<dyn Surroundings>,
+        lease: Arc<dyn Lease>,
         id: TopicIdPartition,
-        directory: Arc<LogDirectory>,
+        directory: &Arc<LogDirectory>,
         log: Log,
         replica: Replica,
     ) -> Arc<Self> {
@@ -111,15 +128,16 @@ impl Partition {
         let partition = Arc::new(Self {
             id,
             name,
-            directory,
+            directory: Arc::downgrade(directory),
             reader,
-            lease: context.lease.clone(),
+            lease,
             flush: flush.clone(),
+            sync: directory.sync().clone(),
             published: RwLock::new(state.snapshot()),
             state: Mutex::new(state),
-            waiters: Waiters::default(),
+            waiters: Arc::default(),
             watched: AtomicBool::new(false),
-            context: Arc::downgrade(context),
+            surroundings,
         });
         flush.set_listener(Arc::new(Flushed(Arc::downgrade(&partition))));
         partition
@@ -131,7 +149,7 @@ impl Partition {
     }
 
     /// Those who wait for a change.
-    pub fn waiters(&self) -> &Waiters {
+    pub fn waiters(&self) -> &Arc<Waiters> {
         &self.waiters
     }
 
@@ -146,7 +164,8 @@ impl Partition {
             aftermath.wake_fetches |= snapshot.role != before.role
                 || snapshot.leader_epoch != before.leader_epoch
                 || snapshot.failed != before.failed;
-            aftermath.watch = state.replica.needs_ticks(clock::mono_ms());
+            // Those who wait must hear of it when the disk fails under the flush they wait for.
+            aftermath.watch = state.replica.needs_ticks(clock::mono_ms()) || !state.parked.is_empty();
             (result, aftermath.tell_followers.then(|| state.followers.clone()))
         };
         self.finish(aftermath, followers);
@@ -160,7 +179,7 @@ impl Partition {
 
     fn finish(self: &Arc<Self>, aftermath: Aftermath, followers: Option<Arc<[Arc<FollowerSlot>]>>) {
         if aftermath.flush {
-            self.directory.sync().request(&self.flush);
+            self.sync.request(&self.flush);
         }
         for slot in followers.iter().flat_map(|followers| followers.iter()) {
             slot.mark_dirty();
@@ -180,23 +199,29 @@ impl Partition {
         for slot in aftermath.closed {
             slot.close();
         }
-        let Some(context) = self.context.upgrade() else { return };
+        let Some(surroundings) = self.surroundings.upgrade() else { return };
         for change in aftermath.proposals {
-            context.proposals.add(self.clone(), change);
+            surroundings.propose(self, change);
+        }
+        if let Some((grown, shrunk)) = aftermath.isr_changed {
+            surroundings.on_isr_changed(grown, shrunk);
         }
         match aftermath.follow {
-            Some(Some((leader, _))) => context.links.follow(&context, leader, self),
-            Some(None) => context.links.unfollow(self.id),
+            Some(Some(leader)) => surroundings.follow(self, leader),
+            Some(None) => surroundings.unfollow(self.id),
             None => {}
         }
         if aftermath.watch && !self.watched.swap(true, Ordering::AcqRel) {
-            context.attention.add(self.clone());
+            surroundings.attend(self);
         }
     }
 
-    /// Time passed. Called by the one that took it out of [`Context::attention`].
+    /// Time passed since [`Surroundings::attend`].
     pub fn tick(self: &Arc<Self>) {
         self.watched.store(false, Ordering::Release);
+        if self.directory.upgrade().is_some_and(|directory| !directory.is_online()) {
+            return self.fail("the log directory is offline");
+        }
         self.step(Event::Tick);
     }
 
@@ -305,14 +330,14 @@ impl State {
                 if let Some(log) = &mut self.log {
                     log.assign_epoch_start(leader_epoch);
                 }
-                tracing::info!(partition = %partition.name, %leader_epoch, %start, "leading");
+                tracing::debug!(partition = %partition.name, %leader_epoch, %start, "leading");
                 aftermath.flush |= self.is_strict();
             }
             Action::Resign => self.resign(aftermath),
             Action::Follow { leader, leader_epoch } => {
-                tracing::info!(partition = %partition.name, %leader, %leader_epoch, "following");
+                tracing::debug!(partition = %partition.name, %leader, %leader_epoch, "following");
                 self.link = None;
-                aftermath.follow = Some(Some((leader, leader_epoch)));
+                aftermath.follow = Some(Some(leader));
                 aftermath.flush |= self.is_strict();
             }
             Action::StopFollowing => {
@@ -326,7 +351,11 @@ impl State {
                 aftermath.tell_followers = true;
             }
             Action::ProposeIsr(change) => aftermath.proposals.push(change),
-            Action::IsrCommitted { grown, shrunk } => self.on_isr_committed(partition, grown, shrunk),
+            Action::IsrCommitted { grown, shrunk } => {
+                let isr = self.replica.isr().map(|isr| isr.committed().to_vec()).unwrap_or_default();
+                tracing::debug!(partition = %partition.name, ?isr, grown, shrunk, "in-sync replicas changed");
+                aftermath.isr_changed = Some((grown, shrunk));
+            }
             Action::TruncateTo { offset } => self.cut(partition, offset, false, aftermath),
             Action::StartAt { offset } => self.cut(partition, offset, true, aftermath),
             Action::RefuseTruncation { offset, high_watermark } => tracing::error!(
@@ -345,25 +374,19 @@ impl State {
     }
 
     fn resign(&mut self, aftermath: &mut Aftermath) {
-        let refused = Err(ErrorCode::NotLeaderOrFollower);
+        let code = if self.failed { ErrorCode::KafkaStorageError } else { ErrorCode::NotLeaderOrFollower };
+        let refused = Err(code);
         aftermath.released.extend(self.parked.take().map(|reply| (reply, refused)));
         aftermath.closed.extend(self.followers.iter().cloned());
         self.followers = Arc::new([]);
     }
 
-    fn on_isr_committed(&self, partition: &Partition, grown: bool, shrunk: bool) {
-        let isr = self.replica.isr().map(|isr| isr.committed().to_vec()).unwrap_or_default();
-        tracing::info!(partition = %partition.name, ?isr, grown, shrunk, "in-sync replicas changed");
-        if let Some(context) = partition.context.upgrade() {
-            context.counters.isr_expands.fetch_add(grown.into(), Ordering::Relaxed);
-            context.counters.isr_shrinks.fetch_add(shrunk.into(), Ordering::Relaxed);
-        }
-    }
-
     fn cut(&mut self, partition: &Arc<Partition>, offset: Offset, anew: bool, aftermath: &mut Aftermath) {
         let Some(log) = &mut self.log else { return };
         let (log_end, now) = (log.log_end(), clock::wall_ms());
-        tracing::info!(partition = %partition.name, %offset, %log_end, anew, "cutting the log to follow the leader");
+        if anew || offset < log_end {
+            tracing::info!(partition = %partition.name, %offset, %log_end, anew, "cutting the log to follow the leader");
+        }
         let result = if anew { log.truncate_fully_and_start_at(offset, now) } else { log.truncate_to(offset, now) };
         let cursors = cursors_of(log);
         match result {

@@ -10,12 +10,14 @@ use highwater_records::{AppendOrigin, ValidatedBatch, ValidationLimits, validate
 use highwater_rpc::replication::ReplicationServer;
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, TopicIdPartition};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::context::Context;
 use crate::leader_service::LeaderService;
 use crate::metadata::MetadataFollower;
 use crate::metrics::ReplicaMetrics;
+use crate::node::Node;
 use crate::partition::Partition;
 use crate::{
     Acks, AlterPartitionSender, AppendOutcome, FetchError, FetchRead, FetchResult, FetchWaiter, Isolation, LeaderHint,
@@ -36,7 +38,11 @@ pub struct Replicas {
     context: Arc<Context>,
     directories: Vec<Arc<LogDirectory>>,
     metadata: Mutex<MetadataFollower>,
+    /// Those that may be aborted at any point.
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Those that end when `stop` says so.
+    disk_tasks: Mutex<Vec<JoinHandle<()>>>,
+    stop: watch::Sender<bool>,
 }
 
 impl Replicas {
@@ -51,24 +57,20 @@ impl Replicas {
         if directories.is_empty() {
             return Err(StartError::NoLogDirectory);
         }
-        let context = Arc::new(Context::new(env, config, lease));
-        let removal = directories.clone();
+        let context = Arc::new(Context::new(Arc::new(Node::new(env, config, lease))));
+        let (stop, stopped) = watch::channel(false);
         let tasks = vec![
-            tokio::spawn(isr_proposals::send_proposals(context.clone(), alter)),
+            tokio::spawn(isr_proposals::send_proposals(context.proposals.clone(), context.node.clone(), alter)),
             tokio::spawn(background::tick(context.clone())),
-            tokio::spawn(background::checkpoint(context.clone(), directories.clone())),
-            tokio::spawn(background::apply_retention(context.clone())),
-            // What an earlier process had no time to remove.
-            tokio::spawn(async move {
-                for directory in removal {
-                    if let Err(error) = run_blocking(move || directory.remove_deleted()).await {
-                        tracing::warn!(%error, "deleted files remain for now");
-                    }
-                }
-            }),
+        ];
+        let disk_tasks = vec![
+            tokio::spawn(background::checkpoint(context.clone(), directories.clone(), stopped.clone())),
+            tokio::spawn(background::apply_retention(context.clone(), stopped)),
+            tokio::spawn(background::remove_deleted(directories.clone())),
         ];
         let metadata = Mutex::new(MetadataFollower::new(context.clone(), directories.clone()));
-        Ok(Arc::new(Self { context, directories, metadata, tasks: Mutex::new(tasks) }))
+        let (tasks, disk_tasks) = (Mutex::new(tasks), Mutex::new(disk_tasks));
+        Ok(Arc::new(Self { context, directories, metadata, tasks, disk_tasks, stop }))
     }
 
     /// Follows the metadata. Called in order, by one task. When it returns, [`Self::partition_status`] tells the new roles.
@@ -102,8 +104,8 @@ impl Replicas {
         batch: Bytes,
     ) -> Result<AppendOutcome, ProduceError> {
         let partition = self.led(partition)?;
-        let image = self.context.image.load();
-        let config = image.topic_config(partition.name.topic.as_str(), &self.context.config.static_config);
+        let image = self.context.node.image.load();
+        let config = image.topic_config(partition.name.topic.as_str(), &self.context.node.config.static_config);
         let limits = ValidationLimits {
             origin: AppendOrigin::Coordinator,
             max_message_bytes: usize::try_from(config.max_message_bytes).unwrap_or(0),
@@ -126,7 +128,7 @@ impl Replicas {
         for (position, &id) in partitions.iter().enumerate() {
             if let Some(partition) = self.context.partition(id) {
                 partition.waiters().add(&waiter, position);
-                registered.push(partition);
+                registered.push(partition.waiters().clone());
             }
         }
         WaiterRegistration { partitions: registered, waiter }
@@ -178,10 +180,12 @@ impl Replicas {
 
     /// Stops all tasks, writes the high watermark checkpoints and closes the logs, which marks the directories clean.
     pub async fn shutdown(&self) {
+        self.stop.send_replace(true);
         let tasks: Vec<_> = self.tasks.lock().drain(..).chain(self.context.links.stop()).collect();
         tasks.iter().for_each(JoinHandle::abort);
-        for task in tasks {
-            // Aborted, and gone when this returns.
+        let disk_tasks = std::mem::take(&mut *self.disk_tasks.lock());
+        for task in tasks.into_iter().chain(disk_tasks) {
+            // Aborted or told to stop, and gone when this returns.
             let _ = task.await;
         }
         for directory in &self.directories {
@@ -192,7 +196,7 @@ impl Replicas {
         for partition in partitions.into_values() {
             run_blocking(move || close(&partition)).await;
         }
-        let epoch = Some(self.context.lease.broker_epoch());
+        let epoch = Some(self.context.node.lease.broker_epoch());
         for directory in self.directories.clone() {
             match run_blocking(move || (directory.close(epoch), directory)).await {
                 (Ok(_), _) => {}
@@ -221,7 +225,7 @@ impl Replicas {
 
     /// What to tell about a partition that is not here.
     fn absent(&self, id: TopicIdPartition) -> (ErrorCode, Option<LeaderHint>) {
-        match self.context.image.load().topic_partition(id) {
+        match self.context.node.image.load().topic_partition(id) {
             None => (ErrorCode::UnknownTopicOrPartition, None),
             Some(_) if self.context.unavailable.read().contains(&id) => (ErrorCode::KafkaStorageError, None),
             Some(image) => {
@@ -235,8 +239,8 @@ impl Replicas {
 impl Drop for Replicas {
     /// A node that is dropped without a shutdown: nothing of it may go on.
     fn drop(&mut self) {
-        let tasks = self.tasks.get_mut().drain(..).chain(self.context.links.stop());
-        tasks.for_each(|task| task.abort());
+        let tasks = self.tasks.get_mut().drain(..).chain(self.disk_tasks.get_mut().drain(..));
+        tasks.chain(self.context.links.stop()).for_each(|task| task.abort());
         self.context.proposals.clear();
         self.context.attention.take();
     }

@@ -49,14 +49,14 @@ impl FetchWaiter {
 /// Keeps a waiter registered; dropping it removes the waiter from all partitions.
 #[must_use = "dropping it ends the registration"]
 pub struct WaiterRegistration {
-    pub(crate) partitions: Vec<Arc<crate::partition::Partition>>,
+    pub(crate) partitions: Vec<Arc<Waiters>>,
     pub(crate) waiter: Arc<FetchWaiter>,
 }
 
 impl Drop for WaiterRegistration {
     fn drop(&mut self) {
         for partition in &self.partitions {
-            partition.waiters().remove(&self.waiter);
+            partition.remove(&self.waiter);
         }
     }
 }

@@ -101,7 +101,7 @@ async fn start(node: usize, durability: Durability, machine: Machine) -> turmoil
         ("log.dirs", "/data".to_owned()),
         ("highwater.durability", durability.to_owned()),
         ("highwater.http.listener", String::new()),
-        ("log.segment.bytes", "16384".to_owned()),
+        ("log.roll.ms", "4000".to_owned()),
         ("replica.lag.time.max.ms", "5000".to_owned()),
     ];
     let properties = properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();

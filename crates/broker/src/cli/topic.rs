@@ -124,7 +124,7 @@ async fn list(args: ListArgs) -> Result<(), Failure> {
     let mut topics: Vec<_> = metadata.topics.into_iter().filter(|topic| args.internal || !topic.is_internal).collect();
     topics.sort_by(|a, b| name_of(a).cmp(name_of(b)));
     match args.client.format() {
-        Format::Json => print_json(&topics.iter().map(|topic| summary_json(topic)).collect()),
+        Format::Json => print_json(&topics.iter().map(summary_json).collect()),
         Format::Table => {
             let columns = [
                 Column::Text("TOPIC"),

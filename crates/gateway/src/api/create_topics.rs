@@ -91,7 +91,8 @@ fn encode(version: i16, name: &str, result: Result<CreatedTopic, CommandError>) 
                 .with_configs(Some(Vec::new()));
         }
     };
-    let mut response = response;
+    // The schema's default is the empty text; Kafka answers null.
+    let mut response = response.with_error_message(None);
     if version >= TOPIC_ID_VERSION {
         response.topic_id = topic.id.0;
     }

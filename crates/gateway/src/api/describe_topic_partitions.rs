@@ -117,3 +117,57 @@ fn described_partition(
         .with_last_known_elr(Some(broker_ids(&partition.last_known_elr)))
         .with_offline_replicas(broker_ids(&offline_replicas(image, partition, listener)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::tests::image;
+    use highwater_protocol::messages::describe_topic_partitions_request as request;
+    use highwater_types::TopicId;
+
+    /// Topics `a` (3 partitions), `b` (1) and `c` (2); pages as `topic:first..end`, then the cursor.
+    fn page(topics: &[&str], from: Option<(&str, i32)>, limit: i32) -> (Vec<String>, Option<(String, i32)>) {
+        let id = TopicId::from_random;
+        let image = image(&[("a", id(1), &[1, 2, 1]), ("b", id(2), &[2]), ("c", id(3), &[-1, 2])]);
+        let named = |name: &str| messages::TopicName(text(name));
+        let cursor = from.map(|(name, partition)| {
+            request::Cursor::default().with_topic_name(named(name)).with_partition_index(partition)
+        });
+        let topics = topics.iter().map(|name| request::TopicRequest::default().with_name(named(name)));
+        let body = DescribeTopicPartitionsRequest::default().with_topics(topics.collect()).with_cursor(cursor);
+        let response = describe(&image, "EXTERNAL", &body, limit);
+        let shown = response.topics.iter().map(|topic| {
+            let indexes: Vec<_> = topic.partitions.iter().map(|partition| partition.partition_index).collect();
+            format!("{}{indexes:?}{}", topic.name.as_ref().map_or("", |name| name.as_str()), topic.error_code)
+        });
+        (shown.collect(), response.next_cursor.map(|next| (next.topic_name.as_str().to_owned(), next.partition_index)))
+    }
+
+    #[test]
+    fn pages_end_at_the_limit_and_go_on_at_the_cursor() {
+        let (all, next) = page(&[], None, 100);
+        assert_eq!((all, next), (vec!["a[0, 1, 2]0".into(), "b[0]0".into(), "c[0, 1]0".into()], None));
+        assert_eq!(page(&[], None, 2), (vec!["a[0, 1]0".into()], Some(("a".into(), 2))));
+        assert_eq!(page(&[], Some(("a", 2)), 2), (vec!["a[2]0".into(), "b[0]0".into()], Some(("c".into(), 0))));
+        assert_eq!(page(&[], Some(("c", 0)), 2), (vec!["c[0, 1]0".into()], None));
+        // A topic that went away between two pages.
+        assert_eq!(page(&[], Some(("aa", 7)), 1), (vec!["b[0]0".into()], Some(("c".into(), 0))));
+    }
+
+    #[test]
+    fn named_topics_come_in_order_and_unknown_ones_with_their_error() {
+        let (shown, next) = page(&["c", "zz", "a", "a", "bad name"], None, 100);
+        assert_eq!(shown, ["a[0, 1, 2]0", "bad name[]17", "c[0, 1]0", "zz[]3"]);
+        assert_eq!(next, None);
+    }
+
+    #[test]
+    fn a_leaderless_partition_says_so() {
+        let id = TopicId::from_random(3);
+        let image = image(&[("c", id, &[-1, 3, 2])]);
+        let topic = described(&image, "EXTERNAL", image.topic(id).unwrap(), 0, 3);
+        let leaders: Vec<_> = topic.partitions.iter().map(|p| (p.error_code, p.leader_id.0)).collect();
+        // Broker 3 is fenced.
+        assert_eq!(leaders, [(5, -1), (5, -1), (0, 2)]);
+    }
+}

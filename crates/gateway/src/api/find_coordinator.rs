@@ -97,13 +97,14 @@ impl Found {
             .with_host(self.host.into())
             .with_port(self.port)
             .with_error_code(self.error.code())
-            .with_error_message(self.message.map(Into::into))
+            .with_error_message(Some(self.message.unwrap_or_default().into()))
     }
 
     fn into_single(self) -> FindCoordinatorResponse {
         FindCoordinatorResponse::default()
             .with_error_code(self.error.code())
-            .with_error_message(self.message.map(Into::into))
+            // Kafka gives the name of the code when there is no error; clients log it.
+            .with_error_message(Some(self.message.unwrap_or_else(|| "NONE".to_owned()).into()))
             .with_node_id(messages::BrokerId(self.node.get()))
             .with_host(self.host.into())
             .with_port(self.port)

@@ -40,7 +40,8 @@ pub(crate) async fn handle(
         let response =
             AlterConfigsResourceResponse::default().with_resource_type(resource_type).with_resource_name(text(&name));
         match result {
-            Ok(()) => response,
+            // The schema's default is the empty text; Kafka answers null.
+            Ok(()) => response.with_error_message(None),
             Err(error) => response.with_error_code(error.code.code()).with_error_message(Some(error.message.into())),
         }
     });

@@ -16,7 +16,7 @@ impl ClassicGroup {
         let instance = request.group_instance_id.as_deref();
         if request.generation_id >= 0 || !request.member_id.is_empty() || instance.is_some() {
             self.validate_member(&request.member_id, instance)?;
-            if false {
+            if request.generation_id != self.generation_id {
                 return Err(ErrorCode::IllegalGeneration);
             }
         } else if !self.is_in(GroupState::Empty) {

@@ -120,3 +120,35 @@ fn a_voter_far_behind_gets_a_snapshot() {
     cluster.active();
     assert_eq!(configured(&cluster.converged(image.offset())), Some(31));
 }
+
+#[test]
+fn a_controller_whose_disk_fails_stops_and_the_others_go_on() {
+    let cluster = Cluster::started([1, 2, 3]);
+    let client = cluster.client();
+    let active = cluster.active();
+    cluster.submit(&client, set_config(1)).unwrap();
+    cluster.machines[&active].kv.fail_writes(true);
+    let limit = Duration::from_millis(500);
+    let _ = cluster.runtime.block_on(client.submit_within(set_config(2), limit));
+    cluster.eventually("the failure", || cluster.processes[&active].fatal.lock().clone());
+    assert_ne!(cluster.active(), active);
+    cluster.submit(&client, set_config(3)).unwrap();
+}
+
+#[test]
+fn figures_tell_who_is_active() {
+    let cluster = Cluster::started([1, 2, 3]);
+    let sum: f64 = cluster
+        .processes
+        .values()
+        .map(|process| {
+            let registry = prometheus::Registry::new();
+            registry.register(Box::new(process.controller.metrics())).unwrap();
+            let families = registry.gather();
+            assert!(families.iter().any(|family| family.name() == "highwater_raft_commit_lag"));
+            let active = families.iter().find(|family| family.name() == "highwater_controller_active_count").unwrap();
+            active.get_metric()[0].get_gauge().get_value()
+        })
+        .sum();
+    assert_eq!(sum, 1.0);
+}

@@ -160,3 +160,17 @@ async fn a_broker_without_a_lease_serves_nothing() {
     cluster.node(0).lease.valid.store(true, Ordering::SeqCst);
     assert_eq!(cluster.fetch(0, id, 0).len(), 2);
 }
+
+/// S4: a failed flush takes the directory out of service, and those who wait for it hear of it.
+#[tokio::test]
+async fn a_failed_flush_fails_those_who_wait() {
+    let mut cluster = Cluster::start(1).await;
+    let id = cluster.create_topic("t", &[]);
+    cluster.produce(0, id).await;
+    cluster.disks[0].fail_next_syncs(1);
+    let waiting = cluster.append(0, id, Acks::All).unwrap().wait.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+    assert_eq!(answer.expect("in time"), Err(ErrorCode::KafkaStorageError));
+    assert_eq!(cluster.append(0, id, Acks::All).unwrap_err().code, ErrorCode::KafkaStorageError);
+    assert_eq!(cluster.node(0).replicas.read(&read_at(id, 0)).unwrap_err().code, ErrorCode::KafkaStorageError);
+}

@@ -138,7 +138,7 @@ impl Model {
                     let expected = self.expected_read(from, up_to, max_bytes, min_one);
                     let context = format!("read({from}, {up_to}, {max_bytes}, {min_one})");
                     assert_eq!(read.next_offset, expected.1, "{context}");
-                    assert_eq!(read.batches.concat(), expected.0, "{context}");
+                    assert!(read.batches.concat() == expected.0, "{context}: other bytes");
                     assert_eq!(read.size, expected.0.len(), "{context}");
                 }
             }

@@ -1,0 +1,34 @@
+//! What this node is and knows, without its replicas.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::ArcSwap;
+use highwater_env::Env;
+use highwater_metadata::MetadataImage;
+
+use crate::{Lease, ReplicationConfig};
+
+/// Shared by everything in this crate.
+pub(crate) struct Node {
+    pub env: Env,
+    pub config: ReplicationConfig,
+    pub lease: Arc<dyn Lease>,
+    /// The metadata last applied.
+    pub image: ArcSwap<MetadataImage>,
+    pub counters: Counters,
+}
+
+/// Events since the start of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub isr_shrinks: AtomicU64,
+    pub isr_expands: AtomicU64,
+    pub failed_isr_updates: AtomicU64,
+}
+
+impl Node {
+    pub fn new(env: Env, config: ReplicationConfig, lease: Arc<dyn Lease>) -> Self {
+        Self { env, config, lease, image: ArcSwap::from_pointee(MetadataImage::empty()), counters: Counters::default() }
+    }
+}
