@@ -154,6 +154,15 @@ impl Checkpoints {
         state.write_changed(&self.fs)
     }
 
+    /// A log is about to be deleted: a flush that is still to come must not look for its files.
+    pub(crate) fn retire(&self, partition: &TopicPartition) {
+        if let Some(Opened::Open(flush)) = self.state.lock().logs.get(partition)
+            && let Some(flush) = flush.upgrade()
+        {
+            flush.retire();
+        }
+    }
+
     /// Makes sure that nothing is on disk of a log that is gone or about to be created.
     pub(crate) fn forget(&self, partition: &TopicPartition) -> Result<(), LogError> {
         let mut state = self.state.lock();

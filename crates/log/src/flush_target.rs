@@ -9,7 +9,7 @@
 //! flush compares the number of truncations before and after and starts over.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use highwater_env::Fs;
@@ -37,6 +37,8 @@ pub struct FlushTarget {
     flushed: AtomicI64,
     dirty: Mutex<Dirty>,
     listener: OnceLock<Arc<dyn FlushListener>>,
+    /// Whether the log was deleted: its files have other names now.
+    retired: AtomicBool,
     /// The scheduler's note on this log.
     pub(crate) stage: FlushStage,
 }
@@ -57,6 +59,7 @@ impl FlushTarget {
             flushed: AtomicI64::new(flushed.get()),
             dirty: Mutex::new(Dirty { segments, truncations: 0 }),
             listener: OnceLock::new(),
+            retired: AtomicBool::new(false),
             stage: FlushStage::default(),
         }
     }
@@ -86,6 +89,8 @@ impl FlushTarget {
     /// Makes everything durable that was appended before the call, and returns the new [`FlushTarget::flushed`]. Blocks for
     /// the disk; appends and reads go on meanwhile.
     ///
+    /// A log that was deleted meanwhile is not flushed any more.
+    ///
     /// # Errors
     /// The directory is out of service then.
     pub fn flush(&self) -> Result<Offset, LogError> {
@@ -98,10 +103,15 @@ impl FlushTarget {
                 (dirty.segments.clone(), dirty.truncations, self.reader.log_end())
             };
             // A rolled segment has index files to sync also when all of its batches are durable.
-            if end <= self.flushed() && segments.len() == 1 {
+            let done = end <= self.flushed() && segments.len() == 1;
+            if done || self.retired.load(Ordering::Acquire) {
                 return Ok(self.flushed());
             }
-            self.health.watch(self.sync(&segments))?;
+            match self.sync(&segments) {
+                // Files that vanished with their log are no fault of the disk.
+                Err(_) if self.retired.load(Ordering::Acquire) => return Ok(self.flushed()),
+                synced => self.health.watch(synced)?,
+            }
             let mut dirty = self.dirty.lock();
             if dirty.truncations != truncations {
                 continue;
@@ -132,6 +142,11 @@ impl FlushTarget {
             segments.iter().for_each(|segment| segment.set_entry_durable());
         }
         Ok(())
+    }
+
+    /// The log is about to be deleted: flushes do nothing from here on.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
     }
 
     /// A segment becomes the active one: to be called before its first batch.

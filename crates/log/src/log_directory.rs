@@ -353,6 +353,7 @@ impl LogDirectory {
 
     fn set_aside(&self, partition: &TopicPartition, unique: u128, suffix: &str) -> Result<(), LogError> {
         let fs = &self.services.fs;
+        self.services.checkpoints.retire(partition);
         let (from, to) = (self.dir_of(partition), self.path.join(set_aside_dir(partition, unique, suffix)));
         fs.rename(&from, &to).map_err(LogError::io(&from))?;
         fs.sync_dir(&self.path).map_err(LogError::io(&self.path))?;

@@ -207,13 +207,12 @@ impl<'a> Recovery<'a> {
         let mut scanned = Vec::new();
         let mut damage = None;
         let mut latest_epoch = LeaderEpoch::NONE;
-        for segment in self.segments[first..].to_vec() {
-            if segment.base() != end {
-                if segment.base() > self.mode.recovery_point {
-                    damage = Some(format!("the segment before {} ends at {end}", segment.base()));
-                    break;
-                }
-                // All below this segment had been flushed, so compaction took what is missing.
+        for number in first..self.segments.len() {
+            let segment = self.segments[number].clone();
+            // A gap below the durable mark is what compaction took: all that was there had been flushed.
+            if segment.base() != end && segment.base() > self.mode.recovery_point {
+                damage = Some(format!("the segment before {} ends at {end}", segment.base()));
+                break;
             }
             let result = self.scan_segment(&segment, &mut latest_epoch)?;
             end = result.end;

@@ -28,11 +28,24 @@ fn kill_leader(cluster: &mut Cluster) -> Result<()> {
         cluster.node(leader).kill();
         ensure!(!cluster.node(leader).is_running(), "node {leader} still runs");
         std::thread::sleep(CALM);
-        let next = load::leader(&other_nodes(cluster, leader), 0)?;
-        ensure!(next != leader, "the dead node {leader} still leads");
+        await_new_leader(cluster, leader)?;
         cluster.node(leader).start()?;
         cluster.wait_ready()?;
         std::thread::sleep(CALM);
+    }
+    Ok(())
+}
+
+/// Longest time until the cluster gives up a dead node: `broker.session.timeout.ms` (9 s), when the dead node was the
+/// active controller too, plus an election.
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(12);
+
+fn await_new_leader(cluster: &Cluster, dead: usize) -> Result<()> {
+    let others = other_nodes(cluster, dead);
+    let started = std::time::Instant::now();
+    while load::leader(&others, 0)? == dead {
+        ensure!(started.elapsed() < GIVEN_UP_WITHIN, "the dead node {dead} still leads");
+        std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }

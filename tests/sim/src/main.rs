@@ -25,6 +25,9 @@ enum Task {
         /// The disk says that it flushed and did not.
         #[arg(long)]
         lying_disk: bool,
+        /// Check only what clients saw.
+        #[arg(long)]
+        history_only: bool,
         /// Print the nodes' logs, filtered as RUST_LOG says.
         #[arg(long)]
         log: bool,
@@ -46,7 +49,9 @@ enum Task {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Task::Replay { seed, durability, lying_disk, log } => replay(seed, durability, lying_disk, log),
+        Task::Replay { seed, durability, lying_disk, history_only, log } => {
+            replay(&Plan { durability, lying_disk, history_only, ..Plan::new(seed) }, log)
+        }
         Task::Sweep { seeds, first, workers } => sweep(seeds, first, workers),
         Task::Determinism { seed } => determinism(seed),
     };
@@ -59,7 +64,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn replay(seed: u64, durability: Durability, lying_disk: bool, log: bool) -> Result<()> {
+fn replay(plan: &Plan, log: bool) -> Result<()> {
     if log {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();

@@ -47,6 +47,8 @@ pub struct Plan {
     pub durability: Durability,
     /// Crashed disks keep only what was flushed, and lie about flushes: the mutant "no flush".
     pub lying_disk: bool,
+    /// Only the clients' history is checked, not the nodes' own figures: shows that the history check bites by itself.
+    pub history_only: bool,
     /// `(start, end, fault)`, by start.
     pub faults: Vec<(Duration, Duration, Fault)>,
     /// When the last fault has ended.
@@ -66,7 +68,7 @@ impl Plan {
             faults_end = faults_end.max(at + lasts);
             at += Duration::from_millis(rng.random_range(500..7000));
         }
-        Self { seed, durability: Durability::Strict, lying_disk: false, faults, faults_end }
+        Self { seed, durability: Durability::Strict, lying_disk: false, history_only: false, faults, faults_end }
     }
 }
 

@@ -55,7 +55,7 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     let stop = Rc::new(Cell::new(false));
     let finished = Rc::new(Cell::new(0));
     add_clients(&mut sim, &history, &stop, &finished);
-    Run { plan, cluster, history, checks: Checks::default(), stop, finished, digest: 0 }.to_end(&mut sim)
+    Run { plan, cluster, history, checks: Checks::default(), stop, finished, digest: 0 }.execute(&mut sim)
 }
 
 /// Clients of the simulation: two producers, one tailing consumer, and a full read once they have stopped.
@@ -99,7 +99,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_end(mut self, sim: &mut Sim<'_>) -> Result<Outcome> {
+    fn execute(mut self, sim: &mut Sim<'_>) -> Result<Outcome> {
         let mut pending: Vec<(Duration, bool, Fault)> = Vec::new();
         for (start, end, fault) in &self.plan.faults {
             pending.extend([(*start, true, *fault), (*end, false, *fault)]);
@@ -150,6 +150,9 @@ impl Run<'_> {
         let nodes = self.cluster.inspect();
         self.mix(&nodes);
         let at = sim.elapsed();
+        if self.plan.history_only {
+            return Ok(());
+        }
         self.checks.after_tick(&nodes, &self.history).with_context(|| format!("at {at:?}"))
     }
 

@@ -1,6 +1,7 @@
 //! What clients do: make the topic, produce with idempotence and acks=all, read everything.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -67,10 +68,10 @@ struct Router {
 
 impl Router {
     async fn client(&mut self, node: usize) -> Result<&mut Client> {
-        if !self.clients.contains_key(&node) {
-            self.clients.insert(node, Client::connect(&address(node)).await?);
+        match self.clients.entry(node) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(vacant) => Ok(vacant.insert(Client::connect(&address(node)).await?)),
         }
-        self.clients.get_mut(&node).context("just inserted")
     }
 
     /// The node that leads the partition, asking the nodes in turn when it is not known.

@@ -52,14 +52,27 @@ impl Log {
 
     /// Rolls for a batch that must not go into the active segment. Returns whether that completed a segment.
     pub(super) fn roll_for(&mut self, next: &BatchHeader, now: Timestamp) -> Result<bool, AppendError> {
-        // An empty segment can be in the way only of offsets too far from its base: a gap that compaction left.
-        let empty = self.active.size() == 0;
-        let base = if empty { next.base_offset } else { self.log_end() };
-        match self.roll(base, now) {
-            Ok(()) => Ok(!empty),
+        let was_empty = self.active.size() == 0;
+        let log_end = self.log_end();
+        let rolled = match next.last_offset().get() - log_end.get() > i64::from(i32::MAX) {
+            true => self.roll_over_gap(next.base_offset, now),
+            false => self.roll(log_end, now),
+        };
+        match rolled {
+            Ok(()) => Ok(!was_empty),
             Err(LogError::Io { source, .. }) if is_disk_full(&source) => Err(AppendError::DiskFull),
             Err(error) => Ok(self.health.watch(Err(error))?),
         }
+    }
+
+    /// Begins a segment that does not follow on the one before: compaction left a gap of more than 2^31 offsets. Recovery
+    /// takes a gap between segments for a loss unless it is below the durable mark, so the mark is moved over it first.
+    fn roll_over_gap(&mut self, base: Offset, now: Timestamp) -> Result<(), LogError> {
+        self.flush.flush()?;
+        self.roll(base, now)?;
+        self.reader.publish_log_end(base);
+        self.flush.flush()?;
+        self.checkpoints.write(&[])
     }
 
     /// Completes the active segment and begins one at `base`. An empty active segment is replaced.

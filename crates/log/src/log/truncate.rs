@@ -51,11 +51,12 @@ impl Log {
         let active = segments[floor].clone();
         let cut = self.find_cut(&active, offset)?;
 
+        // Before readers get the new list, so that none of them looks for bytes that are about to go.
+        active.reactivate(cut.size, cut.index);
         self.begin_truncation(segments, cut.end)?;
         self.remove_newest_first(&removed)?;
         remove_snapshots(&self.fs, &self.dir, &mut self.snapshots, |snapshot| snapshot > cut.end)?;
         self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))?;
-        active.reactivate(cut.size, cut.index);
         let path = active.path(FileKind::Log);
         let cut_file = || {
             let file = active.file()?;

@@ -23,10 +23,9 @@ fn crashed() -> SimFs {
 }
 
 fn position_of(disk: &SimFs, offset: i64) -> (std::path::PathBuf, u64) {
-    let segments = files(disk).into_iter().filter(|(name, _)| name.ends_with(".log"));
+    let mut segments = files(disk).into_iter().filter(|(name, _)| name.ends_with(".log"));
     let (name, bytes) = segments
-        .filter(|(name, _)| name[..20].parse::<i64>().unwrap() <= offset)
-        .last()
+        .rfind(|(name, _)| name[..20].parse::<i64>().unwrap() <= offset)
         .expect("the first segment starts at 0");
     let mut position = 0;
     loop {

@@ -1,1 +1,335 @@
+//! Single stories: rolling, times, deletion, full disks, what Kafka's formats look like.
 
+use highwater_env::CrashMode;
+use highwater_records::{BatchHeader, TimestampType, split_batches};
+use highwater_types::{ErrorCode, LeaderEpoch};
+
+use super::*;
+use crate::{AppendError, LogDirectoryError, ReadError};
+
+fn fresh(config: &LogConfig) -> (SimFs, Arc<LogDirectory>, Log) {
+    let disk = SimFs::new();
+    let directory = open_directory(&disk);
+    let log = open_log(&directory, config).unwrap();
+    (disk, directory, log)
+}
+
+fn lead(log: &mut Log, timestamps: &[i64]) -> Result<crate::LeaderAppend, AppendError> {
+    log.append_leader(&Sent::plain(timestamps).validated(), LeaderEpoch(0), NOW)
+}
+
+fn bases(log: &Log) -> Vec<i64> {
+    log.reader.view().segments.iter().map(|segment| segment.base().get()).collect()
+}
+
+fn headers(log: &Log) -> Vec<BatchHeader> {
+    split_batches(&Bytes::from(read_all(log))).map(|batch| *batch.unwrap().header()).collect()
+}
+
+#[test]
+fn a_directory_has_kafkas_files() {
+    let (disk, directory, mut log) = fresh(&small());
+    for number in 0..60 {
+        log.append_leader(&Sent::plain(&[NOW.0 + number]).validated(), LeaderEpoch(3), NOW).unwrap();
+    }
+    log.set_log_start(Offset(5)).unwrap();
+    log.close().unwrap();
+    directory.checkpoint(&[(partition(), Offset(58))]).unwrap();
+    directory.bind_cluster_id("MkU3OEVBNTcwNTJENDM2Qg").unwrap();
+    assert!(directory.close(Some(highwater_types::BrokerEpoch(9))).unwrap());
+
+    let names: Vec<String> = files(&disk).into_iter().map(|(name, _)| name).collect();
+    let expected = [
+        "00000000000000000000.index",
+        "00000000000000000000.log",
+        "00000000000000000000.timeindex",
+        "00000000000000000022.index",
+        "00000000000000000022.log",
+        "00000000000000000022.snapshot",
+        "00000000000000000022.timeindex",
+        "00000000000000000044.index",
+        "00000000000000000044.log",
+        "00000000000000000044.snapshot",
+        "00000000000000000044.timeindex",
+        "00000000000000000060.snapshot",
+        "leader-epoch-checkpoint",
+        "partition.metadata",
+    ];
+    assert_eq!(names, expected);
+    let read = |name: &str| String::from_utf8(Fs::Sim(disk.clone()).read(&Path::new(DIR).join(name)).unwrap()).unwrap();
+    assert_eq!(read("topic-0/leader-epoch-checkpoint"), "0\n1\n3 5\n");
+    assert_eq!(read("topic-0/partition.metadata"), format!("version: 0\ntopic_id: {}", topic_id()));
+    assert_eq!(read("recovery-point-offset-checkpoint"), "0\n1\ntopic 0 60\n");
+    assert_eq!(read("replication-offset-checkpoint"), "0\n1\ntopic 0 58\n");
+    assert_eq!(read("log-start-offset-checkpoint"), "0\n1\ntopic 0 5\n");
+    assert_eq!(read(".kafka_cleanshutdown"), "{\"version\":0,\"brokerEpoch\":9}");
+    let meta = format!(
+        "cluster.id=MkU3OEVBNTcwNTJENDM2Qg\ndirectory.id={}\nnode.id=1\nversion=1\n",
+        DirectoryId::from_random(1)
+    );
+    assert_eq!(read("meta.properties"), meta);
+}
+
+#[test]
+fn segments_roll_by_the_span_of_timestamps() {
+    let (_, _, mut log) = fresh(&LogConfig { segment_ms: 1000, segment_jitter_ms: 100, ..small() });
+    let rolled: Vec<bool> =
+        [0, 900, 500, 901, 1801, 1802].map(|ms| lead(&mut log, &[NOW.0 + ms]).unwrap().rolled).to_vec();
+    assert_eq!(rolled, [false, false, false, true, false, true]);
+    assert_eq!(bases(&log), [0, 3, 5]);
+}
+
+#[test]
+fn segments_roll_when_an_index_is_full_or_an_offset_too_far() {
+    let (disk, _, mut log) = fresh(&LogConfig { segment_index_bytes: 24, index_interval_bytes: 0, ..small() });
+    for _ in 0..9 {
+        lead(&mut log, &[NOW.0]).unwrap();
+    }
+    assert_eq!(bases(&log), [0, 4, 8]);
+    let far = i64::from(i32::MAX) + 100;
+    log.append_follower(&Sent::plain(&[NOW.0]).replicated(far, 0), NOW).unwrap();
+    log.append_follower(&Sent::plain(&[NOW.0]).replicated(3 * far, 0), NOW).unwrap();
+    log.append_follower(&Sent::plain(&[NOW.0]).replicated(5 * far, 0), NOW).unwrap();
+    assert_eq!(bases(&log), [0, 4, 8, far, 3 * far, 5 * far]);
+    assert_eq!(headers(&log).len(), 12);
+    log.flush_target().flush().unwrap();
+    let all = read_all(&log);
+    drop(log);
+    disk.crash(CrashMode::Drop, 0);
+    let log = open_log(&open_directory(&disk), &small()).unwrap();
+    assert!(read_all(&log) == all, "the gap is no loss");
+}
+
+#[test]
+fn log_append_time_is_the_answer_and_on_disk() {
+    let (_, _, mut log) = fresh(&LogConfig { log_append_time: true, ..small() });
+    let sent = Sent { producer: Some((1, 0, 0)), ..Sent::plain(&[5, 6, 7]) };
+    let later = Timestamp(NOW.0 + 50);
+    let first = log.append_leader(&sent.validated(), LeaderEpoch(0), NOW).unwrap();
+    let again = log.append_leader(&sent.validated(), LeaderEpoch(0), later).unwrap();
+    assert_eq!((first.append_time, first.duplicate), (NOW, false));
+    assert_eq!((again.append_time, again.duplicate, again.base_offset), (NOW, true, Offset(0)));
+    let header = headers(&log)[0];
+    assert_eq!((header.max_timestamp, header.attributes.timestamp_type()), (NOW, TimestampType::LogAppendTime));
+    assert_eq!(log.offset_for_timestamp(NOW).unwrap().unwrap().offset, Offset(0));
+    assert!(log.offset_for_timestamp(later).unwrap().is_none());
+}
+
+#[test]
+fn followers_refuse_what_does_not_go_on_from_their_log() {
+    let (_, _, mut log) = fresh(&small());
+    let batch = |offset, epoch| Sent::plain(&[NOW.0, NOW.0]).replicated(offset, epoch);
+    log.append_follower(&batch(0, 5), NOW).unwrap();
+    let code = |result: Result<crate::FollowerAppend, AppendError>| result.unwrap_err();
+    assert!(matches!(code(log.append_follower(&batch(1, 5), NOW)), AppendError::UnexpectedOffset { .. }));
+    assert!(matches!(code(log.append_follower(&batch(2, 4), NOW)), AppendError::EpochGoesBack { .. }));
+    let mut damaged = batch(2, 5).to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    assert_eq!(code(log.append_follower(&damaged.into(), NOW)).code(), ErrorCode::CorruptMessage);
+    let mut cut = [batch(2, 5), batch(4, 5)].concat();
+    cut.pop();
+    assert_eq!(code(log.append_follower(&cut.into(), NOW)).code(), ErrorCode::CorruptMessage);
+    assert_eq!(log.log_end(), Offset(2), "nothing of a refused append is there");
+
+    // An epoch in which this replica led without a record does not stand in the way of the leader's.
+    log.assign_epoch_start(LeaderEpoch(9));
+    assert_eq!(log.latest_epoch(), LeaderEpoch(9));
+    log.append_follower(&batch(2, 5), NOW).unwrap();
+    assert_eq!((log.latest_epoch(), log.epoch_end(LeaderEpoch(5))), (LeaderEpoch(5), (LeaderEpoch(5), Offset(4))));
+}
+
+#[test]
+fn a_batch_larger_than_a_segment_is_refused_from_clients_only() {
+    let (_, _, mut log) = fresh(&small());
+    let large = Sent { value_bytes: 3000, ..Sent::plain(&[NOW.0]) };
+    let refused = log.append_leader(&large.validated(), LeaderEpoch(0), NOW).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::RecordListTooLarge);
+    lead(&mut log, &[NOW.0]).unwrap();
+    log.append_follower(&large.replicated(1, 0), NOW).unwrap();
+    assert_eq!(log.log_end(), Offset(2));
+}
+
+#[test]
+fn a_full_disk_refuses_appends_and_heals() {
+    let (disk, directory, mut log) = fresh(&small());
+    lead(&mut log, &[NOW.0]).unwrap();
+    let used: usize = files(&disk).iter().map(|(_, bytes)| bytes.len()).sum();
+    // Room for a part of the next batch only.
+    disk.set_capacity(Some(disk_usage(&disk).max(used as u64) + 40));
+    let refused = lead(&mut log, &[NOW.0]).unwrap_err();
+    assert!(matches!(refused, AppendError::DiskFull), "{refused}");
+    assert!(refused.code().is_retriable() && directory.is_online());
+    assert_eq!(headers(&log).len(), 1, "reads go on");
+    disk.set_capacity(None);
+    assert_eq!(lead(&mut log, &[NOW.0]).unwrap().base_offset, Offset(1));
+    drop(log);
+    disk.crash(CrashMode::Keep, 0);
+    let log = open_log(&open_directory(&disk), &small()).unwrap();
+    assert_eq!(log.log_end(), Offset(2));
+}
+
+fn disk_usage(disk: &SimFs) -> u64 {
+    let fs = Fs::Sim(disk.clone());
+    fs.total_bytes(Path::new(DIR)).unwrap() - fs.available_bytes(Path::new(DIR)).unwrap()
+}
+
+#[test]
+fn an_io_error_takes_the_directory_out_of_service() {
+    let (disk, directory, mut log) = fresh(&small());
+    lead(&mut log, &[NOW.0]).unwrap();
+    disk.inject(DIR, highwater_env::DiskFault::Write);
+    assert_eq!(lead(&mut log, &[NOW.0]).unwrap_err().code(), ErrorCode::KafkaStorageError);
+    assert!(!directory.is_online());
+    disk.heal();
+    assert!(matches!(lead(&mut log, &[NOW.0]).unwrap_err(), AppendError::Log(LogError::Offline(_))));
+    assert!(matches!(open_log(&directory, &small()).unwrap_err(), LogError::Offline(_)));
+}
+
+#[test]
+fn retention_by_time_takes_the_active_segment_along() {
+    let (_, _, mut log) = fresh(&LogConfig { retention_ms: 1000, ..small() });
+    for number in 0..50 {
+        lead(&mut log, &[NOW.0 + number]).unwrap();
+    }
+    let end = log.log_end();
+    let early = log.apply_retention(Timestamp(NOW.0 + 1000), end).unwrap();
+    assert_eq!((early.deleted_segments, early.log_start), (0, Offset(0)));
+    let some = log.apply_retention(Timestamp(NOW.0 + 1022), end).unwrap();
+    assert_eq!((some.deleted_segments, some.log_start), (1, Offset(22)));
+    let committed = log.apply_retention(Timestamp(NOW.0 + 9000), Offset(44)).unwrap();
+    assert_eq!((committed.deleted_segments, committed.log_start), (1, Offset(44)), "not beyond the high watermark");
+    let all = log.apply_retention(Timestamp(NOW.0 + 9000), end).unwrap();
+    assert_eq!((all.deleted_segments, all.log_start, log.size_bytes()), (1, end, 0));
+    assert_eq!(lead(&mut log, &[NOW.0]).unwrap().base_offset, end);
+    assert!(matches!(log.reader().read(Offset(0), end, 100, true), Err(ReadError::OutOfRange { .. })));
+}
+
+#[test]
+fn topics_of_the_same_name_share_nothing() {
+    let (disk, directory, mut log) = fresh(&small());
+    for number in 0..50 {
+        lead(&mut log, &[NOW.0 + number]).unwrap();
+    }
+    log.flush_target().flush().unwrap();
+    directory.checkpoint(&[(partition(), Offset(50))]).unwrap();
+    let other = TopicId::from_random(8);
+    let mismatch = directory.open_log(&partition(), other, small(), NOW).unwrap_err();
+    assert_eq!(mismatch.code(), ErrorCode::InconsistentTopicId);
+    // The power goes after the renaming and before the checkpoints forget the log.
+    disk.stop_after(2);
+    directory.delete_log(log, 77).unwrap_err();
+    disk.crash(CrashMode::Keep, 0);
+    let directory = open_directory(&disk);
+    assert!(directory.partitions().unwrap().is_empty());
+    let log = directory.open_log(&partition(), other, small(), NOW).unwrap();
+    assert_eq!((log.log_end(), directory.high_watermark(&partition())), (Offset(0), None));
+    assert_eq!(directory.partitions().unwrap()[0].topic_id, Some(other));
+    assert_eq!(directory.remove_deleted().unwrap(), 1);
+    assert_eq!(directory.remove_deleted().unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleting_logs_at_once_and_under_flushes_is_no_fault_of_the_disk() {
+    let scratch = tempfile::tempdir().unwrap();
+    let identity = Identity { node_id: BrokerId(1), cluster_id: None, new_directory_id: DirectoryId::from_random(1) };
+    let directory = LogDirectory::open(Fs::Real, scratch.path(), &identity).unwrap();
+    let mut removals = Vec::new();
+    for index in 0..16 {
+        let partition = TopicPartition { partition: PartitionIndex(index), ..partition() };
+        let mut log = directory.open_log(&partition, topic_id(), small(), NOW).unwrap();
+        let target = log.flush_target();
+        for number in 0..30 {
+            lead(&mut log, &[NOW.0 + number]).unwrap();
+            directory.sync().request(&target);
+        }
+        directory.delete_log(log, index as u128).unwrap();
+        directory.sync().request(&target);
+        let remover = directory.clone();
+        removals.push(tokio::spawn(highwater_env::run_blocking(move || remover.remove_deleted().unwrap())));
+        target.flush().unwrap();
+    }
+    let mut removed = 0;
+    for removal in removals {
+        removed += removal.await.unwrap();
+    }
+    assert_eq!(removed, 16);
+    assert!(directory.is_online());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_see_whole_batches_while_the_log_grows_and_is_cut() {
+    let scratch = tempfile::tempdir().unwrap();
+    let identity = Identity { node_id: BrokerId(1), cluster_id: None, new_directory_id: DirectoryId::from_random(1) };
+    let directory = LogDirectory::open(Fs::Real, scratch.path(), &identity).unwrap();
+    let mut log = directory.open_log(&partition(), topic_id(), small(), NOW).unwrap();
+    let reader = log.reader();
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = done.clone();
+    let reading = tokio::spawn(highwater_env::run_blocking(move || {
+        let mut reads = 0;
+        while !stop.load(std::sync::atomic::Ordering::Acquire) {
+            let end = reader.log_end();
+            let from = Offset((end.get() - 30).max(0));
+            match reader.read(from, end, 1 << 20, true) {
+                Ok(read) => {
+                    let mut next = from;
+                    for batch in read.batches.iter().flat_map(split_batches) {
+                        let batch = batch.expect("every batch read is whole and intact");
+                        assert_eq!(batch.header().base_offset.max(from), next);
+                        next = batch.header().next_offset();
+                    }
+                    assert_eq!(next, read.next_offset);
+                    reads += 1;
+                }
+                Err(ReadError::OutOfRange { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        reads
+    }));
+    for round in 0..400 {
+        // Batch sizes differ from round to round, so that old and new batches lie across each other.
+        let sent = Sent { value_bytes: round % 37, ..Sent::plain(&[NOW.0; 1]) };
+        for _ in 0..10 {
+            log.append_leader(&sent.validated(), LeaderEpoch(0), NOW).unwrap();
+        }
+        log.truncate_to(log.log_end().plus(-7), NOW).unwrap();
+    }
+    done.store(true, std::sync::atomic::Ordering::Release);
+    assert!(reading.await.unwrap() > 0);
+}
+
+#[test]
+fn a_directory_belongs_to_one_process_one_node_and_one_cluster() {
+    let disk = SimFs::new();
+    let open = |node_id: i32, cluster_id: Option<&str>| {
+        let cluster_id = cluster_id.map(str::to_owned);
+        let identity =
+            Identity { node_id: BrokerId(node_id), cluster_id, new_directory_id: DirectoryId::from_random(4) };
+        LogDirectory::open(Fs::Sim(disk.clone()), Path::new(DIR), &identity)
+    };
+    let directory = open(1, None).unwrap();
+    let id = directory.id();
+    assert!(matches!(open(1, None).unwrap_err(), LogDirectoryError::Locked(_)));
+    assert_eq!(directory.cluster_id(), None);
+    directory.bind_cluster_id("one").unwrap();
+    directory.bind_cluster_id("one").unwrap();
+    assert_eq!(directory.bind_cluster_id("two").unwrap_err().code(), ErrorCode::InconsistentClusterId);
+    drop(directory);
+    assert!(matches!(open(2, None).unwrap_err(), LogDirectoryError::OtherNode { .. }));
+    assert!(matches!(open(1, Some("two")).unwrap_err(), LogDirectoryError::OtherCluster { .. }));
+    let directory = open(1, Some("one")).unwrap();
+    assert_eq!((directory.id(), directory.cluster_id().as_deref()), (id, Some("one")));
+}
+
+#[test]
+fn a_log_left_open_is_no_clean_shutdown() {
+    let (disk, directory, mut log) = fresh(&small());
+    lead(&mut log, &[NOW.0]).unwrap();
+    assert!(!directory.close(None).unwrap());
+    log.close().unwrap();
+    assert!(directory.close(None).unwrap());
+    drop(directory);
+    assert!(open_directory(&disk).was_clean_shutdown());
+    assert!(!open_directory(&disk).was_clean_shutdown(), "the marker holds once");
+}
