@@ -69,9 +69,8 @@ fn replay(plan: &Plan, log: bool) -> Result<()> {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
     }
-    let plan = Plan { durability, lying_disk, ..Plan::new(seed) };
-    let outcome =
-        run(&plan).with_context(|| format!("replay with: make sim SEED={seed}; faults: {:?}", plan.faults))?;
+    let seed = plan.seed;
+    let outcome = run(plan).with_context(|| format!("replay with: make sim SEED={seed}; faults: {:?}", plan.faults))?;
     println!(
         "seed {seed}: {} sent, {} acknowledged, {} read, {} faults, {} virtual ms, trace {:016x}",
         outcome.sent, outcome.acknowledged, outcome.read, outcome.faults, outcome.virtual_ms, outcome.digest

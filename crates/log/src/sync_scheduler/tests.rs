@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use highwater_env::{Fs, SimFs};
 use highwater_records::{BatchBuilder, Compression, ValidationLimits, validate_produce};
@@ -69,7 +70,8 @@ async fn a_failed_flush_takes_the_directory_out_of_service_for_good() {
     append(&mut log).unwrap();
     disk.fail_next_syncs(1);
     directory.sync().request(&log.flush_target());
-    assert!(reasons.recv().await.unwrap().contains("injected"));
+    let reason = tokio::time::timeout(Duration::from_secs(30), reasons.recv()).await.expect("the sync fails");
+    assert!(reason.unwrap().contains("injected"));
     assert!(!directory.is_online());
     assert_eq!(log.flushed(), Offset::ZERO);
     // The disk would take it now; nothing is tried again.

@@ -168,6 +168,35 @@ fn a_full_disk_refuses_appends_and_heals() {
     assert_eq!(log.log_end(), Offset(2));
 }
 
+/// A client's record may hold the bytes of a batch. Left behind by a write that the full disk cut short, they must not be
+/// taken for one when a shorter batch ends just before them.
+#[test]
+fn a_write_cut_short_leaves_nothing_that_looks_like_a_batch() {
+    let (disk, _, mut log) = fresh(&LogConfig { segment_bytes: 1 << 20, ..small() });
+    let short = Sent::plain(&[NOW.0]).validated();
+    let forged = Sent::plain(&[NOW.0]).replicated(1, 0);
+    let holding_it_at = |padding: usize| {
+        let mut builder = BatchBuilder::new(Compression::None);
+        let value = [vec![0; padding], forged.to_vec(), vec![0; 500]].concat();
+        builder.append(NOW, None, Some(&value), &[]);
+        let bytes = builder.build();
+        (bytes.windows(forged.len()).position(|window| window == &forged[..]).unwrap(), bytes)
+    };
+    let padding = short.size_in_bytes() - holding_it_at(0).0;
+    let (position, bytes) = holding_it_at(padding);
+    assert_eq!(position, short.size_in_bytes());
+    let long = validate_produce(bytes, &partition(), &ValidationLimits::new(NOW)).unwrap();
+
+    log.append_leader(&short, LeaderEpoch(0), NOW).unwrap();
+    log.truncate_to(Offset(0), NOW).unwrap();
+    disk.set_capacity(Some(disk_usage(&disk) + (position + forged.len()) as u64));
+    assert!(matches!(log.append_leader(&long, LeaderEpoch(0), NOW), Err(AppendError::DiskFull)));
+    log.append_leader(&short, LeaderEpoch(0), NOW).unwrap();
+    drop(log);
+    disk.crash(CrashMode::Keep, 0);
+    assert_eq!(open_log(&open_directory(&disk), &small()).unwrap().log_end(), Offset(1));
+}
+
 fn disk_usage(disk: &SimFs) -> u64 {
     let fs = Fs::Sim(disk.clone());
     fs.total_bytes(Path::new(DIR)).unwrap() - fs.available_bytes(Path::new(DIR)).unwrap()
@@ -202,6 +231,45 @@ fn retention_by_time_takes_the_active_segment_along() {
     assert_eq!((all.deleted_segments, all.log_start, log.size_bytes()), (1, end, 0));
     assert_eq!(lead(&mut log, &[NOW.0]).unwrap().base_offset, end);
     assert!(matches!(log.reader().read(Offset(0), end, 100, true), Err(ReadError::OutOfRange { .. })));
+}
+
+#[test]
+fn producers_outlive_the_segments_that_tell_of_them() {
+    let (disk, directory, mut log) = fresh(&small());
+    let sent = |sequence| Sent { producer: Some((5, 0, sequence)), ..Sent::plain(&[NOW.0]) }.validated();
+    for sequence in 0..22 {
+        log.append_leader(&sent(sequence), LeaderEpoch(0), NOW).unwrap();
+    }
+    // The next one rolls; nothing of it is flushed when the first segment goes and the power after it.
+    let rolled = lead(&mut log, &[NOW.0]).unwrap();
+    assert!(rolled.rolled);
+    log.set_log_start(rolled.base_offset).unwrap();
+    assert_eq!(log.apply_retention(NOW, log.log_end()).unwrap().deleted_segments, 1);
+    directory.checkpoint(&[]).unwrap();
+    drop(log);
+    disk.crash(CrashMode::Drop, 0);
+    let mut log = open_log(&open_directory(&disk), &small()).unwrap();
+    let again = log.append_leader(&sent(21), LeaderEpoch(0), NOW).unwrap();
+    assert!(again.duplicate);
+    assert_eq!(again.base_offset.plus(1), rolled.base_offset);
+}
+
+#[test]
+fn a_log_start_above_what_is_durable_empties_no_log() {
+    let (disk, directory, mut log) = fresh(&small());
+    for number in 0..10 {
+        lead(&mut log, &[NOW.0]).unwrap();
+        if number == 4 {
+            log.flush_target().flush().unwrap();
+        }
+    }
+    log.set_log_start(Offset(8)).unwrap();
+    directory.checkpoint(&[]).unwrap();
+    drop(log);
+    disk.crash(CrashMode::Drop, 0);
+    let log = open_log(&open_directory(&disk), &small()).unwrap();
+    assert_eq!((log.log_start(), log.log_end()), (Offset(5), Offset(5)));
+    assert!(log.size_bytes() > 0, "what was flushed is there still");
 }
 
 #[test]
@@ -297,6 +365,35 @@ async fn readers_see_whole_batches_while_the_log_grows_and_is_cut() {
     }
     done.store(true, std::sync::atomic::Ordering::Release);
     assert!(reading.await.unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flush_that_a_truncation_overtakes_promises_nothing() {
+    for round in 0..60 {
+        let (disk, directory, mut log) = fresh(&small());
+        let target = log.flush_target();
+        let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stop = done.clone();
+        let flushing = tokio::spawn(highwater_env::run_blocking(move || {
+            while !stop.load(std::sync::atomic::Ordering::Acquire) && target.flush().is_ok() {}
+        }));
+        tokio::task::yield_now().await;
+        for step in 0..20 {
+            let sent = Sent { value_bytes: (round + step) % 50, ..Sent::plain(&[NOW.0]) };
+            for _ in 0..4 {
+                log.append_leader(&sent.validated(), LeaderEpoch(0), NOW).unwrap();
+            }
+            log.truncate_to(log.log_end().plus(-3), NOW).unwrap();
+            log.append_leader(&sent.validated(), LeaderEpoch(0), NOW).unwrap();
+        }
+        let flushed = log.flushed();
+        disk.crash(CrashMode::Drop, 0);
+        done.store(true, std::sync::atomic::Ordering::Release);
+        flushing.await.unwrap();
+        drop((log, directory));
+        let log = open_log(&open_directory(&disk), &small()).unwrap();
+        assert!(log.log_end() >= flushed, "{flushed} was promised, {} is there", log.log_end());
+    }
 }
 
 #[test]
