@@ -420,6 +420,29 @@ fn a_directory_belongs_to_one_process_one_node_and_one_cluster() {
 }
 
 #[test]
+fn closing_makes_the_indexes_of_rolled_segments_durable() {
+    let (disk, directory, mut log) = fresh(&small());
+    let append = |log: &mut Log, count: i64| (0..count).for_each(|n| _ = lead(log, &[NOW.0 + n]).unwrap());
+    // An older, shorter index of the first segment is on disk.
+    append(&mut log, 12);
+    log.close().unwrap();
+    let mut log = open_log(&directory, &small()).unwrap();
+    (0..10).for_each(|n| _ = lead(&mut log, &[NOW.0 + 100 + n]).unwrap());
+    log.flush_target().flush().unwrap();
+    // All batches are flushed when the roll comes, and the one it was for goes again.
+    append(&mut log, 1);
+    log.truncate_to(Offset(22), NOW).unwrap();
+    assert_eq!(bases(&log), [0, 22]);
+    let expected = log.max_timestamp().unwrap();
+    log.close().unwrap();
+    assert!(directory.close(None).unwrap());
+    disk.crash(CrashMode::Drop, 0);
+    let log = open_log(&open_directory(&disk), &small()).unwrap();
+    assert_eq!(log.max_timestamp().unwrap(), expected);
+    assert_eq!(log.offset_for_timestamp(Timestamp(NOW.0 + 11)).unwrap().unwrap().offset, Offset(11));
+}
+
+#[test]
 fn a_log_left_open_is_no_clean_shutdown() {
     let (disk, directory, mut log) = fresh(&small());
     lead(&mut log, &[NOW.0]).unwrap();
