@@ -50,11 +50,11 @@ fix: ## repair what can be repaired: formatting, simple lints, generated documen
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	$(CARGO) xtask api-matrix > docs/api-matrix.md
 
-sim: ## simulate whole clusters under faults: SEEDS=n many, or SEED=n to replay one
+sim: ## simulate whole clusters under faults: SEEDS=n many, or SEED=n to replay one; ARGS=--power-loss
 	@if [ -n "$(SEED)" ]; then \
-	  $(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- replay $(SEED); \
+	  $(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- replay $(SEED) $(ARGS); \
 	else \
-	  $(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- sweep --seeds $(SEEDS); \
+	  $(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- sweep --seeds $(SEEDS) $(ARGS); \
 	fi
 
 clients: build ## run client libraries that nobody here wrote against three nodes

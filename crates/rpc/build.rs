@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 // Runs at build time only, never in the program.
 #[allow(clippy::disallowed_methods)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let proto_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    let proto_dir = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets it")?).join("../../proto");
     println!("cargo:rerun-if-changed={}", proto_dir.display());
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(&proto_dir)? {

@@ -21,7 +21,7 @@ use tonic::{Status, Streaming};
 use crate::config::{LEASE_CONFIRMED_WITHIN, QuorumConfig, raft_id};
 use crate::controller_core::Core;
 use crate::dedup::Outcome;
-use crate::sessions::{Ended, REDIAL_GRACE};
+use crate::sessions::Registered;
 use crate::submission::Reply;
 use crate::waiting::until;
 
@@ -31,7 +31,7 @@ pub(crate) const ANSWERS: usize = 16;
 const OPEN_DEADLINE: Duration = Duration::from_secs(2);
 /// Pause before a fencing that could not be committed is tried again.
 const FENCE_RETRY: Duration = Duration::from_millis(100);
-/// Limit for dialling a broker whose stream broke.
+/// Limit for dialling a broker without a stream.
 const DIAL_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The stream of one broker.
@@ -63,7 +63,7 @@ pub(crate) async fn serve(
     };
     let Some(session) = register(core.clone(), registration, answers.clone()).await else { return };
     let ended = session.run(&mut requests, term).await;
-    session.close(ended).await;
+    session.close(ended);
 }
 
 /// Registers the broker, or finds its registration if this run of it has one, and opens the session.
@@ -210,35 +210,20 @@ impl SessionStream {
     }
 
     /// Deals with the end of the stream: the session ends when the process is gone, and otherwise when its time is over.
-    async fn close(self, end: End) {
-        let may_be_dead = self.core.sessions.lock().disconnected(self.id, self.stream, clock::mono_ms());
+    fn close(self, end: End) {
+        let now = clock::mono_ms();
+        let mut sessions = self.core.sessions.lock();
+        sessions.disconnected(self.id, self.stream, now);
         match end {
-            End::Closed => return,
-            End::Goodbye => tracing::info!(broker = %self.id, epoch = %self.epoch, "broker session closed"),
-            End::Broken => {
-                tracing::info!(broker = %self.id, epoch = %self.epoch, may_be_dead, "broker session broken");
-                if !may_be_dead {
-                    return;
-                }
-                // Dialled after the grace, not before: a dying process may close its connections before its listener.
-                tokio::time::sleep(REDIAL_GRACE).await;
-                if !self.dial_refused().await {
-                    return;
-                }
+            End::Closed => {}
+            End::Broken => tracing::info!(broker = %self.id, epoch = %self.epoch, "broker session broken"),
+            End::Goodbye => {
+                tracing::info!(broker = %self.id, epoch = %self.epoch, "broker session closed");
+                sessions.gone(Registered { id: self.id, epoch: self.epoch }, now);
             }
         }
-        self.core.sessions.lock().gone(self.id, self.epoch, clock::mono_ms());
+        drop(sessions);
         self.core.sessions_changed.notify_one();
-    }
-
-    /// Whether the broker's address refuses connections: then its process is dead. A time-out proves nothing: the broker
-    /// may be cut off and still serve clients until its lease lapses, so the session time-out must pass.
-    async fn dial_refused(&self) -> bool {
-        let image = self.core.feed.image();
-        let Some(broker) = image.broker(self.id) else { return false };
-        let address = broker.internal.to_string();
-        let dialled = tokio::time::timeout(DIAL_DEADLINE, self.core.env.net.connect(&address)).await;
-        matches!(dialled, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 }
 
@@ -261,10 +246,13 @@ pub(crate) async fn keep_sessions(core: Arc<Core>) {
 
 async fn fence_ended(core: &Arc<Core>) {
     loop {
-        let (ended, next) = {
-            let mut sessions = core.sessions.lock();
-            (sessions.take_ended(clock::mono_ms()), sessions.next_deadline())
+        let (ended, probes, next) = {
+            let (mut sessions, now) = (core.sessions.lock(), clock::mono_ms());
+            (sessions.take_ended(now), sessions.take_probes(now), sessions.next_event())
         };
+        for broker in probes {
+            tokio::spawn(probe(core.clone(), broker));
+        }
         for ended in ended {
             tokio::spawn(fence(core.clone(), ended));
         }
@@ -276,8 +264,21 @@ async fn fence_ended(core: &Arc<Core>) {
     }
 }
 
-async fn fence(core: Arc<Core>, ended: Ended) {
-    let Ended { id, epoch } = ended;
+/// Finds out whether a broker without a stream is dead. Its address refuses connections: it is, for the socket is open as long
+/// as the process lives. A time-out proves nothing: the broker may be cut off and still serve clients until its lease lapses,
+/// so the session time-out must pass.
+async fn probe(core: Arc<Core>, broker: Registered) {
+    let image = core.feed.image();
+    let Some(found) = image.broker(broker.id).filter(|found| found.epoch == broker.epoch) else { return };
+    let address = found.internal.to_string();
+    let dialled = tokio::time::timeout(DIAL_DEADLINE, core.env.net.connect(&address)).await;
+    let refused = matches!(dialled, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused);
+    core.sessions.lock().dialled(broker, refused, clock::mono_ms());
+    core.sessions_changed.notify_one();
+}
+
+async fn fence(core: Arc<Core>, ended: Registered) {
+    let Registered { id, epoch } = ended;
     tracing::info!(broker = %id, %epoch, "broker session ended: fencing the broker");
     let session = BrokerSession { id, epoch };
     let reason = "its session ended".to_owned();

@@ -2,8 +2,8 @@
 //!
 //! A session is *held* while heartbeats come. It is *ended*, for the broker to be fenced, when
 //! - no heartbeat came for the session time-out (a hang, a cut link), or
-//! - its stream broke though it had just sent a heartbeat, its address refuses connections, and no new stream came within
-//!   [`REDIAL_GRACE`] (a dead process), or
+//! - it has no stream for [`REDIAL_GRACE`], because it broke just after a heartbeat or because this controller is new, and its
+//!   address refuses connections (a dead process), or
 //! - the broker said goodbye.
 //!
 //! From then on no lease is granted until the fencing is committed; a broker that still heartbeats is unfenced afterwards,
@@ -14,9 +14,12 @@ use std::time::Duration;
 
 use highwater_types::{BrokerEpoch, BrokerId, MonoMs};
 
-/// How long a broker whose stream broke has to open another: some round trips to dial and open a stream, so that a reset by
+/// How long a broker without a stream has to open one: some round trips to dial and open a stream, so that a reset by
 /// something on the way does not cost leaderships; well below the half second in which clients shall have a new leader.
 pub(crate) const REDIAL_GRACE: Duration = Duration::from_millis(200);
+
+/// Pause between two attempts to find out whether a broker without a stream is dead: it may also die after the first.
+const PROBE_PAUSE: Duration = Duration::from_millis(300);
 
 /// A stream that breaks so long after its last heartbeat broke because the link was cut, not because the process died: the
 /// keepalive of a connection needs longer than this to find out. Then a refused connection proves nothing, and the broker's
@@ -41,13 +44,16 @@ struct Session {
     heard: MonoMs,
     /// Ended at this time unless a heartbeat comes.
     deadline: MonoMs,
+    /// When to dial the broker, to find out whether it is dead. `None` while it has a stream, while it is being dialled, and
+    /// when a refusal would prove nothing.
+    probe: Option<MonoMs>,
     /// It has ended, and the fencing is on its way.
     ended: bool,
 }
 
-/// A session that has ended.
+/// One registration of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ended {
+pub(crate) struct Registered {
     pub(crate) id: BrokerId,
     pub(crate) epoch: BrokerEpoch,
 }
@@ -57,12 +63,16 @@ impl Sessions {
         Self { timeout, brokers: BTreeMap::new(), next_stream: 0 }
     }
 
-    /// A new active controller begins: every unfenced broker gets a whole session to find it.
+    /// A new active controller begins: every unfenced broker gets a whole session to find it, unless it is found dead: the
+    /// controller before may have died with it.
     pub(crate) fn begin(&mut self, unfenced: impl IntoIterator<Item = (BrokerId, BrokerEpoch)>, now: MonoMs) {
         let deadline = now + self.timeout;
         self.brokers = unfenced
             .into_iter()
-            .map(|(id, epoch)| (id, Session { epoch, stream: None, heard: now, deadline, ended: false }))
+            .map(|(id, epoch)| {
+                let probe = Some(now + REDIAL_GRACE);
+                (id, Session { epoch, stream: None, heard: now, deadline, probe, ended: false })
+            })
             .collect();
     }
 
@@ -76,7 +86,8 @@ impl Sessions {
     pub(crate) fn open(&mut self, id: BrokerId, epoch: BrokerEpoch, stream: u64, now: MonoMs) {
         let deadline = now + self.timeout;
         let ended = self.brokers.get(&id).is_some_and(|session| session.epoch == epoch && session.ended);
-        self.brokers.insert(id, Session { epoch, stream: Some(stream), heard: now, deadline, ended });
+        let session = Session { epoch, stream: Some(stream), heard: now, deadline, probe: None, ended };
+        self.brokers.insert(id, session);
     }
 
     /// A heartbeat came on `stream`. True if the broker may be granted a lease.
@@ -92,23 +103,48 @@ impl Sessions {
         }
     }
 
-    /// The stream broke. True if it was the broker's, and the process may have died: then find out whether its address
-    /// refuses connections.
-    pub(crate) fn disconnected(&mut self, id: BrokerId, stream: u64, now: MonoMs) -> bool {
-        match self.brokers.get_mut(&id) {
-            Some(session) if session.stream == Some(stream) => {
-                session.stream = None;
-                now - session.heard <= FRESH
-            }
-            _ => false,
+    /// The stream broke. If it was the broker's, its process may have died.
+    pub(crate) fn disconnected(&mut self, id: BrokerId, stream: u64, now: MonoMs) {
+        if let Some(session) = self.brokers.get_mut(&id)
+            && session.stream == Some(stream)
+        {
+            session.stream = None;
+            // Dialled after the grace, not before: a dying process may close its connections before its listener.
+            session.probe = (now - session.heard <= FRESH).then_some(now + REDIAL_GRACE);
+        }
+    }
+
+    /// Brokers to be dialled now. Each is named once until [`Self::dialled`].
+    pub(crate) fn take_probes(&mut self, now: MonoMs) -> Vec<Registered> {
+        let due = |session: &Session| !session.ended && session.probe.is_some_and(|at| at <= now);
+        self.brokers
+            .iter_mut()
+            .filter(|(_, session)| due(session))
+            .map(|(&id, session)| {
+                session.probe = None;
+                Registered { id, epoch: session.epoch }
+            })
+            .collect()
+    }
+
+    /// A broker was dialled. `refused` ends its session; otherwise it is dialled again later.
+    pub(crate) fn dialled(&mut self, broker: Registered, refused: bool, now: MonoMs) {
+        if refused {
+            return self.gone(broker, now);
+        }
+        if let Some(session) = self.brokers.get_mut(&broker.id)
+            && session.epoch == broker.epoch
+            && session.stream.is_none()
+        {
+            session.probe = Some(now + PROBE_PAUSE);
         }
     }
 
     /// The process is gone: nothing accepts connections at its address, or it said goodbye. Ends the session unless the
     /// broker came back on another stream meanwhile.
-    pub(crate) fn gone(&mut self, id: BrokerId, epoch: BrokerEpoch, now: MonoMs) {
-        if let Some(session) = self.brokers.get_mut(&id)
-            && session.epoch == epoch
+    pub(crate) fn gone(&mut self, broker: Registered, now: MonoMs) {
+        if let Some(session) = self.brokers.get_mut(&broker.id)
+            && session.epoch == broker.epoch
             && session.stream.is_none()
         {
             session.deadline = session.deadline.min(now);
@@ -116,20 +152,20 @@ impl Sessions {
     }
 
     /// Sessions that ended and are to be fenced. Each is named once.
-    pub(crate) fn take_ended(&mut self, now: MonoMs) -> Vec<Ended> {
+    pub(crate) fn take_ended(&mut self, now: MonoMs) -> Vec<Registered> {
         let due = |session: &Session| !session.ended && session.deadline <= now;
         self.brokers
             .iter_mut()
             .filter(|(_, session)| due(session))
             .map(|(&id, session)| {
                 session.ended = true;
-                Ended { id, epoch: session.epoch }
+                Registered { id, epoch: session.epoch }
             })
             .collect()
     }
 
     /// The fencing of an ended session is committed, or could not be (then it is tried again).
-    pub(crate) fn fenced(&mut self, ended: Ended, committed: bool, now: MonoMs) {
+    pub(crate) fn fenced(&mut self, ended: Registered, committed: bool, now: MonoMs) {
         let Some(session) = self.brokers.get_mut(&ended.id).filter(|session| session.epoch == ended.epoch) else {
             return;
         };
@@ -143,9 +179,10 @@ impl Sessions {
         }
     }
 
-    /// When the next session ends if nothing comes.
-    pub(crate) fn next_deadline(&self) -> Option<MonoMs> {
-        self.brokers.values().filter(|session| !session.ended).map(|session| session.deadline).min()
+    /// When the next session ends, or the next broker is to be dialled, if nothing comes.
+    pub(crate) fn next_event(&self) -> Option<MonoMs> {
+        let running = self.brokers.values().filter(|session| !session.ended);
+        running.map(|session| session.probe.map_or(session.deadline, |probe| probe.min(session.deadline))).min()
     }
 
     /// Whether the present registration of the broker is held by a live process: one that is connected, or whose silence
@@ -162,6 +199,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(9);
     const ONE: BrokerId = BrokerId(1);
     const EPOCH: BrokerEpoch = BrokerEpoch(5);
+    const BROKER: Registered = Registered { id: ONE, epoch: EPOCH };
 
     fn opened() -> (Sessions, u64) {
         let mut sessions = Sessions::new(TIMEOUT);
@@ -175,7 +213,7 @@ mod tests {
         let (mut sessions, stream) = opened();
         assert!(sessions.heartbeat(ONE, stream, MonoMs(5_000)));
         assert_eq!(sessions.take_ended(MonoMs(13_999)), []);
-        let ended = Ended { id: ONE, epoch: EPOCH };
+        let ended = BROKER;
         assert_eq!(sessions.take_ended(MonoMs(14_000)), [ended]);
         assert_eq!(sessions.take_ended(MonoMs(15_000)), [], "named once");
         assert!(!sessions.heartbeat(ONE, stream, MonoMs(15_000)), "no lease while it is being fenced");
@@ -186,7 +224,7 @@ mod tests {
     #[test]
     fn a_broken_stream_alone_ends_nothing() {
         let (mut sessions, stream) = opened();
-        assert!(sessions.disconnected(ONE, stream, MonoMs(5)));
+        sessions.disconnected(ONE, stream, MonoMs(5));
         assert!(!sessions.is_valid(ONE, MonoMs(10)), "another process may register");
         assert_eq!(sessions.take_ended(MonoMs(8_999)), []);
         assert_eq!(sessions.take_ended(MonoMs(9_000)).len(), 1);
@@ -195,34 +233,65 @@ mod tests {
     #[test]
     fn a_dead_process_is_fenced_unless_it_came_back() {
         let (mut sessions, stream) = opened();
-        assert!(sessions.disconnected(ONE, stream, MonoMs(5)));
-        sessions.gone(ONE, EPOCH, MonoMs(200));
-        assert_eq!(sessions.take_ended(MonoMs(200)).len(), 1);
+        sessions.disconnected(ONE, stream, MonoMs(5));
+        assert_eq!(sessions.take_probes(MonoMs(204)), []);
+        assert_eq!(sessions.take_probes(MonoMs(205)), [BROKER]);
+        assert_eq!(sessions.take_probes(MonoMs(205)), [], "named once");
+        sessions.dialled(BROKER, true, MonoMs(206));
+        assert_eq!(sessions.take_ended(MonoMs(206)), [BROKER]);
 
         let (mut sessions, stream) = opened();
-        assert!(sessions.disconnected(ONE, stream, MonoMs(5)));
+        sessions.disconnected(ONE, stream, MonoMs(5));
         let again = sessions.new_stream();
         sessions.open(ONE, EPOCH, again, MonoMs(100));
-        sessions.gone(ONE, EPOCH, MonoMs(200));
-        assert_eq!(sessions.take_ended(MonoMs(200)), []);
-        assert!(!sessions.disconnected(ONE, stream, MonoMs(300)), "the old stream says nothing any more");
+        assert_eq!(sessions.take_probes(MonoMs(300)), []);
+        sessions.dialled(BROKER, true, MonoMs(300));
+        assert_eq!(sessions.take_ended(MonoMs(300)), []);
+        sessions.disconnected(ONE, stream, MonoMs(300));
+        assert_eq!(sessions.next_event(), Some(MonoMs(9_100)), "the old stream says nothing any more");
+    }
+
+    #[test]
+    fn a_broker_that_dies_later_is_found_out_later() {
+        let (mut sessions, stream) = opened();
+        sessions.disconnected(ONE, stream, MonoMs(5));
+        assert_eq!(sessions.take_probes(MonoMs(205)), [BROKER]);
+        sessions.dialled(BROKER, false, MonoMs(210));
+        assert_eq!(sessions.take_ended(MonoMs(210)), []);
+        assert_eq!(sessions.next_event(), Some(MonoMs(510)));
+        assert_eq!(sessions.take_probes(MonoMs(510)), [BROKER]);
+        sessions.dialled(BROKER, true, MonoMs(511));
+        assert_eq!(sessions.take_ended(MonoMs(511)), [BROKER]);
     }
 
     #[test]
     fn a_cut_link_is_no_dead_process() {
         let (mut sessions, stream) = opened();
-        assert!(!sessions.disconnected(ONE, stream, MonoMs(4_000)));
-        assert_eq!(sessions.next_deadline(), Some(MonoMs(9_000)));
+        sessions.disconnected(ONE, stream, MonoMs(4_000));
+        assert_eq!(sessions.next_event(), Some(MonoMs(9_000)), "it is not even dialled");
     }
 
     #[test]
     fn a_new_controller_waits_a_whole_session() {
         let mut sessions = Sessions::new(TIMEOUT);
-        sessions.begin([(ONE, EPOCH), (BrokerId(2), EPOCH)], MonoMs(100));
+        let two = Registered { id: BrokerId(2), epoch: EPOCH };
+        sessions.begin([(ONE, EPOCH), (two.id, EPOCH)], MonoMs(100));
         let stream = sessions.new_stream();
-        sessions.open(ONE, EPOCH, stream, MonoMs(5_000));
-        assert_eq!(sessions.next_deadline(), Some(MonoMs(9_100)));
-        assert_eq!(sessions.take_ended(MonoMs(9_100)), [Ended { id: BrokerId(2), epoch: EPOCH }]);
+        sessions.open(ONE, EPOCH, stream, MonoMs(200));
+        assert_eq!(sessions.take_probes(MonoMs(300)), [two], "it may have died with the controller before");
+        sessions.heartbeat(ONE, stream, MonoMs(5_000));
+        assert_eq!(sessions.next_event(), Some(MonoMs(9_100)));
+        assert_eq!(sessions.take_ended(MonoMs(9_100)), [two]);
+    }
+
+    #[test]
+    fn a_broker_that_died_with_the_controller_is_found_by_the_next_one() {
+        let mut sessions = Sessions::new(TIMEOUT);
+        sessions.begin([(ONE, EPOCH)], MonoMs(100));
+        assert_eq!(sessions.next_event(), Some(MonoMs(300)));
+        assert_eq!(sessions.take_probes(MonoMs(300)), [BROKER]);
+        sessions.dialled(BROKER, true, MonoMs(301));
+        assert_eq!(sessions.take_ended(MonoMs(301)), [BROKER]);
     }
 
     #[test]
@@ -237,7 +306,7 @@ mod tests {
     fn the_fencing_of_an_old_registration_does_not_touch_the_new_one() {
         let (mut sessions, stream) = opened();
         sessions.disconnected(ONE, stream, MonoMs(5));
-        sessions.gone(ONE, EPOCH, MonoMs(200));
+        sessions.gone(BROKER, MonoMs(200));
         let ended = sessions.take_ended(MonoMs(200))[0];
         let again = sessions.new_stream();
         sessions.open(ONE, BrokerEpoch(6), again, MonoMs(300));

@@ -12,6 +12,7 @@ pub type Fault = fn(&mut Cluster) -> Result<()>;
 
 pub const CELLS: &[(&str, Fault)] = &[
     ("kill -9 leader", kill_leader),
+    ("kill -9 leader and active controller", kill_leader_and_controller),
     ("kill -9 active controller", kill_controller),
     ("kill -9 all at once", kill_all),
     ("stop and continue leader", pause_leader),
@@ -24,30 +25,60 @@ const CALM: Duration = Duration::from_secs(2);
 
 fn kill_leader(cluster: &mut Cluster) -> Result<()> {
     for _ in 0..2 {
-        let leader = load::leader(&cluster.bootstrap(), 0)?;
-        cluster.node(leader).kill();
-        ensure!(!cluster.node(leader).is_running(), "node {leader} still runs");
-        std::thread::sleep(CALM);
-        await_new_leader(cluster, leader)?;
-        cluster.node(leader).start()?;
-        cluster.wait_ready()?;
-        std::thread::sleep(CALM);
+        let active = active_controller(cluster)?;
+        let leader = load::leaders(&cluster.bootstrap())?.into_iter().flatten().find(|leader| *leader != active);
+        kill_until_led(cluster, leader.context("only the active controller leads")?)?;
     }
     Ok(())
 }
 
-/// Longest time until the cluster gives up a dead node: `broker.session.timeout.ms` (9 s), when the dead node was the
-/// active controller too, plus an election.
-const GIVEN_UP_WITHIN: Duration = Duration::from_secs(12);
+fn kill_leader_and_controller(cluster: &mut Cluster) -> Result<()> {
+    for _ in 0..2 {
+        let active = active_controller(cluster)?;
+        let leads = load::leaders(&cluster.bootstrap())?.contains(&Some(active));
+        ensure!(leads, "the active controller {active} leads no partition");
+        kill_until_led(cluster, active)?;
+    }
+    Ok(())
+}
 
-fn await_new_leader(cluster: &Cluster, dead: usize) -> Result<()> {
+/// Kills a node until the others lead all its partitions, and starts it again.
+fn kill_until_led(cluster: &mut Cluster, node: usize) -> Result<()> {
+    cluster.node(node).kill();
+    ensure!(!cluster.node(node).is_running(), "node {node} still runs");
+    std::thread::sleep(CALM);
+    await_new_leaders(cluster, node)?;
+    cluster.node(node).start()?;
+    cluster.wait_ready()?;
+    await_preferred_leaders(cluster)?;
+    std::thread::sleep(CALM);
+    Ok(())
+}
+
+/// A dead node is given up well before `broker.session.timeout.ms`.
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(5);
+
+fn await_new_leaders(cluster: &Cluster, dead: usize) -> Result<()> {
     let others = other_nodes(cluster, dead);
     let started = std::time::Instant::now();
-    while load::leader(&others, 0)? == dead {
-        ensure!(started.elapsed() < GIVEN_UP_WITHIN, "the dead node {dead} still leads");
+    while load::leaders(&others)?.iter().any(|leader| leader.is_none_or(|leader| leader == dead)) {
+        ensure!(started.elapsed() < GIVEN_UP_WITHIN, "the dead node {dead} still leads, or nobody does");
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// Waits until every node leads again, so that the next fault meets a leader whichever node it hits.
+fn await_preferred_leaders(cluster: &Cluster) -> Result<()> {
+    let started = std::time::Instant::now();
+    loop {
+        let leaders = load::leaders(&cluster.bootstrap())?;
+        if (1..=3).all(|node| leaders.contains(&Some(node))) {
+            return Ok(());
+        }
+        ensure!(started.elapsed() < Duration::from_secs(30), "leadership does not come back: {leaders:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn kill_controller(cluster: &mut Cluster) -> Result<()> {
@@ -72,13 +103,13 @@ fn kill_all(cluster: &mut Cluster) -> Result<()> {
 }
 
 fn pause_leader(cluster: &mut Cluster) -> Result<()> {
-    let leader = load::leader(&cluster.bootstrap(), 0)?;
+    let leader = load::leaders(&cluster.bootstrap())?.into_iter().flatten().next().context("no leader")?;
     cluster.node(leader).signal(libc::SIGSTOP)?;
     // Longer than broker.session.timeout.ms (9 s), so that the controller fences the hung node.
     std::thread::sleep(Duration::from_secs(12));
-    let next = load::leader(&other_nodes(cluster, leader), 0)?;
+    let next = load::leaders(&other_nodes(cluster, leader))?;
     cluster.node(leader).signal(libc::SIGCONT)?;
-    ensure!(next != leader, "the hung node {leader} still leads");
+    ensure!(!next.contains(&Some(leader)), "the hung node {leader} still leads");
     cluster.wait_ready()
 }
 

@@ -17,15 +17,16 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::cells::Fault;
 
 const TOPIC: &str = "faults";
-/// `num.partitions` of the auto-created topic.
-const PARTITIONS: i32 = 1;
+/// Partitions of the topic: each node leads some, so that a fault on any node is felt.
+pub const PARTITIONS: i32 = 6;
 /// Records a second: enough to see gaps of a millisecond, little enough for two cores.
 const RATE: u64 = 2_000;
 
 /// What a fault did to the load.
 pub struct Figures {
     pub acknowledged: usize,
-    pub longest_gap: Duration,
+    /// The longest time without an acknowledgement, of each partition, shortest first.
+    pub longest_gaps: Vec<Duration>,
 }
 
 #[derive(Default)]
@@ -35,8 +36,8 @@ struct Deliveries(Mutex<State>);
 struct State {
     acknowledged: BTreeMap<(i32, i64), u64>,
     failed: Vec<(u64, String)>,
-    last: Option<Instant>,
-    longest_gap: Duration,
+    /// Of each partition: its last acknowledgement, and the longest time between two.
+    gaps: BTreeMap<i32, (Instant, Duration)>,
 }
 
 impl ClientContext for &Deliveries {}
@@ -49,9 +50,9 @@ impl ProducerContext for &Deliveries {
         match result {
             Ok(message) => {
                 let now = Instant::now();
-                let gap = state.last.map_or(Duration::ZERO, |last| now - last);
-                state.longest_gap = state.longest_gap.max(gap);
-                state.last = Some(now);
+                let (last, longest) = state.gaps.entry(message.partition()).or_insert((now, Duration::ZERO));
+                *longest = (*longest).max(now - *last);
+                *last = now;
                 state.acknowledged.insert((message.partition(), message.offset()), *number);
             }
             Err((error, _)) => state.failed.push((*number, error.to_string())),
@@ -78,7 +79,9 @@ pub fn under_load(cluster: &mut Cluster, fault: Fault) -> Result<Figures> {
         bail!("{} sends failed, first number {number}: {error}", state.failed.len());
     }
     compare(&read_all(&bootstrap)?, &state.acknowledged)?;
-    Ok(Figures { acknowledged: state.acknowledged.len(), longest_gap: state.longest_gap })
+    let mut longest_gaps: Vec<Duration> = state.gaps.values().map(|(_, longest)| *longest).collect();
+    longest_gaps.sort();
+    Ok(Figures { acknowledged: state.acknowledged.len(), longest_gaps })
 }
 
 fn produce(bootstrap: &str, deliveries: &Deliveries, stop: &AtomicBool) -> Result<()> {
@@ -95,8 +98,9 @@ fn produce(bootstrap: &str, deliveries: &Deliveries, stop: &AtomicBool) -> Resul
             producer.poll(Duration::from_micros(300));
         }
         let value = number.to_string();
+        let partition = i32::try_from(number % PARTITIONS as u64).unwrap_or(0);
         let record: BaseRecord<'_, (), str, Box<u64>> =
-            BaseRecord::with_opaque_to(TOPIC, Box::new(number)).payload(&value);
+            BaseRecord::with_opaque_to(TOPIC, Box::new(number)).partition(partition).payload(&value);
         if producer.send(record).is_ok() {
             number += 1;
         } else {
@@ -106,19 +110,18 @@ fn produce(bootstrap: &str, deliveries: &Deliveries, stop: &AtomicBool) -> Resul
     Ok(producer.flush(Duration::from_secs(60))?)
 }
 
-/// The node that leads a partition of the load's topic.
-pub fn leader(bootstrap: &str, partition: i32) -> Result<usize> {
+/// The nodes that lead the partitions of the load's topic, as `bootstrap` knows them; `None` for none.
+pub fn leaders(bootstrap: &str) -> Result<Vec<Option<usize>>> {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
     for _ in 0..50 {
         let metadata = client.fetch_metadata(Some(TOPIC), Duration::from_secs(10))?;
         let topic = metadata.topics().first().context("no topic")?;
-        let found = topic.partitions().iter().find(|found| found.id() == partition);
-        if let Some(leader) = found.map(|found| found.leader()).filter(|leader| *leader > 0) {
-            return Ok(usize::try_from(leader)?);
+        if topic.partitions().len() == PARTITIONS as usize {
+            return Ok(topic.partitions().iter().map(|partition| usize::try_from(partition.leader()).ok()).collect());
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    bail!("{TOPIC}-{partition} has no leader")
+    bail!("{TOPIC} has not {PARTITIONS} partitions")
 }
 
 fn read_all(bootstrap: &str) -> Result<BTreeMap<(i32, i64), u64>> {

@@ -1,11 +1,12 @@
 //! `make sim`: sweeps seeds, each in a process of its own, or replays one.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use highwater_sim::{Durability, Plan, run};
 
 /// Simulates whole clusters under faults.
@@ -20,14 +21,8 @@ enum Task {
     /// Runs one seed in this process.
     Replay {
         seed: u64,
-        #[arg(long, value_enum, default_value = "strict")]
-        durability: Durability,
-        /// The disk says that it flushed and did not.
-        #[arg(long)]
-        lying_disk: bool,
-        /// Check only what clients saw.
-        #[arg(long)]
-        history_only: bool,
+        #[command(flatten)]
+        plan: PlanArguments,
         /// Print the nodes' logs, filtered as RUST_LOG says.
         #[arg(long)]
         log: bool,
@@ -42,18 +37,56 @@ enum Task {
         /// Processes at a time.
         #[arg(long, default_value_t = 2)]
         workers: usize,
+        #[command(flatten)]
+        plan: PlanArguments,
     },
     /// Runs a seed twice in fresh processes and compares the traces.
-    Determinism { seed: u64 },
+    Determinism {
+        seed: u64,
+        #[command(flatten)]
+        plan: PlanArguments,
+    },
+}
+
+/// What a seed stands for.
+#[derive(Args, Clone, Copy)]
+struct PlanArguments {
+    /// The only fault is that all nodes lose power together.
+    #[arg(long)]
+    power_loss: bool,
+    #[arg(long, value_enum, default_value_t = Durability::Strict)]
+    durability: Durability,
+    /// The disk says that it flushed and did not.
+    #[arg(long)]
+    lying_disk: bool,
+    /// Check only what clients saw.
+    #[arg(long)]
+    history_only: bool,
+}
+
+impl PlanArguments {
+    fn plan(self, seed: u64) -> Plan {
+        let plan = if self.power_loss { Plan::power_losses(seed) } else { Plan::new(seed) };
+        Plan { durability: self.durability, lying_disk: self.lying_disk, history_only: self.history_only, ..plan }
+    }
+
+    /// The same arguments, as words of a command line.
+    fn words(self) -> Vec<&'static str> {
+        let flags = [
+            (self.power_loss, "--power-loss"),
+            (self.lying_disk, "--lying-disk"),
+            (self.history_only, "--history-only"),
+            (self.durability == Durability::Relaxed, "--durability=relaxed"),
+        ];
+        flags.into_iter().filter_map(|(given, word)| given.then_some(word)).collect()
+    }
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Task::Replay { seed, durability, lying_disk, history_only, log } => {
-            replay(&Plan { durability, lying_disk, history_only, ..Plan::new(seed) }, log)
-        }
-        Task::Sweep { seeds, first, workers } => sweep(seeds, first, workers),
-        Task::Determinism { seed } => determinism(seed),
+        Task::Replay { seed, plan, log } => replay(seed, plan, log),
+        Task::Sweep { seeds, first, workers, plan } => sweep(first..first + seeds, workers, plan),
+        Task::Determinism { seed, plan } => determinism(seed, plan),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,13 +97,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn replay(plan: &Plan, log: bool) -> Result<()> {
+fn replay(seed: u64, arguments: PlanArguments, log: bool) -> Result<()> {
     if log {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
     }
-    let seed = plan.seed;
-    let outcome = run(plan).with_context(|| format!("replay with: make sim SEED={seed}; faults: {:?}", plan.faults))?;
+    let plan = arguments.plan(seed);
+    let command = format!("make sim SEED={seed} ARGS='{}'", arguments.words().join(" "));
+    let outcome = run(&plan).with_context(|| format!("replay with: {command}; faults: {:?}", plan.faults))?;
     println!(
         "seed {seed}: {} sent, {} acknowledged, {} read, {} faults, {} virtual ms, trace {:016x}",
         outcome.sent, outcome.acknowledged, outcome.read, outcome.faults, outcome.virtual_ms, outcome.digest
@@ -78,46 +112,73 @@ fn replay(plan: &Plan, log: bool) -> Result<()> {
     Ok(())
 }
 
-fn child(seed: u64) -> Result<Child> {
+fn child(seed: u64, arguments: PlanArguments) -> Result<Child> {
     let program = std::env::current_exe()?;
     let mut command = Command::new(program);
-    Ok(command.args(["replay", &seed.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
+    command.args(["replay", &seed.to_string()]).args(arguments.words());
+    Ok(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
 }
 
-fn sweep(seeds: u64, first: u64, workers: usize) -> Result<()> {
+/// What the seeds of a sweep did together.
+#[derive(Default)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    acknowledged: u64,
+    read: u64,
+    faults: u64,
+    virtual_ms: u64,
+}
+
+fn sweep(seeds: Range<u64>, workers: usize, arguments: PlanArguments) -> Result<()> {
     let started = Instant::now();
     let mut running: VecDeque<(u64, Child)> = VecDeque::new();
-    let (mut passed, mut failed) = (0_u64, 0_u64);
-    for seed in first..first + seeds {
+    let mut totals = Totals::default();
+    for seed in seeds.clone() {
         if running.len() >= workers {
-            finish(&mut running, &mut passed, &mut failed)?;
+            totals.add(running.pop_front().context("nothing runs")?)?;
         }
-        running.push_back((seed, child(seed)?));
+        running.push_back((seed, child(seed, arguments)?));
     }
-    while !running.is_empty() {
-        finish(&mut running, &mut passed, &mut failed)?;
+    for last in running {
+        totals.add(last)?;
     }
-    let minutes = started.elapsed().as_secs_f64() / 60.0;
-    println!("seeds {first}..{}: {:.0} seeds a minute", first + seeds, seeds as f64 / minutes);
-    println!("{passed} passed, {failed} failed");
-    anyhow::ensure!(failed == 0, "{failed} seed(s) failed");
+    let rate = (seeds.end - seeds.start) as f64 * 60.0 / started.elapsed().as_secs_f64();
+    println!("seeds {}..{}: {rate:.0} seeds a minute", seeds.start, seeds.end);
+    let hours = totals.virtual_ms as f64 / 3_600_000.0;
+    println!(
+        "{} faults in {hours:.1} simulated hours; {} records acknowledged, {} read",
+        totals.faults, totals.acknowledged, totals.read
+    );
+    println!("{} passed, {} failed", totals.passed, totals.failed);
+    anyhow::ensure!(totals.failed == 0, "{} seed(s) failed", totals.failed);
     Ok(())
 }
 
-fn finish(running: &mut VecDeque<(u64, Child)>, passed: &mut u64, failed: &mut u64) -> Result<()> {
-    let (seed, child) = running.pop_front().context("nothing runs")?;
-    let output = child.wait_with_output()?;
-    if output.status.success() {
-        *passed += 1;
-    } else {
-        *failed += 1;
-        println!("FAILED seed {seed}\n{}", String::from_utf8_lossy(&output.stderr));
+impl Totals {
+    /// Waits for a child and adds what it printed: see [`replay`].
+    fn add(&mut self, (seed, child): (u64, Child)) -> Result<()> {
+        let output = child.wait_with_output()?;
+        if !output.status.success() {
+            self.failed += 1;
+            println!("FAILED seed {seed}\n{}", String::from_utf8_lossy(&output.stderr));
+            return Ok(());
+        }
+        self.passed += 1;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let figures: Vec<u64> = text.split([' ', ':']).filter_map(|word| word.parse().ok()).collect();
+        if let [_, _, acknowledged, read, faults, virtual_ms, ..] = figures[..] {
+            self.acknowledged += acknowledged;
+            self.read += read;
+            self.faults += faults;
+            self.virtual_ms += virtual_ms;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-fn determinism(seed: u64) -> Result<()> {
-    let traces = [child(seed)?, child(seed)?].map(Child::wait_with_output);
+fn determinism(seed: u64, plan: PlanArguments) -> Result<()> {
+    let traces = [child(seed, plan)?, child(seed, plan)?].map(Child::wait_with_output);
     let [one, two] = traces;
     let (one, two) = (one?, two?);
     anyhow::ensure!(one.status.success(), "{}", String::from_utf8_lossy(&one.stderr));

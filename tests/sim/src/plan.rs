@@ -56,18 +56,35 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a seed.
+    /// The plan of a seed: faults of every kind, alone and overlapping.
     pub fn new(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed ^ 0x5ced_u64.rotate_left(40));
         let mut faults = Vec::new();
         let mut at = WARM_UP;
-        let mut faults_end = at;
         while at < FAULTY {
             let lasts = Duration::from_millis(rng.random_range(200..6000));
             faults.push((at, at + lasts, Fault::draw(&mut rng)));
-            faults_end = faults_end.max(at + lasts);
             at += Duration::from_millis(rng.random_range(500..7000));
         }
+        Self::of(seed, faults)
+    }
+
+    /// A plan in which all nodes lose power together, again and again, and each time what was not flushed is lost or torn.
+    pub fn power_losses(seed: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed ^ 0x0ff0_u64.rotate_left(40));
+        let mut faults = Vec::new();
+        let mut at = WARM_UP;
+        while at < FAULTY {
+            let lasts = Duration::from_millis(rng.random_range(50..1500));
+            let mode = if rng.random_bool(0.5) { CrashMode::Drop } else { CrashMode::Torn };
+            faults.push((at, at + lasts, Fault::PowerLoss { mode }));
+            at += lasts + Duration::from_millis(rng.random_range(1500..5000));
+        }
+        Self::of(seed, faults)
+    }
+
+    fn of(seed: u64, faults: Vec<(Duration, Duration, Fault)>) -> Self {
+        let faults_end = faults.iter().map(|(_, end, _)| *end).max().unwrap_or(WARM_UP);
         Self { seed, durability: Durability::Strict, lying_disk: false, history_only: false, faults, faults_end }
     }
 }

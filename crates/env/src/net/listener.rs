@@ -14,7 +14,7 @@ pub enum Listener {
     Tcp(tokio::net::TcpListener),
     /// turmoil's.
     #[cfg(feature = "sim")]
-    Sim(turmoil::net::TcpListener),
+    Sim(turmoil::net::TcpListener, super::reachable::Bound),
 }
 
 impl Listener {
@@ -30,7 +30,7 @@ impl Listener {
                 Ok((Conn::Tcp(stream), peer))
             }
             #[cfg(feature = "sim")]
-            Self::Sim(listener) => {
+            Self::Sim(listener, _) => {
                 let (stream, peer) = listener.accept().await?;
                 Ok((Conn::Sim(stream), peer))
             }
@@ -42,7 +42,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => listener.local_addr(),
             #[cfg(feature = "sim")]
-            Self::Sim(listener) => listener.local_addr(),
+            Self::Sim(listener, _) => listener.local_addr(),
         }
     }
 }

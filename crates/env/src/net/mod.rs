@@ -2,6 +2,8 @@
 
 mod conn;
 mod listener;
+#[cfg(feature = "sim")]
+mod reachable;
 
 use std::io;
 #[cfg(feature = "sim")]
@@ -38,7 +40,7 @@ impl Net {
         let bound = match self {
             Self::Tcp => bind_tcp(address).await.map(Listener::Tcp),
             #[cfg(feature = "sim")]
-            Self::Sim => bind_sim(address).await.map(Listener::Sim),
+            Self::Sim => bind_sim(address).await,
         };
         bound.map_err(|error| io::Error::new(error.kind(), format!("cannot listen at {address}: {error}")))
     }
@@ -55,7 +57,7 @@ impl Net {
                 Err(error) => Err(error),
             },
             #[cfg(feature = "sim")]
-            Self::Sim => turmoil::net::TcpStream::connect(address).await.map(Conn::Sim),
+            Self::Sim => connect_sim(address).await,
         };
         connected.map_err(|error| io::Error::new(error.kind(), format!("cannot connect to {address}: {error}")))
     }
@@ -93,9 +95,22 @@ fn bind_socket(address: SocketAddr, only_this_family: bool) -> io::Result<tokio:
 }
 
 #[cfg(feature = "sim")]
-async fn bind_sim(address: &str) -> io::Result<turmoil::net::TcpListener> {
+async fn bind_sim(address: &str) -> io::Result<Listener> {
     let (_, port) = split_address(address)?;
-    turmoil::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+    let listener = turmoil::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?;
+    Ok(Listener::Sim(listener, reachable::Bound::new(address)))
+}
+
+/// turmoil refuses a connection whose first message a cut link lost. A real network is silent then, and much depends on the
+/// difference: only a refusal proves that nobody listens. So silence it is, until the caller's time-out.
+#[cfg(feature = "sim")]
+async fn connect_sim(address: &str) -> io::Result<Conn> {
+    match turmoil::net::TcpStream::connect(address).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && reachable::is_bound(address) => {
+            std::future::pending().await
+        }
+        connected => connected.map(Conn::Sim),
+    }
 }
 
 /// Splits `host:port`; brackets around an IPv6 address are removed.

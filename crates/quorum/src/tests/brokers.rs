@@ -52,6 +52,20 @@ fn a_broker_process_that_dies_is_fenced_at_once() {
 }
 
 #[test]
+fn a_broker_that_dies_with_the_active_controller_is_fenced_at_once() {
+    let mut cluster = Cluster::started([1, 2, 3]);
+    let broker = BrokerProcess::start(&cluster, 10, 1);
+    broker.serving(&cluster);
+    // So that its registration has reached every controller.
+    cluster.converged(broker.link.metadata().load().offset());
+    cluster.kill(cluster.active());
+    broker.kill();
+    let took = cluster.fenced(10, true);
+    println!("fenced {took:?} after its death, election included");
+    assert!(took < SESSION, "{took:?}, sessions last {SESSION:?}");
+}
+
+#[test]
 fn a_broker_that_hangs_loses_its_lease_before_it_is_fenced() {
     let cluster = Cluster::started([1, 2, 3]);
     let broker = BrokerProcess::start(&cluster, 10, 1);
