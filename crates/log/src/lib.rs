@@ -37,6 +37,7 @@ mod recovery;
 mod segment;
 mod segment_index;
 mod sync_scheduler;
+mod tail_cache;
 mod text_file;
 mod time_lookup;
 

@@ -141,7 +141,7 @@ impl LogDirectory {
         let clean_start = take_clean_shutdown(&fs, path)?;
         let health = Arc::new(DirectoryHealth::new(path));
         let sync = SyncScheduler::new(health.clone());
-        let services = DirectoryServices { fs, health, checkpoints };
+        let services = DirectoryServices { fs, health, checkpoints, tails: Arc::default() };
         let directory = Self {
             path: path.to_owned(),
             services,

@@ -24,6 +24,7 @@ use crate::error::ReadError;
 use crate::file_names::FileKind;
 use crate::segment::Segment;
 use crate::segment_index::SegmentIndex;
+use crate::tail_cache::Tail;
 
 /// Rolled segments of one log whose indexes stay in memory: the one that tail consumers are leaving, and a few that
 /// lagging ones read.
@@ -40,6 +41,7 @@ pub struct LogReader {
     log_end: AtomicI64,
     interval_bytes: AtomicU64,
     loaded_indexes: Mutex<Vec<Arc<Segment>>>,
+    tail: Arc<Tail>,
 }
 
 /// The segments at one moment.
@@ -60,6 +62,16 @@ pub struct LogRead {
     pub size: usize,
     /// The offset behind the last batch; the one asked for if there is none.
     pub next_offset: Offset,
+}
+
+impl LogRead {
+    fn take(&mut self, batches: Bytes, next_offset: Offset) {
+        self.next_offset = next_offset;
+        if !batches.is_empty() {
+            self.size += batches.len();
+            self.batches.push(batches);
+        }
+    }
 }
 
 impl LogView {
@@ -96,6 +108,7 @@ impl LogReader {
             log_end: AtomicI64::new(log_end.get()),
             interval_bytes: AtomicU64::new(interval_bytes),
             loaded_indexes: Mutex::new(Vec::new()),
+            tail: Arc::default(),
         }
     }
 
@@ -131,6 +144,14 @@ impl LogReader {
             if from >= up_to {
                 return Ok(result);
             }
+            let mut from = from;
+            if let Some(tail) = self.tail.read(from, up_to, max_bytes, min_one_batch) {
+                result.take(tail.bytes, tail.next);
+                if tail.complete || tail.next >= up_to {
+                    return Ok(result);
+                }
+                from = tail.next;
+            }
             let Some(start) = self.locate(view, from)? else { return Ok(result) };
             let (mut position, mut first_size) = (start.position, start.header.size_in_bytes());
             for segment in &view.segments[start.segment..] {
@@ -143,6 +164,11 @@ impl LogReader {
             }
             Ok(result)
         })
+    }
+
+    /// What of this log is in the directory's cache.
+    pub(crate) fn tail(&self) -> &Arc<Tail> {
+        &self.tail
     }
 
     pub(crate) fn view(&self) -> Arc<LogView> {
@@ -172,6 +198,7 @@ impl LogReader {
     pub(crate) fn publish_truncation(&self, segments: Vec<Arc<Segment>>, log_end: Offset) {
         self.forget_indexes(&segments);
         self.publish_log_end(log_end);
+        self.tail.clear();
         let truncations = self.view.load().truncations + 1;
         self.view.store(Arc::new(LogView { segments, truncations }));
     }
@@ -307,8 +334,8 @@ fn read_range(
         result.next_offset = header.next_offset();
     }
     if end > 0 {
-        result.size += end;
-        result.batches.push(Bytes::from(bytes).slice(..end));
+        let next = result.next_offset;
+        result.take(Bytes::from(bytes).slice(..end), next);
     }
     Ok(!stopped && end as u64 == remaining)
 }

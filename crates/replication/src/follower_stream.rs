@@ -1,17 +1,21 @@
 //! The leader's side of one follower's stream: which of its partitions have news, and how they become frames.
 //!
 //! An append marks the follower's slot dirty and wakes the sender; the sender goes through the dirty slots and fills a
-//! frame. Batching comes from backlog: what is appended while a frame is under way goes into the next one.
+//! frame. Batching comes from backlog: what is appended while a frame is under way goes into the next one. Positions without
+//! records (the high watermark after an acknowledgement) ride with the records that come next; only where none come within
+//! [`POSITIONS_DELAY`] do they get a frame.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use highwater_partition::SessionId;
 use highwater_rpc::replication::{LeaderFrame, Open, Opened, Push, Slot};
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use crate::window::WINDOW_FRAMES;
@@ -20,6 +24,10 @@ use crate::window::WINDOW_FRAMES;
 const FRAME_BYTES: usize = 1024 * 1024;
 /// What one partition may put into a frame while others wait, so that one that catches up does not delay the rest.
 const SHARE_BYTES: usize = 256 * 1024;
+/// How long a new high watermark may wait for records to ride with. Nobody waits for it: a follower uses it to checkpoint, and
+/// to know sooner, once it leads, what was committed.
+const POSITIONS_DELAY: Duration = Duration::from_millis(10);
+
 /// Where the pushes of a slot come from: the partition.
 pub(crate) trait PushSource: Send + Sync {
     /// What to send to a follower next: records from `from` on, at most about `max_bytes` but one batch at least, and the
@@ -50,6 +58,9 @@ struct Outbox {
     opened: Vec<Opened>,
     closed: Vec<Slot>,
     dirty: VecDeque<Arc<FollowerSlot>>,
+    /// Slots with new positions and no new records, and when the first of them becomes dirty with all others.
+    positions: Vec<Arc<FollowerSlot>>,
+    positions_due: Option<Instant>,
     frames_sent: u64,
     frames_received: u64,
     ended: bool,
@@ -65,6 +76,8 @@ pub(crate) struct FollowerSlot {
     source: Weak<dyn PushSource>,
     /// Whether it is in the outbox's dirty queue.
     queued: AtomicBool,
+    /// Whether it is among the slots with new positions.
+    positions_wait: AtomicBool,
     sent: Mutex<Sent>,
 }
 
@@ -84,6 +97,7 @@ impl FollowerSlot {
             epoch: open.leader_epoch,
             source,
             queued: AtomicBool::new(false),
+            positions_wait: AtomicBool::new(false),
             sent: Mutex::new(Sent { next: open.log_end, told: (Offset::NONE, Offset::NONE) }),
         }
     }
@@ -92,6 +106,20 @@ impl FollowerSlot {
     pub fn mark_dirty(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
             self.stream.outbox.lock().dirty.push_back(self.clone());
+            self.stream.notify.notify_one();
+        }
+    }
+
+    /// The partition's high watermark or log start moved, and it has no new records.
+    pub fn on_positions(self: &Arc<Self>) {
+        if self.queued.load(Ordering::Acquire) || self.positions_wait.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut outbox = self.stream.outbox.lock();
+        outbox.positions.push(self.clone());
+        if outbox.positions_due.is_none() {
+            outbox.positions_due = Some(Instant::now() + POSITIONS_DELAY);
+            drop(outbox);
             self.stream.notify.notify_one();
         }
     }
@@ -130,6 +158,7 @@ impl FollowerStream {
         let mut outbox = self.outbox.lock();
         outbox.ended = true;
         outbox.dirty.clear();
+        outbox.positions.clear();
         drop(outbox);
         self.notify.notify_one();
     }
@@ -137,9 +166,11 @@ impl FollowerStream {
     /// Sends frames until the stream ends on either side.
     pub async fn send_all(&self, frames: mpsc::Sender<Result<LeaderFrame, Status>>) {
         loop {
+            let due = self.outbox.lock().positions_due;
             tokio::select! {
                 () = self.notify.notified() => {}
                 () = frames.closed() => return,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.positions_are_due(),
             }
             loop {
                 if self.outbox.lock().ended {
@@ -150,6 +181,19 @@ impl FollowerStream {
                     return;
                 }
             }
+        }
+    }
+
+    /// Positions have waited long enough. Those that were sent with records meanwhile are found to be told already.
+    fn positions_are_due(&self) {
+        let slots = {
+            let mut outbox = self.outbox.lock();
+            outbox.positions_due = None;
+            std::mem::take(&mut outbox.positions)
+        };
+        for slot in slots {
+            slot.positions_wait.store(false, Ordering::Release);
+            slot.mark_dirty();
         }
     }
 

@@ -45,19 +45,15 @@ struct LinkStream {
     link: Arc<Link>,
     outgoing: mpsc::Sender<FollowerFrame>,
     incoming: Streaming<LeaderFrame>,
-    slots: BTreeMap<Slot, OpenSlot>,
+    slots: BTreeMap<Slot, Arc<Partition>>,
+    /// Openings without an answer yet, and when it must be there.
+    unanswered: BTreeMap<Slot, Instant>,
     by_partition: BTreeMap<TopicIdPartition, Slot>,
     /// Partitions whose opening was refused, and when to try again.
     retries: BTreeMap<TopicIdPartition, (Instant, Backoff)>,
     frames_received: u64,
     frames_reported: u64,
     closes: Vec<Slot>,
-}
-
-struct OpenSlot {
-    partition: Arc<Partition>,
-    /// When the answer must be there; `None` once it is.
-    deadline: Option<Instant>,
 }
 
 impl LinkStream {
@@ -89,6 +85,7 @@ impl LinkStream {
             outgoing,
             incoming,
             slots: BTreeMap::new(),
+            unanswered: BTreeMap::new(),
             by_partition: BTreeMap::new(),
             retries: BTreeMap::new(),
             frames_received: 0,
@@ -127,13 +124,12 @@ impl LinkStream {
     }
 
     fn next_timer(&self) -> Option<Instant> {
-        let deadlines = self.slots.values().filter_map(|slot| slot.deadline);
-        deadlines.chain(self.retries.values().map(|(at, _)| *at)).min()
+        self.unanswered.values().copied().chain(self.retries.values().map(|(at, _)| *at)).min()
     }
 
     fn is_overdue(&self) -> bool {
         let now = Instant::now();
-        self.slots.values().any(|slot| slot.deadline.is_some_and(|deadline| deadline <= now))
+        self.unanswered.values().any(|deadline| *deadline <= now)
     }
 
     /// Sends openings, closings, acknowledgements and the window, if there are any.
@@ -182,9 +178,14 @@ impl LinkStream {
     fn forget(&mut self, partition: TopicIdPartition) {
         self.retries.remove(&partition);
         if let Some(slot) = self.by_partition.remove(&partition) {
-            self.slots.remove(&slot);
+            self.take_slot(slot);
             self.closes.push(slot);
         }
+    }
+
+    fn take_slot(&mut self, slot: Slot) -> Option<Arc<Partition>> {
+        self.unanswered.remove(&slot);
+        self.slots.remove(&slot)
     }
 
     fn open(&mut self, id: TopicIdPartition) -> Option<highwater_rpc::replication::Open> {
@@ -199,10 +200,11 @@ impl LinkStream {
             *at = Instant::now() + 2 * OPEN_DEADLINE;
         }
         if let Some(former) = self.by_partition.insert(id, slot) {
-            self.slots.remove(&former);
+            self.take_slot(former);
             self.closes.push(former);
         }
-        self.slots.insert(slot, OpenSlot { partition, deadline: Some(Instant::now() + OPEN_DEADLINE) });
+        self.slots.insert(slot, partition);
+        self.unanswered.insert(slot, Instant::now() + OPEN_DEADLINE);
         Some(open)
     }
 
@@ -212,9 +214,9 @@ impl LinkStream {
             self.on_opened(opened).await;
         }
         for push in &frame.pushes {
-            let Some(open) = self.slots.get(&push.slot) else { continue };
-            if let Err(error) = open.partition.on_push(push) {
-                tracing::warn!(partition = %open.partition.name, leader = %self.link.leader, %error, "push not taken");
+            let Some(partition) = self.slots.get(&push.slot) else { continue };
+            if let Err(error) = partition.on_push(push) {
+                tracing::warn!(partition = %partition.name, leader = %self.link.leader, %error, "push not taken");
                 self.lose(push.slot);
             }
         }
@@ -224,9 +226,9 @@ impl LinkStream {
     }
 
     async fn on_opened(&mut self, opened: Opened) {
-        let Some(open) = self.slots.get_mut(&opened.slot) else { return };
-        open.deadline = None;
-        let (slot, partition) = (opened.slot, open.partition.clone());
+        let slot = opened.slot;
+        let Some(partition) = self.slots.get(&slot).cloned() else { return };
+        self.unanswered.remove(&slot);
         match opened.outcome {
             OpenOutcome::Accepted { high_watermark, log_start } => {
                 self.retries.remove(&partition.id);
@@ -251,7 +253,7 @@ impl LinkStream {
 
     /// The log was cut: opens with what it is now.
     fn open_again(&mut self, slot: Slot, partition: &Arc<Partition>) {
-        self.slots.remove(&slot);
+        self.take_slot(slot);
         self.by_partition.remove(&partition.id);
         if partition.on_link_lost(slot, self.link.leader) {
             self.link.with_inbox(|inbox| inbox.reopen.insert(partition.id));
@@ -260,7 +262,7 @@ impl LinkStream {
 
     /// The slot is of no use any more: tries again after a pause, if the partition still wants this leader.
     fn lose(&mut self, slot: Slot) {
-        let Some(OpenSlot { partition, .. }) = self.slots.remove(&slot) else { return };
+        let Some(partition) = self.take_slot(slot) else { return };
         self.by_partition.remove(&partition.id);
         self.closes.push(slot);
         if partition.on_link_lost(slot, self.link.leader) {
@@ -274,8 +276,8 @@ impl LinkStream {
 impl Drop for LinkStream {
     /// Also when the task is dropped with its runtime.
     fn drop(&mut self) {
-        for (slot, open) in std::mem::take(&mut self.slots) {
-            open.partition.on_link_lost(slot, self.link.leader);
+        for (slot, partition) in std::mem::take(&mut self.slots) {
+            partition.on_link_lost(slot, self.link.leader);
         }
     }
 }

@@ -75,12 +75,23 @@ pub(crate) struct State {
     actions: Vec<Action>,
 }
 
+/// What the followers are to hear.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum News {
+    #[default]
+    None,
+    /// Soon: a new high watermark or log start.
+    Positions,
+    /// At once.
+    Records,
+}
+
 /// What is done after the lock is released.
 #[derive(Default)]
 pub(crate) struct Aftermath {
     released: Vec<(Reply, Result<(), ErrorCode>)>,
     proposals: Vec<IsrChange>,
-    tell_followers: bool,
+    news: News,
     wake_fetches: bool,
     flush: bool,
     follow: Option<Option<BrokerId>>,
@@ -90,9 +101,9 @@ pub(crate) struct Aftermath {
 }
 
 impl Aftermath {
-    /// New records or positions are to be pushed.
+    /// New records are to be pushed, or an opening was accepted.
     pub fn tell_followers(&mut self) {
-        self.tell_followers = true;
+        self.news = News::Records;
     }
 
     /// The log is to be flushed.
@@ -166,7 +177,7 @@ impl Partition {
                 || snapshot.failed != before.failed;
             // Those who wait must hear of it when the disk fails under the flush they wait for.
             aftermath.watch = state.replica.needs_ticks(clock::mono_ms()) || !state.parked.is_empty();
-            (result, aftermath.tell_followers.then(|| state.followers.clone()))
+            (result, (aftermath.news > News::None).then(|| state.followers.clone()))
         };
         self.finish(aftermath, followers);
         result
@@ -182,7 +193,10 @@ impl Partition {
             self.sync.request(&self.flush);
         }
         for slot in followers.iter().flat_map(|followers| followers.iter()) {
-            slot.mark_dirty();
+            match aftermath.news {
+                News::Records => slot.mark_dirty(),
+                News::Positions | News::None => slot.on_positions(),
+            }
         }
         if !aftermath.released.is_empty() {
             let leased = self.lease.is_valid();
@@ -348,7 +362,7 @@ impl State {
                 let result = if enough_in_sync { Ok(()) } else { Err(ErrorCode::NotEnoughReplicasAfterAppend) };
                 aftermath.released.extend(self.parked.release(high_watermark).map(|reply| (reply, result)));
                 aftermath.wake_fetches = true;
-                aftermath.tell_followers = true;
+                aftermath.news = aftermath.news.max(News::Positions);
             }
             Action::ProposeIsr(change) => aftermath.proposals.push(change),
             Action::IsrCommitted { grown, shrunk } => {

@@ -1,6 +1,6 @@
 //! Loads: one librdkafka producer or consumer.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -10,11 +10,14 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::latency::Latencies;
 use crate::payload;
+
+/// Pause of a sender that is ahead of the network, a few requests long.
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(1);
 
 /// How a producer sends.
 #[derive(Debug, Clone)]
@@ -37,20 +40,59 @@ pub struct Measured {
     pub latencies: Latencies,
 }
 
+/// What became of the records. librdkafka reports on a thread that waits for it; a loop that polls would take one of few
+/// cores from the brokers.
+#[derive(Clone, Default)]
+struct Deliveries(Arc<Reports>);
+
 #[derive(Default)]
-struct Deliveries(Mutex<(Latencies, Vec<String>)>);
+struct Reports {
+    state: Mutex<ReportsState>,
+    changed: Condvar,
+}
 
-impl ClientContext for &Deliveries {}
+#[derive(Default)]
+struct ReportsState {
+    latencies: Latencies,
+    failures: Vec<String>,
+}
 
-impl ProducerContext for &Deliveries {
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Instant>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, scheduled: Box<Instant>) {
-        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(_) => state.0.add(scheduled.elapsed()),
-            Err((error, _)) => state.1.push(error.to_string()),
+            Ok(_) => state.latencies.add(scheduled.elapsed()),
+            Err((error, _)) => state.failures.push(error.to_string()),
         }
+        self.0.changed.notify_all();
+    }
+}
+
+impl Deliveries {
+    /// Waits until so many records were acknowledged.
+    fn wait_for(&self, count: u64) -> Result<()> {
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = |state: &mut ReportsState| (state.latencies.count() as u64) < count && state.failures.is_empty();
+        let waited = self.0.changed.wait_timeout_while(state, Duration::from_secs(30), missing);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        match state.failures.first() {
+            Some(failure) => bail!("a delivery failed: {failure}"),
+            None if timeout.timed_out() => bail!("no acknowledgement within 30 s"),
+            None => Ok(()),
+        }
+    }
+
+    fn measured(&self, seconds: f64, record_bytes: usize) -> Result<Measured> {
+        let state = std::mem::take(&mut *self.0.state.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(failure) = state.failures.first() {
+            bail!("{} deliveries failed: {failure}", state.failures.len());
+        }
+        let bytes = state.latencies.count() as f64 * record_bytes as f64;
+        Ok(Measured { seconds, bytes, latencies: state.latencies })
     }
 }
 
@@ -73,19 +115,27 @@ pub fn create_topic(bootstrap: &str, topic: &str, partitions: i32, replicas: i32
     bail!("create {topic}: no answer within 30 s")
 }
 
+fn producer(
+    bootstrap: &str,
+    properties: &[(&str, &str)],
+    deliveries: &Deliveries,
+) -> Result<ThreadedProducer<Deliveries>> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap);
+    for (key, value) in properties {
+        config.set(*key, *value);
+    }
+    Ok(config.create_with_context(deliveries.clone())?)
+}
+
 /// Sends as planned. At a fixed rate the loop is open: latency counts from the time a record was due.
 pub fn produce(bootstrap: &str, plan: &Plan<'_>) -> Result<Measured> {
     let deliveries = Deliveries::default();
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", bootstrap);
-    for (key, value) in plan.properties {
-        config.set(*key, *value);
-    }
-    let producer: BaseProducer<&Deliveries> = config.create_with_context(&deliveries)?;
+    let producer = producer(bootstrap, plan.properties, &deliveries)?;
     let values: Vec<Vec<u8>> = (0..1024).map(|number| payload::log_line(number, plan.record_bytes)).collect();
     let started = Instant::now();
     for number in 0..plan.records {
-        let due = wait_until_due(&producer, started, number, plan.rate);
+        let due = wait_until_due(started, number, plan.rate);
         let value = &values[(number % 1024) as usize];
         let partition = (number % plan.partitions as u64) as i32;
         let mut record: BaseRecord<'_, (), Vec<u8>, Box<Instant>> =
@@ -94,29 +144,21 @@ pub fn produce(bootstrap: &str, plan: &Plan<'_>) -> Result<Measured> {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 bail!("send: {error}");
             }
-            producer.poll(Duration::from_millis(1));
+            std::thread::sleep(QUEUE_FULL_PAUSE);
             record = back;
-        }
-        if plan.rate.is_some() || number % 256 == 0 {
-            producer.poll(Duration::ZERO);
         }
     }
     producer.flush(Duration::from_secs(120))?;
-    let seconds = started.elapsed().as_secs_f64();
-    drop(producer);
-    let (latencies, failures) = deliveries.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(failure) = failures.first() {
-        bail!("{} deliveries failed: {failure}", failures.len());
-    }
-    let bytes = latencies.count() as f64 * plan.record_bytes as f64;
-    Ok(Measured { seconds, bytes, latencies })
+    deliveries.wait_for(plan.records)?;
+    deliveries.measured(started.elapsed().as_secs_f64(), plan.record_bytes)
 }
 
-fn wait_until_due(producer: &BaseProducer<&Deliveries>, started: Instant, number: u64, rate: Option<u64>) -> Instant {
+fn wait_until_due(started: Instant, number: u64, rate: Option<u64>) -> Instant {
     let Some(rate) = rate else { return Instant::now() };
     let due = started + Duration::from_nanos(number * 1_000_000_000 / rate);
-    while Instant::now() < due {
-        producer.poll(due.saturating_duration_since(Instant::now()).min(Duration::from_micros(200)));
+    let wait = due.saturating_duration_since(Instant::now());
+    if !wait.is_zero() {
+        std::thread::sleep(wait);
     }
     due
 }
@@ -124,30 +166,17 @@ fn wait_until_due(producer: &BaseProducer<&Deliveries>, started: Instant, number
 /// Sends one record at a time, each after the acknowledgement of the one before.
 pub fn ping(bootstrap: &str, plan: &Plan<'_>) -> Result<Measured> {
     let deliveries = Deliveries::default();
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", bootstrap).set("linger.ms", "0").set("socket.nagle.disable", "true");
-    for (key, value) in plan.properties {
-        config.set(*key, *value);
-    }
-    let producer: BaseProducer<&Deliveries> = config.create_with_context(&deliveries)?;
+    let properties = [plan.properties, &[("linger.ms", "0"), ("socket.nagle.disable", "true")]].concat();
+    let producer = producer(bootstrap, &properties, &deliveries)?;
     let started = Instant::now();
     for number in 0..plan.records {
         let value = payload::log_line(number, plan.record_bytes);
         let record: BaseRecord<'_, (), Vec<u8>, Box<Instant>> =
             BaseRecord::with_opaque_to(plan.topic, Box::new(Instant::now())).partition(0).payload(&value);
         producer.send(record).map_err(|(error, _)| error)?;
-        while producer.in_flight_count() > 0 {
-            producer.poll(Duration::from_millis(100));
-        }
+        deliveries.wait_for(number + 1)?;
     }
-    let seconds = started.elapsed().as_secs_f64();
-    drop(producer);
-    let (latencies, failures) = deliveries.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(failure) = failures.first() {
-        bail!("{} deliveries failed: {failure}", failures.len());
-    }
-    let bytes = latencies.count() as f64 * plan.record_bytes as f64;
-    Ok(Measured { seconds, bytes, latencies })
+    deliveries.measured(started.elapsed().as_secs_f64(), plan.record_bytes)
 }
 
 /// Reads that many records from the beginning of all partitions.

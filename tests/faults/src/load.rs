@@ -1,8 +1,8 @@
 //! The load: one idempotent producer at a steady rate, and a full read at the end.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -11,7 +11,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{DeliveryResult, Message as _};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::cells::Fault;
@@ -29,8 +29,9 @@ pub struct Figures {
     pub longest_gaps: Vec<Duration>,
 }
 
-#[derive(Default)]
-struct Deliveries(Mutex<State>);
+/// What became of the records; reported on a thread that waits for librdkafka.
+#[derive(Clone, Default)]
+struct Deliveries(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -40,9 +41,9 @@ struct State {
     gaps: BTreeMap<i32, (Instant, Duration)>,
 }
 
-impl ClientContext for &Deliveries {}
+impl ClientContext for Deliveries {}
 
-impl ProducerContext for &Deliveries {
+impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<u64>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: Box<u64>) {
@@ -74,7 +75,7 @@ pub fn under_load(cluster: &mut Cluster, fault: Fault) -> Result<Figures> {
         producer.join().map_err(|_| anyhow::anyhow!("the producer panicked"))??;
         outcome
     })?;
-    let state = deliveries.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let state = std::mem::take(&mut *deliveries.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     if let Some((number, error)) = state.failed.first() {
         bail!("{} sends failed, first number {number}: {error}", state.failed.len());
     }
@@ -85,18 +86,17 @@ pub fn under_load(cluster: &mut Cluster, fault: Fault) -> Result<Figures> {
 }
 
 fn produce(bootstrap: &str, deliveries: &Deliveries, stop: &AtomicBool) -> Result<()> {
-    let producer: BaseProducer<&Deliveries> = ClientConfig::new()
+    let producer: ThreadedProducer<Deliveries> = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("linger.ms", "1")
-        .create_with_context(deliveries)?;
+        .create_with_context(deliveries.clone())?;
     let started = Instant::now();
     let mut number = 0_u64;
     while !stop.load(Ordering::Relaxed) {
-        while started + Duration::from_nanos(number * 1_000_000_000 / RATE) > Instant::now() {
-            producer.poll(Duration::from_micros(300));
-        }
+        let due = started + Duration::from_nanos(number * 1_000_000_000 / RATE);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let value = number.to_string();
         let partition = i32::try_from(number % PARTITIONS as u64).unwrap_or(0);
         let record: BaseRecord<'_, (), str, Box<u64>> =
@@ -104,7 +104,7 @@ fn produce(bootstrap: &str, deliveries: &Deliveries, stop: &AtomicBool) -> Resul
         if producer.send(record).is_ok() {
             number += 1;
         } else {
-            producer.poll(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
     Ok(producer.flush(Duration::from_secs(60))?)

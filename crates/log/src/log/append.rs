@@ -92,6 +92,8 @@ impl Log {
         let placed = indexed(&header, self.active.size());
         self.write(&[IoSlice::new(&patched), IoSlice::new(&batch.bytes()[HEADER_LENGTH..])], &[placed])?;
         self.take_in(&header, marker.as_ref(), now);
+        let pieces = [&patched[..], &batch.bytes()[HEADER_LENGTH..]];
+        self.tails.append(self.reader.tail(), header.base_offset, header.next_offset(), pieces);
         self.reader.publish_log_end(header.next_offset());
         Ok(LeaderAppend {
             base_offset: header.base_offset,
@@ -176,6 +178,8 @@ impl Log {
             placed.push(indexed(&batch.header, position));
             position += batch.header.size_in_bytes() as u64;
         }
+        // Followers are read from by nobody, and what was cached before would leave a gap.
+        self.reader.tail().clear();
         self.write(&[IoSlice::new(bytes)], &placed)?;
         for batch in group {
             self.take_in(&batch.header, batch.marker.as_ref(), now);

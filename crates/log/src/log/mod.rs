@@ -31,6 +31,7 @@ use crate::log_reader::LogReader;
 use crate::producers::ProducerStates;
 use crate::recovery::{OpenMode, recover};
 use crate::segment::Segment;
+use crate::tail_cache::TailCache;
 use crate::time_lookup::TimestampOffset;
 
 pub use append::{FollowerAppend, LeaderAppend};
@@ -50,6 +51,7 @@ pub struct Log {
     flush: Arc<FlushTarget>,
     health: Arc<DirectoryHealth>,
     checkpoints: Arc<Checkpoints>,
+    tails: Arc<TailCache>,
     epochs: LeaderEpochs,
     producers: ProducerStates,
     /// Offsets of the snapshot files.
@@ -68,6 +70,7 @@ pub(crate) struct DirectoryServices {
     pub(crate) fs: Fs,
     pub(crate) health: Arc<DirectoryHealth>,
     pub(crate) checkpoints: Arc<Checkpoints>,
+    pub(crate) tails: Arc<TailCache>,
 }
 
 impl Log {
@@ -80,7 +83,7 @@ impl Log {
         config: LogConfig,
         mode: &OpenMode,
     ) -> Result<Self, LogError> {
-        let DirectoryServices { fs, health, checkpoints } = services.clone();
+        let DirectoryServices { fs, health, checkpoints, tails } = services.clone();
         health.check()?;
         let dir: Arc<Path> = dir.into();
         let recovered = health.watch(recover(&fs, &dir, mode))?;
@@ -99,6 +102,7 @@ impl Log {
             flush,
             health,
             checkpoints,
+            tails,
             epochs: recovered.epochs,
             producers: recovered.producers,
             snapshots: recovered.snapshots,
