@@ -15,6 +15,8 @@
 mod append;
 mod background;
 mod backoff;
+mod cleaner;
+mod cleaner_metrics;
 mod config;
 mod context;
 mod fetch;

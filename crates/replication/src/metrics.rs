@@ -9,6 +9,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts};
 
+use crate::cleaner_metrics::CleanerMetrics;
 use crate::context::Context;
 use crate::{PartitionRole, PartitionStatus};
 
@@ -28,6 +29,7 @@ pub(crate) struct ReplicaMetrics {
     log_end: IntGaugeVec,
     high_watermark: IntGaugeVec,
     size: IntGaugeVec,
+    cleaner: CleanerMetrics,
 }
 
 impl ReplicaMetrics {
@@ -50,11 +52,12 @@ impl ReplicaMetrics {
             log_end: per_partition("kafka_log_log_logendoffset", "Offset of the next record"),
             high_watermark: per_partition("kafka_cluster_partition_highwatermark", "Everything below is committed"),
             size: per_partition("kafka_log_log_size", "Size of the log in bytes"),
+            cleaner: CleanerMetrics::new(),
         }
     }
 
-    fn all(&self) -> [&dyn Collector; 13] {
-        [
+    fn all(&self) -> impl Iterator<Item = &dyn Collector> {
+        let own: [&dyn Collector; 13] = [
             &self.partitions,
             &self.leaders,
             &self.under_replicated,
@@ -68,10 +71,12 @@ impl ReplicaMetrics {
             &self.log_end,
             &self.high_watermark,
             &self.size,
-        ]
+        ];
+        own.into_iter().chain(self.cleaner.all())
     }
 
     fn refresh(&self) {
+        self.cleaner.refresh(&self.context);
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         let statuses: Vec<PartitionStatus> = partitions.iter().map(|partition| partition.status()).collect();
         let count = |what: fn(&PartitionStatus) -> bool| statuses.iter().filter(|status| what(status)).count() as i64;
@@ -101,12 +106,12 @@ impl ReplicaMetrics {
 
 impl Collector for ReplicaMetrics {
     fn desc(&self) -> Vec<&Desc> {
-        self.all().into_iter().flat_map(|metric| metric.desc()).collect()
+        self.all().flat_map(|metric| metric.desc()).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         self.refresh();
-        self.all().into_iter().flat_map(|metric| metric.collect()).collect()
+        self.all().flat_map(|metric| metric.collect()).collect()
     }
 }
 
@@ -114,7 +119,7 @@ fn leads(status: &PartitionStatus) -> bool {
     status.role == PartitionRole::Leader
 }
 
-fn catch_up(counter: &IntCounter, total: u64) {
+pub(crate) fn catch_up(counter: &IntCounter, total: u64) {
     counter.inc_by(total.saturating_sub(counter.get()));
 }
 

@@ -22,7 +22,7 @@ use crate::partition::Partition;
 use crate::{
     Acks, AlterPartitionSender, AppendOutcome, FetchError, FetchRead, FetchResult, FetchWaiter, Isolation, LeaderHint,
     Lease, ListedOffset, OffsetSpec, PartitionStatus, ProduceError, ReplicationConfig, WaiterRegistration, background,
-    isr_proposals,
+    cleaner, isr_proposals,
 };
 
 /// Why the layer did not start.
@@ -65,7 +65,8 @@ impl Replicas {
         ];
         let disk_tasks = vec![
             tokio::spawn(background::checkpoint(context.clone(), directories.clone(), stopped.clone())),
-            tokio::spawn(background::apply_retention(context.clone(), stopped)),
+            tokio::spawn(background::apply_retention(context.clone(), stopped.clone())),
+            tokio::spawn(cleaner::compact(context.clone(), stopped)),
             tokio::spawn(background::remove_deleted(directories.clone())),
         ];
         let metadata = Mutex::new(MetadataFollower::new(context.clone(), directories.clone()));

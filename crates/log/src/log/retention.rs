@@ -47,7 +47,7 @@ impl Log {
         let deleted = &segments[..count];
         let deleted_bytes = deleted.iter().map(|segment| segment.size()).sum();
         if count > 0 {
-            self.remove_oldest(deleted)?;
+            self.remove_oldest(deleted, now)?;
         }
         Ok(Retention { deleted_segments: count, deleted_bytes, log_start: self.log_start() })
     }
@@ -78,14 +78,16 @@ impl Log {
             return Ok(false);
         }
         let newest = match segment.largest_timestamp(self.config.index_interval_bytes)? {
-            Timestamp::NONE => self.active_since,
+            // A timestamp of the future says nothing about when the record came, and would keep the segment until then:
+            // what counts is since when nothing came.
+            timestamp if timestamp == Timestamp::NONE || timestamp > now => segment.complete_since(self.active_since),
             timestamp => timestamp,
         };
         Ok(now.0.saturating_sub(newest.0) > self.config.retention_ms)
     }
 
     /// Oldest first, so that a crash in between leaves no hole: a directory's changes become durable in their order.
-    fn remove_oldest(&mut self, deleted: &[Arc<Segment>]) -> Result<(), LogError> {
+    fn remove_oldest(&mut self, deleted: &[Arc<Segment>], now: Timestamp) -> Result<(), LogError> {
         let remaining = self.reader.view().segments[deleted.len()..].to_vec();
         let first = remaining[0].base();
         let log_start = self.log_start().max(first);
@@ -95,7 +97,9 @@ impl Log {
         self.epochs.truncate_from_start(log_start);
         self.secure_snapshot(first, deleted)?;
         for segment in deleted {
-            segment.remove_files().map_err(LogError::io(&self.dir))?;
+            for kind in FileKind::OF_SEGMENT {
+                self.take_away(&segment.path(kind), now).map_err(LogError::io(&self.dir))?;
+            }
         }
         remove_snapshots(&self.fs, &self.dir, &mut self.snapshots, |snapshot| snapshot < first)?;
         self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))
@@ -107,8 +111,8 @@ impl Log {
         let now = self.active_since;
         let (mut producers, from) = load_producers(&self.fs, &self.dir, &mut self.snapshots, first, now)?;
         if from < first {
-            let mode = self.open_mode(now);
-            replay_producers(deleted, from, first, self.flushed(), &mut producers, &mode)?;
+            let reading = (self.interval_bytes(), now);
+            replay_producers(deleted, from, first, self.flushed(), &mut producers, reading)?;
             self.write_snapshot(first, &producers.encode())?;
         }
         let path = FileKind::ProducerSnapshot.path(&self.dir, first);

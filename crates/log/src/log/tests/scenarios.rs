@@ -285,7 +285,7 @@ fn topics_of_the_same_name_share_nothing() {
     assert_eq!(mismatch.code(), ErrorCode::InconsistentTopicId);
     // The power goes after the renaming and before the checkpoints forget the log.
     disk.stop_after(2);
-    directory.delete_log(log, 77).unwrap_err();
+    directory.delete_log(log, 77, NOW).unwrap_err();
     disk.crash(CrashMode::Keep, 0);
     let directory = open_directory(&disk);
     assert!(directory.partitions().unwrap().is_empty());
@@ -310,7 +310,7 @@ async fn deleting_logs_at_once_and_under_flushes_is_no_fault_of_the_disk() {
             lead(&mut log, &[NOW.0 + number]).unwrap();
             directory.sync().request(&target);
         }
-        directory.delete_log(log, index as u128).unwrap();
+        directory.delete_log(log, index as u128, NOW).unwrap();
         directory.sync().request(&target);
         let remover = directory.clone();
         removals.push(tokio::spawn(highwater_env::run_blocking(move || remover.remove_deleted().unwrap())));
