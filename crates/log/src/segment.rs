@@ -29,6 +29,8 @@ pub(crate) struct Segment {
     index: RwLock<Option<SegmentIndex>>,
     /// Whether the directory entry of the file is durable.
     entry_durable: AtomicBool,
+    /// Whether the file or the index was used since [`Segment::release_if_idle`] last looked.
+    used: AtomicBool,
     /// Wall clock when this process completed the segment, in milliseconds; -1 if another one did.
     complete_since: AtomicI64,
     /// Whether the index stays in memory, because the files on disk are about to be those of another segment.
@@ -65,6 +67,7 @@ impl Segment {
             size: AtomicU64::new(size),
             index: RwLock::new(None),
             entry_durable: AtomicBool::new(false),
+            used: AtomicBool::new(false),
             complete_since: AtomicI64::new(Timestamp::NONE.0),
             pinned: AtomicBool::new(false),
             rolled: AtomicBool::new(false),
@@ -88,6 +91,7 @@ impl Segment {
 
     /// The open file of batches.
     pub(crate) fn file(&self) -> io::Result<Arc<File>> {
+        self.used.store(true, Ordering::Relaxed);
         let mut slot = self.file.lock();
         if let Some(file) = slot.as_ref() {
             return Ok(file.clone());
@@ -143,6 +147,22 @@ impl Segment {
         self.with_index(interval_bytes, |_| ())
     }
 
+    /// Closes the file, and drops the index of a rolled segment, if neither was used since the last call. Everything in it
+    /// must be durable: what a write-back that fails later has to say, only an open file hears.
+    pub(crate) fn release_if_idle(&self) {
+        if self.used.swap(false, Ordering::Relaxed) || self.pinned.load(Ordering::Acquire) {
+            return;
+        }
+        *self.file.lock() = None;
+        self.unload_index();
+    }
+
+    /// Whether its file is open.
+    #[cfg(test)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.file.lock().is_some()
+    }
+
     /// Its files stay after all.
     pub(crate) fn unpin(&self) {
         if self.pinned.swap(false, Ordering::AcqRel) {
@@ -164,6 +184,7 @@ impl Segment {
         interval_bytes: u64,
         ask: impl FnOnce(&SegmentIndex) -> R,
     ) -> Result<R, ReadError> {
+        self.used.store(true, Ordering::Relaxed);
         if let Some(index) = self.index.read().as_ref() {
             return Ok(ask(index));
         }

@@ -2,15 +2,13 @@
 //!
 //! The partition's lock is held only to begin, to put a finished segment in place, and to end.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use highwater_env::{clock, rng, run_blocking};
 use highwater_log::{Compaction, CompactionError, CompactionSettings, CompactionStep, LogError};
-use highwater_types::{Offset, TopicIdPartition};
-use parking_lot::Mutex;
+use highwater_types::Offset;
 use rand::RngCore as _;
 
 use crate::background::{Stop, pause_or_stop};
@@ -29,23 +27,6 @@ struct CleanerConfig {
     max_bytes_per_second: f64,
     buffer_bytes: usize,
     load_factor: f64,
-}
-
-/// What was compacted since the start of the process, and what waits.
-#[derive(Debug, Default)]
-pub(crate) struct CleanerProgress {
-    pub passes: AtomicU64,
-    pub read_bytes: AtomicU64,
-    pub written_bytes: AtomicU64,
-    pub reclaimed_bytes: AtomicU64,
-    /// Bytes that could be compacted now, in all logs, when it was last looked.
-    pub cleanable_bytes: AtomicU64,
-    /// Largest share of a log that waits, in percent, when it was last looked.
-    pub max_dirty_percent: AtomicU64,
-    /// Wall clock of that look, in milliseconds; 0 before the first.
-    pub looked_at_ms: AtomicI64,
-    /// Logs that cannot be compacted because they are damaged.
-    pub uncleanable: Mutex<BTreeSet<TopicIdPartition>>,
 }
 
 /// Runs until told to stop.

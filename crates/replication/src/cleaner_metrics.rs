@@ -8,7 +8,7 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge, Opts};
 
 use crate::context::Context;
-use crate::metrics::catch_up;
+use crate::totals::catch_up;
 
 pub(crate) struct CleanerMetrics {
     max_dirty_percent: IntGauge,

@@ -10,7 +10,7 @@ use highwater_types::{BrokerEpoch, BrokerId, TopicIdPartition};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
-use crate::cleaner::CleanerProgress;
+use crate::cleaner_progress::CleanerProgress;
 use crate::isr_proposals::IsrProposals;
 use crate::link::Links;
 use crate::link_task::run_link;

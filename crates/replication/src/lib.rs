@@ -17,6 +17,7 @@ mod background;
 mod backoff;
 mod cleaner;
 mod cleaner_metrics;
+mod cleaner_progress;
 mod config;
 mod context;
 mod fetch;
@@ -41,6 +42,7 @@ mod replicas;
 mod snapshot;
 mod status;
 mod topic_settings;
+mod totals;
 mod waiter;
 mod window;
 

@@ -11,6 +11,7 @@ use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts};
 
 use crate::cleaner_metrics::CleanerMetrics;
 use crate::context::Context;
+use crate::totals::catch_up;
 use crate::{PartitionRole, PartitionStatus};
 
 /// Collects from the registry.
@@ -117,10 +118,6 @@ impl Collector for ReplicaMetrics {
 
 fn leads(status: &PartitionStatus) -> bool {
     status.role == PartitionRole::Leader
-}
-
-pub(crate) fn catch_up(counter: &IntCounter, total: u64) {
-    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 fn opts(name: &str, help: &str) -> Opts {

@@ -157,6 +157,15 @@ impl Replicas {
         self.readable(partition)?.offset_for_leader_epoch(current_leader_epoch, epoch)
     }
 
+    /// Deletes the records below `offset` as leader (DeleteRecords, KIP-107); `None` stands for all that are committed. The log
+    /// start is durable here on return, and followers are told. Blocks for the disk. Returns the log start.
+    ///
+    /// # Errors
+    /// OFFSET_OUT_OF_RANGE for an offset beyond the high watermark; NOT_LEADER_OR_FOLLOWER and the like.
+    pub fn delete_records(&self, partition: TopicIdPartition, offset: Option<Offset>) -> Result<Offset, ErrorCode> {
+        self.led(partition).map_err(|error| error.code)?.delete_records(offset)
+    }
+
     /// The figures of one replica, or `None` if this broker has none of that partition.
     pub fn partition_status(&self, partition: TopicIdPartition) -> Option<PartitionStatus> {
         self.context.partition(partition).map(|partition| partition.status())

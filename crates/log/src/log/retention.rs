@@ -25,12 +25,22 @@ pub struct Retention {
 impl Log {
     /// Deletes whole segments from the start on that are older than `retention.ms`, beyond `retention.bytes`, or below the
     /// log start; never one that reaches above the high watermark. If all are to go, the active one is rolled first. Forgets
-    /// expired producers. To be called from time to time; blocks for the disk.
+    /// expired producers, and closes files that were not used since the last call. To be called from time to time; blocks for
+    /// the disk.
     pub fn apply_retention(&mut self, now: Timestamp, high_watermark: Offset) -> Result<Retention, LogError> {
         self.health.check()?;
         self.producers.expire(now, self.config.producer_id_expiration_ms);
         let health = self.health.clone();
-        health.watch(self.delete_old_segments(now, high_watermark))
+        let done = health.watch(self.delete_old_segments(now, high_watermark))?;
+        self.release_idle_files();
+        Ok(done)
+    }
+
+    /// Closes the files that nobody used since the last call, so that an idle partition holds none open.
+    fn release_idle_files(&self) {
+        if self.flushed() == self.log_end() {
+            self.reader.view().segments.iter().for_each(|segment| segment.release_if_idle());
+        }
     }
 
     fn delete_old_segments(&mut self, now: Timestamp, high_watermark: Offset) -> Result<Retention, LogError> {

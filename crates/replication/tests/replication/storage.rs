@@ -72,3 +72,35 @@ async fn a_damaged_replica_leaves_the_isr_and_gets_everything_again() {
     let names: Vec<String> = fs.read_dir(Path::new("data")).unwrap().into_iter().map(|entry| entry.name).collect();
     assert!(names.iter().any(|name| name.starts_with("t-0.") && name.ends_with("-quarantined")), "{names:?}");
 }
+
+#[tokio::test]
+async fn deleted_records_are_gone_on_every_replica_and_stay_gone() {
+    let mut cluster = Cluster::start(3).await;
+    let id = cluster.create_topic("t", &[("min.insync.replicas", "2")]);
+    for _ in 0..20 {
+        cluster.produce(0, id).await;
+    }
+    let leader = cluster.node(0).replicas.clone();
+    assert_eq!(leader.delete_records(id, Some(Offset(21))), Err(ErrorCode::OffsetOutOfRange));
+    assert_eq!(cluster.node(1).replicas.delete_records(id, None), Err(ErrorCode::NotLeaderOrFollower));
+    assert_eq!(leader.delete_records(id, Some(Offset(12))), Ok(Offset(12)));
+    assert_eq!(leader.delete_records(id, Some(Offset(3))), Ok(Offset(12)), "it never goes back");
+    drop(leader);
+    let starts = |cluster: &Cluster| (0..3).map(|node| cluster.status(node, id).log_start).collect::<Vec<_>>();
+    cluster.until("followers know", |cluster| starts(cluster) == [Offset(12); 3]).await;
+    let checkpoint = Path::new("data/log-start-offset-checkpoint");
+    let durable = |cluster: &Cluster, node: usize| {
+        cluster.disks[node].durable_content(checkpoint).unwrap().is_some_and(|text| text.ends_with(b"t 0 12\n"))
+    };
+    assert!(durable(&cluster, 0), "the leader's is durable at once");
+    cluster.until("durable", |cluster| (0..3).all(|node| durable(cluster, node))).await;
+    for node in 0..3 {
+        cluster.kill(node, true).await;
+    }
+    for node in 0..3 {
+        cluster.run(node).await;
+    }
+    cluster.until_in_sync(id).await;
+    assert_eq!(starts(&cluster), [Offset(12); 3]);
+    assert_eq!(cluster.node(0).replicas.delete_records(id, None), Ok(Offset(20)));
+}
