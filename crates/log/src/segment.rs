@@ -29,7 +29,7 @@ pub(crate) struct Segment {
     index: RwLock<Option<SegmentIndex>>,
     /// Whether the directory entry of the file is durable.
     entry_durable: AtomicBool,
-    /// Whether the file or the index was used since [`Segment::release_if_idle`] last looked.
+    /// Whether the file was used since [`Segment::release_if_idle`] last looked.
     used: AtomicBool,
     /// Wall clock when this process completed the segment, in milliseconds; -1 if another one did.
     complete_since: AtomicI64,
@@ -147,7 +147,7 @@ impl Segment {
         self.with_index(interval_bytes, |_| ())
     }
 
-    /// Closes the file, and drops the index of a rolled segment, if neither was used since the last call. Everything in it
+    /// Closes the file, and drops the index of a rolled segment, if the file was not used since the last call. Everything in it
     /// must be durable: what a write-back that fails later has to say, only an open file hears.
     pub(crate) fn release_if_idle(&self) {
         if self.used.swap(false, Ordering::Relaxed) || self.pinned.load(Ordering::Acquire) {
@@ -184,7 +184,6 @@ impl Segment {
         interval_bytes: u64,
         ask: impl FnOnce(&SegmentIndex) -> R,
     ) -> Result<R, ReadError> {
-        self.used.store(true, Ordering::Relaxed);
         if let Some(index) = self.index.read().as_ref() {
             return Ok(ask(index));
         }

@@ -20,7 +20,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::{Compaction, CompactionSettings, CompactionStep};
-use crate::{CompactionError, Identity, Log, LogConfig, LogDirectory, LogError, LogReader};
+use crate::log_reader::LogView;
+use crate::segment::Segment;
+use crate::{CompactionError, Identity, Log, LogConfig, LogDirectory, LogError, LogReader, ReadError};
 
 const SEEDS: u64 = 60;
 const STEPS: usize = 150;
@@ -113,6 +115,25 @@ fn partition() -> TopicPartition {
 fn open_directory(disk: &SimFs) -> Arc<LogDirectory> {
     let identity = Identity { node_id: BrokerId(1), cluster_id: None, new_directory_id: DirectoryId::from_random(1) };
     LogDirectory::open(Fs::Sim(disk.clone()), Path::new("data"), &identity).unwrap()
+}
+
+fn positions_in(segment: &Segment) -> Result<Vec<(u64, Offset)>, ReadError> {
+    let (mut walk, mut positions) = (segment.walk(0)?, Vec::new());
+    while let Some((position, header)) = walk.next_header()? {
+        positions.push((position, header.base_offset));
+    }
+    Ok(positions)
+}
+
+/// Who reads the segments that were replaced still finds in them, files and indexes, what was there.
+fn check_old_view(old: &LogView, before: &[Vec<(u64, Offset)>]) {
+    for (segment, before) in old.segments.iter().zip(before) {
+        for &(position, base) in before {
+            let found = segment.with_index(0, |index| index.position_before(base)).unwrap();
+            assert!(found <= position && before.iter().any(|(start, _)| *start == found), "no batch starts at {found}");
+        }
+        assert_eq!(positions_in(segment).unwrap(), *before);
+    }
 }
 
 impl History {
@@ -267,7 +288,14 @@ impl History {
                 Ok(CompactionStep::Working) => Ok(true),
                 Ok(CompactionStep::Ready) => {
                     self.totals.installed += 1;
-                    self.log().install_compacted(&mut pass).map(|()| true)
+                    let (reader, before) = (self.log().reader(), self.positions());
+                    let old = reader.view();
+                    let installed = self.log().install_compacted(&mut pass).map(|()| true);
+                    if installed.is_ok() {
+                        self.disk.heal();
+                        check_old_view(&old, &before);
+                    }
+                    installed
                 }
                 Ok(CompactionStep::Done) => {
                     self.log().finish_compaction(&pass).map(|()| false).map_err(CompactionError::Log)
@@ -293,6 +321,13 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// Where each batch of each segment is.
+    fn positions(&mut self) -> Vec<Vec<(u64, Offset)>> {
+        let view = self.log().reader().view();
+        // The power may be gone already.
+        view.segments.iter().map(|segment| positions_in(segment).unwrap_or_default()).collect()
     }
 
     fn consume(&mut self) {
