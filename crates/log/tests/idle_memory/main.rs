@@ -17,7 +17,7 @@ use counting::{Counting, held};
 static ALLOCATOR: Counting = Counting;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
-const LOGS: i32 = 500;
+const LOGS: i32 = 100;
 
 /// Of a log with a few batches in it. With its share of the directory's tables.
 const MOST_BYTES: isize = 1024;
