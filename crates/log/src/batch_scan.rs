@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use highwater_env::File;
-use highwater_records::{BatchHeader, HEADER_LENGTH, RecordBatch};
+use highwater_records::{BatchError, BatchHeader, HEADER_LENGTH, RecordBatch};
 
 use crate::error::ReadError;
 use crate::file_names::FileKind;
@@ -87,4 +87,18 @@ impl BatchScan {
         self.chunk = bytes.into();
         Ok(())
     }
+}
+
+/// Reads the batch with that header, with its CRC checked.
+pub(crate) fn read_batch(segment: &Segment, position: u64, header: &BatchHeader) -> Result<RecordBatch, ReadError> {
+    let path = segment.path(FileKind::Log);
+    let mut bytes = vec![0; header.size_in_bytes()];
+    let read = segment.file().and_then(|file| file.read_exact_at(&mut bytes, position));
+    read.map_err(ReadError::io(&path))?;
+    RecordBatch::parse(&bytes.into()).map_err(|error| damaged(segment, position, &error))
+}
+
+/// What is at that place of the segment is no batch.
+pub(crate) fn damaged(segment: &Segment, position: u64, error: &BatchError) -> ReadError {
+    ReadError::Corrupt { path: segment.path(FileKind::Log), position, reason: error.to_string() }
 }

@@ -1,4 +1,4 @@
-//! The three checkpoint files of a log directory, shared by its logs.
+//! The four checkpoint files of a log directory, shared by its logs.
 //!
 //! The recovery points are the durable mark: what lies below one must be intact when the log is opened again. Hence one on
 //! disk is never above what is flushed, and a log that is about to be cut below it has it lowered first. One lock orders the
@@ -21,6 +21,7 @@ use crate::text_file::Malformed;
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 const LOG_STARTS: &str = "log-start-offset-checkpoint";
+const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
 
 /// See the top of this file.
 pub(crate) struct Checkpoints {
@@ -32,6 +33,8 @@ struct State {
     recovery_points: CheckpointFile,
     high_watermarks: CheckpointFile,
     log_starts: CheckpointFile,
+    /// How far logs are compacted.
+    cleaner_offsets: CheckpointFile,
     /// Logs opened by this process.
     logs: BTreeMap<TopicPartition, Opened>,
 }
@@ -69,6 +72,7 @@ impl Checkpoints {
             recovery_points: file(RECOVERY_POINTS)?,
             high_watermarks: file(HIGH_WATERMARKS)?,
             log_starts: file(LOG_STARTS)?,
+            cleaner_offsets: file(CLEANER_OFFSETS)?,
             logs: BTreeMap::new(),
         };
         Ok(Self { fs: fs.clone(), state: Mutex::new(state) })
@@ -87,6 +91,28 @@ impl Checkpoints {
     /// The high watermark of a log, as checkpointed.
     pub(crate) fn high_watermark(&self, partition: &TopicPartition) -> Option<Offset> {
         self.state.lock().high_watermarks.get(partition)
+    }
+
+    /// How far a log is compacted.
+    pub(crate) fn cleaner_offset(&self, partition: &TopicPartition) -> Option<Offset> {
+        self.state.lock().cleaner_offsets.get(partition)
+    }
+
+    /// Notes durably how far a log is compacted.
+    pub(crate) fn set_cleaner_offset(&self, partition: &TopicPartition, offset: Offset) -> Result<(), LogError> {
+        let mut state = self.state.lock();
+        state.cleaner_offsets.set(partition, offset);
+        state.write_changed(&self.fs)
+    }
+
+    /// Writes where a log starts and what of it is durable.
+    pub(crate) fn persist_marks(&self, partition: &TopicPartition) -> Result<(), LogError> {
+        let mut state = self.state.lock();
+        let Some(Opened::Open(flush)) = state.logs.get(partition) else { return Ok(()) };
+        if let Some(flush) = flush.upgrade() {
+            state.take_over(partition, &flush);
+        }
+        state.write_changed(&self.fs)
     }
 
     /// A log was opened: from now on its durable mark follows what it has flushed.
@@ -137,8 +163,8 @@ impl Checkpoints {
     /// What the log has flushed must be lowered before.
     pub(crate) fn lower_marks(&self, partition: &TopicPartition, end: Offset) -> Result<(), LogError> {
         let mut state = self.state.lock();
-        let State { recovery_points, log_starts, .. } = &mut *state;
-        for file in [recovery_points, log_starts] {
+        let State { recovery_points, log_starts, cleaner_offsets, .. } = &mut *state;
+        for file in [recovery_points, log_starts, cleaner_offsets] {
             if file.get(partition).is_some_and(|mark| mark > end) {
                 file.set(partition, end);
             }
@@ -151,6 +177,7 @@ impl Checkpoints {
         let mut state = self.state.lock();
         state.recovery_points.remove(partition);
         state.log_starts.remove(partition);
+        state.cleaner_offsets.remove(partition);
         state.write_changed(&self.fs)
     }
 
@@ -170,6 +197,7 @@ impl Checkpoints {
         state.recovery_points.remove(partition);
         state.high_watermarks.remove(partition);
         state.log_starts.remove(partition);
+        state.cleaner_offsets.remove(partition);
         state.write_changed(&self.fs)
     }
 }
@@ -190,6 +218,7 @@ impl State {
     fn write_changed(&mut self, fs: &Fs) -> Result<(), LogError> {
         self.recovery_points.write_if_changed(fs)?;
         self.log_starts.write_if_changed(fs)?;
+        self.cleaner_offsets.write_if_changed(fs)?;
         self.high_watermarks.write_if_changed(fs)
     }
 }

@@ -1,7 +1,7 @@
 //! Per-topic settings of a log.
 
 /// What of a topic's configuration the log obeys. Defaults are Kafka's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogConfig {
     /// `segment.bytes`: a segment is rolled before it would grow beyond this.
     pub segment_bytes: u64,
@@ -20,6 +20,18 @@ pub struct LogConfig {
     pub retention_bytes: i64,
     /// Whether `cleanup.policy` holds `delete`. Without it only the log start offset frees segments.
     pub delete_policy: bool,
+    /// Whether `cleanup.policy` holds `compact`.
+    pub compact_policy: bool,
+    /// `delete.retention.ms`: how long compaction keeps tombstones and markers.
+    pub delete_retention_ms: i64,
+    /// `min.compaction.lag.ms`: younger records are not compacted.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`: older records make a compaction due, and complete the active segment.
+    pub max_compaction_lag_ms: i64,
+    /// `min.cleanable.dirty.ratio`: share of the log that must wait for compaction before one is due.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `file.delete.delay.ms`: how long the files of deleted segments, and of the deleted partition, stay on disk.
+    pub file_delete_delay_ms: i64,
     /// Whether `message.timestamp.type` is `LogAppendTime`.
     pub log_append_time: bool,
     /// `producer.id.expiration.ms`: an idle producer's state is forgotten after this.
@@ -37,6 +49,12 @@ impl Default for LogConfig {
             retention_ms: 7 * 24 * 60 * 60 * 1000,
             retention_bytes: -1,
             delete_policy: true,
+            compact_policy: false,
+            delete_retention_ms: 24 * 60 * 60 * 1000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            min_cleanable_dirty_ratio: 0.5,
+            file_delete_delay_ms: 60_000,
             log_append_time: false,
             producer_id_expiration_ms: 24 * 60 * 60 * 1000,
         }

@@ -149,6 +149,20 @@ impl AppendError {
     }
 }
 
+/// A compaction ended early. The log is as before, or compacted up to some segment.
+#[derive(Debug, thiserror::Error)]
+pub enum CompactionError {
+    /// The log was cut, deleted or lost segments meanwhile.
+    #[error("the log changed meanwhile")]
+    Abandoned,
+    /// There is no room for the compacted segment.
+    #[error("no space left on device")]
+    DiskFull,
+    /// The storage failed, or the log is damaged.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
 /// A read was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

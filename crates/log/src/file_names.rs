@@ -11,6 +11,8 @@ pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
 /// Ends the name of a directory whose partition was deleted and whose files are still to be removed.
 pub(crate) const DELETED_SUFFIX: &str = "-delete";
 /// Ends the name of a directory that was put aside because its data is damaged.
+pub(crate) const QUARANTINED_SUFFIX: &str = "-quarantined";
+/// Ends the name of a directory that was put aside because the cluster does not know it.
 pub(crate) const STRAY_SUFFIX: &str = "-stray";
 /// Longest file name that common file systems take, in bytes.
 const MAX_FILE_NAME_BYTES: usize = 255;
@@ -100,7 +102,15 @@ mod tests {
     fn directory_names() {
         let partition = parse_partition_dir("my-topic.v1-12").unwrap();
         assert_eq!((partition.topic.as_str(), partition.partition.get()), ("my-topic.v1", 12));
-        for other in ["topic", "topic-", "topic-01", "-3", "topic-1.0123-delete", "topic-99999999999"] {
+        for other in [
+            "topic",
+            "topic-",
+            "topic-01",
+            "-3",
+            "topic-1.0123-delete",
+            "topic-1.0123-quarantined",
+            "topic-99999999999",
+        ] {
             assert_eq!(parse_partition_dir(other), None, "{other}");
         }
         let deleted = set_aside_dir(&partition, 0xab, DELETED_SUFFIX);

@@ -149,6 +149,17 @@ impl FlushTarget {
         self.retired.store(true, Ordering::Release);
     }
 
+    /// Whether the log was deleted.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Rolled segments that were durable in full were replaced by others that are.
+    pub(crate) fn on_replaced(&self, segments: &[Arc<Segment>]) {
+        let replaced = |segment: &Arc<Segment>| segments.iter().any(|other| Arc::ptr_eq(other, segment));
+        self.dirty.lock().segments.retain(|segment| !replaced(segment));
+    }
+
     /// A segment becomes the active one: to be called before its first batch.
     pub(crate) fn on_rolled(&self, segment: Arc<Segment>) {
         self.dirty.lock().segments.push_back(segment);

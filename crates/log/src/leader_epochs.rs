@@ -95,6 +95,10 @@ impl LeaderEpochs {
             return;
         }
         assert!(epoch > self.latest(), "epoch {epoch} starts at {start} after epoch {}", self.latest());
+        if self.entries.is_empty() {
+            // Most logs have one: no room for more.
+            self.entries.reserve_exact(1);
+        }
         self.entries.push(EpochStart { epoch, start });
         self.dirty = true;
     }

@@ -18,8 +18,10 @@
 
 mod batch_scan;
 mod checkpoints;
+mod compaction;
 mod config;
 mod directory_health;
+mod doomed_files;
 mod error;
 mod file_names;
 mod flush_stage;
@@ -36,13 +38,15 @@ mod properties;
 mod recovery;
 mod segment;
 mod segment_index;
+mod swap;
 mod sync_scheduler;
 mod tail_cache;
 mod text_file;
 mod time_lookup;
 
+pub use compaction::{Compaction, CompactionSettings, CompactionStats, CompactionStep, Dirtiness};
 pub use config::LogConfig;
-pub use error::{AppendError, LogError, ReadError};
+pub use error::{AppendError, CompactionError, LogError, ReadError};
 pub use flush_target::{FlushListener, FlushTarget};
 pub use log::{FollowerAppend, LeaderAppend, Log, Retention};
 pub use log_directory::{FoundPartition, Identity, LogDirectory, LogDirectoryError};

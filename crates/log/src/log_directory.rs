@@ -11,7 +11,9 @@ use crate::checkpoints::{CheckpointError, Checkpoints};
 use crate::config::LogConfig;
 use crate::directory_health::DirectoryHealth;
 use crate::error::LogError;
-use crate::file_names::{DELETED_SUFFIX, PARTITION_METADATA, STRAY_SUFFIX, parse_partition_dir, set_aside_dir};
+use crate::file_names::{
+    DELETED_SUFFIX, PARTITION_METADATA, QUARANTINED_SUFFIX, STRAY_SUFFIX, parse_partition_dir, set_aside_dir,
+};
 use crate::log::{DirectoryServices, Log};
 use crate::properties::{
     MetaProperties, encode_clean_shutdown, encode_partition_metadata, parse_clean_shutdown, parse_partition_metadata,
@@ -141,7 +143,8 @@ impl LogDirectory {
         let clean_start = take_clean_shutdown(&fs, path)?;
         let health = Arc::new(DirectoryHealth::new(path));
         let sync = SyncScheduler::new(health.clone());
-        let services = DirectoryServices { fs, health, checkpoints, tails: Arc::default() };
+        let (tails, doomed) = (Arc::default(), Arc::default());
+        let services = DirectoryServices { fs, health, checkpoints, tails, doomed };
         let directory = Self {
             path: path.to_owned(),
             services,
@@ -262,27 +265,37 @@ impl LogDirectory {
         Ok(log)
     }
 
-    /// Deletes a log: its directory gets a name that nothing opens. The files go with [`LogDirectory::remove_deleted`].
-    /// `unique` is a random number.
-    pub fn delete_log(&self, log: Log, unique: u128) -> Result<(), LogError> {
-        let partition = log.topic_partition().clone();
+    /// Deletes a log: its directory gets a name that nothing opens. The files go with [`LogDirectory::remove_due`] after
+    /// `file.delete.delay.ms`, or with [`LogDirectory::remove_deleted`]. `unique` is a random number.
+    pub fn delete_log(&self, log: Log, unique: u128, now: Timestamp) -> Result<(), LogError> {
+        let (partition, delay_ms) = (log.topic_partition().clone(), log.config().file_delete_delay_ms);
         drop(log);
-        self.delete_partition(&partition, unique)
+        self.services.health.watch(self.set_aside(&partition, unique, DELETED_SUFFIX))?;
+        let path = self.path.join(set_aside_dir(&partition, unique, DELETED_SUFFIX));
+        self.services.doomed.add_dir(path, now, delay_ms);
+        Ok(())
     }
 
-    /// As [`LogDirectory::delete_log`], for a partition that is not open.
-    pub fn delete_partition(&self, partition: &TopicPartition, unique: u128) -> Result<(), LogError> {
-        self.services.health.watch(self.set_aside(partition, unique, DELETED_SUFFIX))
+    /// Removes files of deleted segments and partitions whose time has come. Returns of how many. Blocks for the disk.
+    pub fn remove_due(&self, now: Timestamp) -> Result<usize, LogError> {
+        let _only_one = self.removing.lock();
+        self.services.health.watch(self.services.doomed.remove_due(&self.services.fs, now))
     }
 
-    /// Puts the data of a partition aside, for people to look at; nothing ever opens or removes it. `unique` is a random
-    /// number. Returns where it went.
+    /// Puts the damaged data of a partition aside, for people to look at; nothing ever opens or removes it. `unique` is a
+    /// random number. Returns where it went. The partition's next log is empty: its replica must not be in sync.
     pub fn quarantine_partition(&self, partition: &TopicPartition, unique: u128) -> Result<PathBuf, LogError> {
+        self.services.health.watch(self.set_aside(partition, unique, QUARANTINED_SUFFIX))?;
+        Ok(self.path.join(set_aside_dir(partition, unique, QUARANTINED_SUFFIX)))
+    }
+
+    /// As [`LogDirectory::quarantine_partition`], for data of a partition that the cluster does not know.
+    pub fn set_stray_aside(&self, partition: &TopicPartition, unique: u128) -> Result<PathBuf, LogError> {
         self.services.health.watch(self.set_aside(partition, unique, STRAY_SUFFIX))?;
         Ok(self.path.join(set_aside_dir(partition, unique, STRAY_SUFFIX)))
     }
 
-    /// Removes the files of deleted partitions, those of earlier processes included. Returns of how many. Blocks for long.
+    /// Removes the files of all deleted partitions at once, those of earlier processes included. Returns of how many. Blocks for long.
     pub fn remove_deleted(&self) -> Result<usize, LogError> {
         let _only_one = self.removing.lock();
         let fs = &self.services.fs;
@@ -308,6 +321,12 @@ impl LogDirectory {
         self.services.health.watch(self.services.checkpoints.write(high_watermarks))
     }
 
+    /// Makes the log start of a partition durable, as far as the log is: after it was raised. Blocks for the disk.
+    pub fn persist_log_start(&self, partition: &TopicPartition) -> Result<(), LogError> {
+        self.services.health.check()?;
+        self.services.health.watch(self.services.checkpoints.persist_marks(partition))
+    }
+
     /// Marks the shutdown as clean, after every log was closed. Without it, or if a log was not closed, the next process
     /// recovers. Returns whether it is marked.
     pub fn close(&self, broker_epoch: Option<BrokerEpoch>) -> Result<bool, LogError> {
@@ -321,6 +340,11 @@ impl LogDirectory {
         let written = self.services.fs.write_atomic(&path, content.as_bytes()).map_err(LogError::io(&path));
         self.services.health.watch(written)?;
         Ok(true)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn services_for_tests(&self) -> &DirectoryServices {
+        &self.services
     }
 
     fn dir_of(&self, partition: &TopicPartition) -> PathBuf {

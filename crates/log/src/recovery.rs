@@ -21,13 +21,15 @@ use highwater_records::{BatchHeader, EndTransactionMarker, RecordBatch};
 use highwater_types::{LeaderEpoch, Offset, Timestamp};
 
 use crate::batch_scan::{BatchScan, Scanned};
-use crate::error::LogError;
+use crate::error::{LogError, ReadError};
 use crate::file_names::{FileKind, LEADER_EPOCH_CHECKPOINT};
+use crate::header_walk::HeaderWalk;
 use crate::leader_epochs::LeaderEpochs;
 use crate::partition_files::PartitionFiles;
 use crate::producers::ProducerStates;
 use crate::segment::{Segment, indexed, remove_if_there};
 use crate::segment_index::SegmentIndex;
+use crate::swap::{SWAP_SUFFIX, complete_swap, with_suffix};
 
 /// How a log is to be opened.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +76,13 @@ struct ScannedSegment {
     producers_at_base: Vec<u8>,
 }
 
+impl ScannedSegment {
+    /// Notes why nothing from `position` on is taken in.
+    fn stop(&mut self, position: u64, reason: String, segment: &Segment) {
+        self.damage = Some(format!("{} at byte {position}: {reason}", segment.path(FileKind::Log).display()));
+    }
+}
+
 struct Recovery<'a> {
     fs: &'a Fs,
     dir: &'a Arc<Path>,
@@ -89,7 +98,13 @@ struct Recovery<'a> {
 
 impl<'a> Recovery<'a> {
     fn new(fs: &'a Fs, dir: &'a Arc<Path>, mode: &'a OpenMode) -> Result<Self, LogError> {
-        let files = PartitionFiles::read(fs, dir)?;
+        let mut files = PartitionFiles::read(fs, dir)?;
+        if !files.swaps.is_empty() {
+            for &base in &files.swaps {
+                finish_swap(fs, dir, base, &files.segments, mode.recovery_point)?;
+            }
+            files = PartitionFiles::read(fs, dir)?;
+        }
         for path in &files.left_over {
             remove_if_there(fs, path).map_err(LogError::io(path))?;
         }
@@ -214,7 +229,8 @@ impl<'a> Recovery<'a> {
                 damage = Some(format!("the segment before {} ends at {end}", segment.base()));
                 break;
             }
-            let result = self.scan_segment(&segment, &mut latest_epoch)?;
+            let limit = self.segments.get(number + 1).map_or(Offset(i64::MAX), |next| next.base());
+            let result = self.scan_segment(&segment, limit, &mut latest_epoch)?;
             end = result.end;
             damage.clone_from(&result.damage);
             scanned.push(result);
@@ -230,38 +246,82 @@ impl<'a> Recovery<'a> {
         Ok(end)
     }
 
+    /// `limit` is where the next segment begins.
+    ///
+    /// A batch's offset is not in its checksum. So a batch that leaves a gap is believed only once the one behind it agrees,
+    /// and not at all if it jumps over the durable mark: that is where a batch ended, and compaction moves the mark first.
     fn scan_segment(
         &mut self,
         segment: &Arc<Segment>,
+        limit: Offset,
         latest_epoch: &mut LeaderEpoch,
     ) -> Result<ScannedSegment, LogError> {
-        let mut index = SegmentIndex::new(segment.base());
         let mut scan = BatchScan::new(segment, 0)?;
-        let mut end = segment.base();
-        let producers_at_base = self.producers.encode();
-        let (size, damage) = loop {
-            let (position, batch) = match scan.next_batch()? {
+        let mut scanned = ScannedSegment {
+            index: SegmentIndex::new(segment.base()),
+            size: 0,
+            end: segment.base(),
+            damage: None,
+            producers_at_base: self.producers.encode(),
+        };
+        let mut held: Option<(u64, RecordBatch)> = None;
+        loop {
+            let next = scan.next_batch()?;
+            if let Some((position, batch)) = held.take() {
+                if let Scanned::Batch(_, next) = &next
+                    && next.header().base_offset < batch.header().next_offset()
+                {
+                    let (found, behind) = (batch.header().base_offset, next.header().base_offset);
+                    scanned.stop(position, format!("a batch from {found} on, with {behind} behind it"), segment);
+                    break;
+                }
+                self.take_in(&mut scanned, position, &batch);
+            }
+            let (position, batch) = match next {
                 Scanned::Batch(position, batch) => (position, batch),
-                Scanned::End => break (scan.position(), None),
-                Scanned::Damaged(reason) => break (scan.position(), Some(reason)),
+                Scanned::End => break,
+                Scanned::Damaged(reason) => {
+                    scanned.stop(scan.position(), reason, segment);
+                    break;
+                }
             };
             let header = batch.header();
-            let marker = check_place(header, segment.base(), end, *latest_epoch)
+            let checked = check_place(header, segment.base(), (scanned.end, limit), *latest_epoch)
+                .and_then(|()| self.check_gap(header, scanned.end))
                 .and_then(|()| EndTransactionMarker::from_batch(&batch).map_err(|error| error.to_string()));
-            let marker = match marker {
-                Ok(marker) => marker,
-                Err(reason) => break (position, Some(reason)),
-            };
-            *latest_epoch = header.partition_leader_epoch;
-            if header.partition_leader_epoch > self.epochs.latest() {
-                self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+            if let Err(reason) = checked {
+                scanned.stop(position, reason, segment);
+                break;
             }
-            self.producers.apply(header, marker.as_ref(), self.mode.now);
-            index.append(indexed(header, position), self.mode.interval_bytes);
-            end = header.next_offset();
-        };
-        let damage = damage.map(|reason| format!("{} at byte {size}: {reason}", segment.path(FileKind::Log).display()));
-        Ok(ScannedSegment { index, size, end, damage, producers_at_base })
+            *latest_epoch = header.partition_leader_epoch;
+            match header.base_offset > scanned.end {
+                true => held = Some((position, batch)),
+                false => self.take_in(&mut scanned, position, &batch),
+            }
+        }
+        Ok(scanned)
+    }
+
+    fn check_gap(&self, header: &BatchHeader, end: Offset) -> Result<(), String> {
+        let mark = self.mode.recovery_point;
+        match end < mark && mark < header.base_offset {
+            true => Err(format!("a batch from {} on, where {end} comes next", header.base_offset)),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes in a batch that is where it belongs.
+    fn take_in(&mut self, scanned: &mut ScannedSegment, position: u64, batch: &RecordBatch) {
+        let header = batch.header();
+        if header.partition_leader_epoch > self.epochs.latest() {
+            self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+        }
+        // It was read when the batch was checked.
+        let marker = EndTransactionMarker::from_batch(batch).unwrap_or(None);
+        self.producers.apply(header, marker.as_ref(), self.mode.now);
+        scanned.index.append(indexed(header, position), self.mode.interval_bytes);
+        scanned.size = position + header.size_in_bytes() as u64;
+        scanned.end = header.next_offset();
     }
 
     /// Puts on disk what the scan decided: removes the segments behind the cut, cuts the last one, makes all durable.
@@ -368,7 +428,8 @@ impl<'a> Recovery<'a> {
         let (producers, from) = loaded;
         self.producers = producers;
         let durable_mark = self.mode.recovery_point;
-        replay_producers(&self.segments, from, end, durable_mark, &mut self.producers, self.mode)
+        let OpenMode { interval_bytes, now, .. } = *self.mode;
+        replay_producers(&self.segments, from, end, durable_mark, &mut self.producers, (interval_bytes, now))
     }
 
     fn remove_snapshots_beyond(&mut self, log_end: Offset) -> Result<(), LogError> {
@@ -394,11 +455,45 @@ impl<'a> Recovery<'a> {
     }
 }
 
+/// Puts a compacted segment in place that a crash kept from it. Its content was durable before it got its name.
+fn finish_swap(
+    fs: &Fs,
+    dir: &Path,
+    base: Offset,
+    segments: &BTreeSet<Offset>,
+    durable_mark: Offset,
+) -> Result<(), LogError> {
+    let path = with_suffix(&FileKind::Log.path(dir, base), SWAP_SUFFIX);
+    let file = fs.open(&path, FileMode::ReadWrite).map_err(LogError::io(&path))?;
+    let size = file.len().map_err(LogError::io(&path))?;
+    let mut walk = HeaderWalk::new(Arc::new(file), path.clone(), 0, size);
+    let mut end = base;
+    loop {
+        match walk.next_header() {
+            Ok(Some((_, header))) => end = header.next_offset(),
+            Ok(None) => break,
+            Err(ReadError::Corrupt { position, reason, .. }) => {
+                return Err(LogError::Corrupt { path, durable_mark, reason: format!("at byte {position}: {reason}") });
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let replaced: Vec<Offset> = segments.iter().copied().filter(|offset| base < *offset && *offset < end).collect();
+    complete_swap(fs, dir, base, &replaced, |path| remove_if_there(fs, path)).map_err(LogError::io(dir))
+}
+
 /// Fails, with the reason, if an intact batch cannot be at this place of the log.
-fn check_place(header: &BatchHeader, base: Offset, end: Offset, latest_epoch: LeaderEpoch) -> Result<(), String> {
+fn check_place(
+    header: &BatchHeader,
+    base: Offset,
+    (end, limit): (Offset, Offset),
+    latest_epoch: LeaderEpoch,
+) -> Result<(), String> {
     let epoch = header.partition_leader_epoch;
     if header.base_offset < end {
         Err(format!("a batch from {} on, where {end} comes next", header.base_offset))
+    } else if header.next_offset() > limit {
+        Err(format!("a batch to {}, where the next segment begins at {limit}", header.last_offset()))
     } else if header.last_offset().get() - base.get() > i64::from(i32::MAX) {
         Err(format!("a batch to {}, too far from the segment's base", header.last_offset()))
     } else if epoch < latest_epoch {
@@ -431,14 +526,14 @@ pub(crate) fn load_producers(
     Ok((ProducerStates::default(), Offset::ZERO))
 }
 
-/// Applies the batches in `from..end` to `producers`.
+/// Applies the batches in `from..end` to `producers`, which count as used `now`.
 pub(crate) fn replay_producers(
     segments: &[Arc<Segment>],
     from: Offset,
     end: Offset,
     durable_mark: Offset,
     producers: &mut ProducerStates,
-    mode: &OpenMode,
+    (interval_bytes, now): (u64, Timestamp),
 ) -> Result<(), LogError> {
     if from >= end {
         return Ok(());
@@ -448,7 +543,7 @@ pub(crate) fn replay_producers(
         if segment.base() >= end {
             break;
         }
-        let start = segment.with_index(mode.interval_bytes, |index| index.position_before(from))?;
+        let start = segment.with_index(interval_bytes, |index| index.position_before(from))?;
         let mut scan = BatchScan::new(segment, start)?;
         loop {
             let batch = match scan.next_batch()? {
@@ -461,7 +556,7 @@ pub(crate) fn replay_producers(
                 }
             };
             if batch.header().base_offset >= from {
-                apply_batch(producers, &batch, mode.now, segment, durable_mark)?;
+                apply_batch(producers, &batch, now, segment, durable_mark)?;
             }
         }
     }

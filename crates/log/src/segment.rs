@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use highwater_env::{File, Fs, OpenMode};
 use highwater_types::{Offset, Timestamp};
@@ -29,6 +29,12 @@ pub(crate) struct Segment {
     index: RwLock<Option<SegmentIndex>>,
     /// Whether the directory entry of the file is durable.
     entry_durable: AtomicBool,
+    /// Whether the file was used since [`Segment::release_if_idle`] last looked.
+    used: AtomicBool,
+    /// Wall clock when this process completed the segment, in milliseconds; -1 if another one did.
+    complete_since: AtomicI64,
+    /// Whether the index stays in memory, because the files on disk are about to be those of another segment.
+    pinned: AtomicBool,
     /// Whether the segment is rolled: its index files are complete and it gets no more batches.
     rolled: AtomicBool,
 }
@@ -61,6 +67,9 @@ impl Segment {
             size: AtomicU64::new(size),
             index: RwLock::new(None),
             entry_durable: AtomicBool::new(false),
+            used: AtomicBool::new(false),
+            complete_since: AtomicI64::new(Timestamp::NONE.0),
+            pinned: AtomicBool::new(false),
             rolled: AtomicBool::new(false),
         }
     }
@@ -82,6 +91,7 @@ impl Segment {
 
     /// The open file of batches.
     pub(crate) fn file(&self) -> io::Result<Arc<File>> {
+        self.used.store(true, Ordering::Relaxed);
         let mut slot = self.file.lock();
         if let Some(file) = slot.as_ref() {
             return Ok(file.clone());
@@ -123,8 +133,41 @@ impl Segment {
     /// Drops the index of a rolled segment from memory.
     pub(crate) fn unload_index(&self) {
         let mut slot = self.index.write();
-        if self.rolled.load(Ordering::Acquire) {
+        if self.rolled.load(Ordering::Acquire) && !self.pinned.load(Ordering::Acquire) {
             *slot = None;
+        }
+    }
+
+    /// Opens the file and loads the index for as long as somebody uses this segment: its files are about to be replaced,
+    /// and those who read it must not open the new ones in their place.
+    pub(crate) fn pin(&self, interval_bytes: u64) -> Result<(), ReadError> {
+        let path = self.path(FileKind::Log);
+        self.file().map_err(ReadError::io(&path))?;
+        self.pinned.store(true, Ordering::Release);
+        self.with_index(interval_bytes, |_| ())
+    }
+
+    /// Closes the file, and drops the index of a rolled segment, if the file was not used since the last call. Everything in it
+    /// must be durable: what a write-back that fails later has to say, only an open file hears. Returns whether a file was closed.
+    pub(crate) fn release_if_idle(&self) -> bool {
+        if self.used.swap(false, Ordering::Relaxed) || self.pinned.load(Ordering::Acquire) {
+            return false;
+        }
+        let file = self.file.lock().take();
+        self.unload_index();
+        file.is_some()
+    }
+
+    /// Whether its file is open.
+    #[cfg(test)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.file.lock().is_some()
+    }
+
+    /// Its files stay after all.
+    pub(crate) fn unpin(&self) {
+        if self.pinned.swap(false, Ordering::AcqRel) {
+            self.unload_index();
         }
     }
 
@@ -218,6 +261,19 @@ impl Segment {
         Ok(())
     }
 
+    /// Since when nothing was appended, as far as this process knows: `opened` if it found the segment complete.
+    pub(crate) fn complete_since(&self, opened: Timestamp) -> Timestamp {
+        match Timestamp(self.complete_since.load(Ordering::Relaxed)) {
+            Timestamp::NONE => opened,
+            since => since,
+        }
+    }
+
+    /// Notes when it was completed.
+    pub(crate) fn set_complete_since(&self, now: Timestamp) {
+        self.complete_since.store(now.0, Ordering::Relaxed);
+    }
+
     /// The segment gets no more batches. Its index files must have been written.
     pub(crate) fn set_rolled(&self) {
         self.rolled.store(true, Ordering::Release);
@@ -260,11 +316,11 @@ impl Segment {
     }
 }
 
-/// A batch as the indexes take it.
+/// A batch as the indexes take it. One that compaction emptied has no timestamp, whatever its header says.
 pub(crate) fn indexed(header: &highwater_records::BatchHeader, position: u64) -> IndexedBatch {
     IndexedBatch {
         last_offset: header.last_offset(),
-        max_timestamp: header.max_timestamp,
+        max_timestamp: if header.record_count == 0 { Timestamp::NONE } else { header.max_timestamp },
         position,
         size: header.size_in_bytes() as u64,
     }

@@ -78,15 +78,18 @@ impl TailCache {
 }
 
 impl Tail {
-    /// Forgets everything: to be called before the log is cut, and for a batch that is not kept.
+    /// Forgets everything, for a batch that is not kept, before the log is cut, and when nobody uses the log.
     pub(crate) fn clear(&self) {
-        self.batches.lock().clear();
+        *self.batches.lock() = VecDeque::new();
     }
 
     fn drop_oldest(&self, base: Offset) {
         let mut batches = self.batches.lock();
         if batches.front().is_some_and(|batch| batch.base == base) {
             batches.pop_front();
+            if batches.is_empty() {
+                *batches = VecDeque::new();
+            }
         }
     }
 

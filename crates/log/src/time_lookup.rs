@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use highwater_records::{BatchError, BatchHeader, RecordBatch};
+use highwater_records::RecordBatch;
 use highwater_types::{LeaderEpoch, Offset, Timestamp};
 
+use crate::batch_scan::{damaged, read_batch};
 use crate::error::ReadError;
-use crate::file_names::FileKind;
 use crate::log_reader::LogReader;
-use crate::segment::Segment;
+use crate::segment::{Segment, indexed};
 
 /// A record found by its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl LogReader {
         let mut walk = segment.walk(start)?;
         while let Some((position, header)) = walk.next_header()? {
             if header.base_offset >= log_start {
-                largest = largest.max(header.max_timestamp);
+                largest = largest.max(indexed(&header, position).max_timestamp);
             } else if header.last_offset() >= log_start {
                 let batch = read_batch(segment, position, &header)?;
                 largest = largest.max(largest_in_batch(segment, position, &batch, log_start)?);
@@ -135,16 +135,4 @@ fn largest_in_batch(
         }
     }
     Ok(largest)
-}
-
-fn read_batch(segment: &Segment, position: u64, header: &BatchHeader) -> Result<RecordBatch, ReadError> {
-    let path = segment.path(FileKind::Log);
-    let mut bytes = vec![0; header.size_in_bytes()];
-    let read = segment.file().and_then(|file| file.read_exact_at(&mut bytes, position));
-    read.map_err(ReadError::io(&path))?;
-    RecordBatch::parse(&bytes.into()).map_err(|error| damaged(segment, position, &error))
-}
-
-fn damaged(segment: &Segment, position: u64, error: &BatchError) -> ReadError {
-    ReadError::Corrupt { path: segment.path(FileKind::Log), position, reason: error.to_string() }
 }

@@ -74,6 +74,18 @@ impl Attributes {
         }
     }
 
+    /// The same, saying that the base timestamp is a delete horizon.
+    #[must_use]
+    pub const fn with_delete_horizon(self) -> Self {
+        Self(self.0 | DELETE_HORIZON)
+    }
+
+    /// The same, for a batch without records: neither compressed nor with a delete horizon.
+    #[must_use]
+    pub const fn of_empty_batch(self) -> Self {
+        Self(self.0 & !DELETE_HORIZON).with_compression(Compression::None)
+    }
+
     /// The same with the transactional bit.
     #[must_use]
     pub const fn transactional(self) -> Self {

@@ -112,8 +112,8 @@ pub(crate) fn record_timestamp(header: &BatchHeader, delta: i64) -> Timestamp {
 /// The records of one batch, decompressed.
 #[derive(Debug, Clone)]
 pub struct Records {
-    header: BatchHeader,
-    body: Bytes,
+    pub(crate) header: BatchHeader,
+    pub(crate) body: Bytes,
 }
 
 impl Records {

@@ -113,25 +113,7 @@ impl BatchBuilder {
         self.record_count += 1;
 
         let timestamp_delta = timestamp.0.wrapping_sub(self.base_timestamp.0);
-        let length = 1
-            + varlong_size(timestamp_delta)
-            + varlong_size(offset_delta.into())
-            + nullable_size(key)
-            + nullable_size(value)
-            + varlong_size(headers.len() as i64)
-            + headers.iter().map(|header| nullable_size(Some(header.key)) + nullable_size(header.value)).sum::<usize>();
-        let body = &mut self.body;
-        put_varint(body, i32::try_from(length).expect("a record is shorter than 2 GiB"));
-        body.put_i8(0);
-        put_varlong(body, timestamp_delta);
-        put_varint(body, offset_delta);
-        put_nullable(body, key);
-        put_nullable(body, value);
-        put_varlong(body, headers.len() as i64);
-        for header in headers {
-            put_nullable(body, Some(header.key));
-            put_nullable(body, header.value);
-        }
+        encode_record(&mut self.body, timestamp_delta, offset_delta, key, value, headers);
     }
 
     /// The batch. There must be a record in it.
@@ -167,6 +149,35 @@ pub(crate) fn assemble(mut header: BatchHeader, body: &[u8]) -> Bytes {
     let crc = compute_crc(&batch);
     batch[CRC_POSITION..CRC_POSITION + 4].copy_from_slice(&crc.to_be_bytes());
     batch.into()
+}
+
+/// Appends one record as it lies in the body of a batch.
+pub(crate) fn encode_record(
+    body: &mut Vec<u8>,
+    timestamp_delta: i64,
+    offset_delta: i32,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: &[Header<'_>],
+) {
+    let length = 1
+        + varlong_size(timestamp_delta)
+        + varlong_size(offset_delta.into())
+        + nullable_size(key)
+        + nullable_size(value)
+        + varlong_size(headers.len() as i64)
+        + headers.iter().map(|header| nullable_size(Some(header.key)) + nullable_size(header.value)).sum::<usize>();
+    put_varint(body, i32::try_from(length).expect("a record is shorter than 2 GiB"));
+    body.put_i8(0);
+    put_varlong(body, timestamp_delta);
+    put_varint(body, offset_delta);
+    put_nullable(body, key);
+    put_nullable(body, value);
+    put_varlong(body, headers.len() as i64);
+    for header in headers {
+        put_nullable(body, Some(header.key));
+        put_nullable(body, header.value);
+    }
 }
 
 fn nullable_size(field: Option<&[u8]>) -> usize {

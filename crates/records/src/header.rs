@@ -151,6 +151,12 @@ impl BatchHeader {
         if self.base_sequence.get() < 0 { Sequence::NONE } else { self.base_sequence.plus(self.last_offset_delta) }
     }
 
+    /// The time after which compaction may drop the batch's tombstones, or the marker in it; `None` until compaction has
+    /// seen it (KIP-534).
+    pub const fn delete_horizon(&self) -> Option<Timestamp> {
+        if self.attributes.has_delete_horizon() { Some(self.base_timestamp) } else { None }
+    }
+
     /// Whether the batch belongs to a transaction.
     pub const fn is_transactional(&self) -> bool {
         self.attributes.is_transactional()

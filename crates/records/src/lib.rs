@@ -13,6 +13,7 @@
 mod attributes;
 mod batch;
 mod builder;
+mod compacted;
 mod compression;
 mod control;
 mod error;

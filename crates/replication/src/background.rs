@@ -35,7 +35,7 @@ pub(crate) async fn tick(context: Arc<Context>) {
 pub(crate) type Stop = watch::Receiver<bool>;
 
 /// Waits for `pause`; false once everything is to stop.
-async fn pause_or_stop(pause: Duration, stop: &mut Stop) -> bool {
+pub(crate) async fn pause_or_stop(pause: Duration, stop: &mut Stop) -> bool {
     tokio::select! {
         () = sleep(pause) => true,
         // Also when the one who says it is gone.
@@ -43,12 +43,17 @@ async fn pause_or_stop(pause: Duration, stop: &mut Stop) -> bool {
     }
 }
 
-/// Writes the high watermark checkpoints (and what else the directories checkpoint) every few seconds.
+/// Writes the high watermark checkpoints (and what else the directories checkpoint) every few seconds, and removes the files
+/// of what was deleted.
 pub(crate) async fn checkpoint(context: Arc<Context>, directories: Vec<Arc<LogDirectory>>, mut stop: Stop) {
     while pause_or_stop(context.node.config.high_watermark_checkpoint_interval, &mut stop).await {
         for directory in &directories {
             let (context, directory) = (context.clone(), directory.clone());
-            run_blocking(move || write_checkpoint(&context, &directory)).await;
+            run_blocking(move || {
+                write_checkpoint(&context, &directory);
+                remove_due(&directory);
+            })
+            .await;
         }
     }
 }
@@ -64,6 +69,13 @@ pub(crate) fn write_checkpoint(context: &Context, directory: &Arc<LogDirectory>)
         && let Err(error) = directory.checkpoint(&high_watermarks)
     {
         tracing::error!(directory = %directory.path().display(), %error, "checkpoint failed");
+    }
+}
+
+/// Removes the files of one directory whose `file.delete.delay.ms` is over. Blocks for the disk.
+fn remove_due(directory: &Arc<LogDirectory>) {
+    if let Err(error) = directory.remove_due(clock::wall_ms()) {
+        tracing::warn!(directory = %directory.path().display(), %error, "deleted files remain for now");
     }
 }
 

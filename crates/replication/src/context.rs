@@ -10,6 +10,7 @@ use highwater_types::{BrokerEpoch, BrokerId, TopicIdPartition};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
+use crate::cleaner_progress::CleanerProgress;
 use crate::isr_proposals::IsrProposals;
 use crate::link::Links;
 use crate::link_task::run_link;
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub unavailable: RwLock<BTreeSet<TopicIdPartition>>,
     /// Partitions where time alone changes something.
     pub attention: Attention,
+    /// What compaction did.
+    pub cleaner: CleanerProgress,
     /// Changes to ask the controller for.
     pub proposals: Arc<IsrProposals>,
     /// Streams to the leaders of partitions that this broker follows.
@@ -72,6 +75,7 @@ impl Context {
             partitions: RwLock::default(),
             unavailable: RwLock::default(),
             attention: Attention::default(),
+            cleaner: CleanerProgress::default(),
             proposals: Arc::default(),
             links: Links::default(),
             next_session: AtomicU64::new(1),

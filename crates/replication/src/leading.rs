@@ -29,6 +29,25 @@ impl Partition {
         self.locked(|state, aftermath| state.append(self, (batch, acks, epoch), now, aftermath))
     }
 
+    /// Deletes the records below `offset`, or all that are committed. Blocks for the disk.
+    pub fn delete_records(self: &Arc<Self>, offset: Option<Offset>) -> Result<Offset, ErrorCode> {
+        if !self.lease.is_valid() || self.snapshot().role != RoleKind::Leader {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        let moved = self.with_log(|log, replica| {
+            let high_watermark = replica.high_watermark();
+            let offset = offset.unwrap_or(high_watermark);
+            if offset < Offset::ZERO || offset > high_watermark {
+                return Err(ErrorCode::OffsetOutOfRange);
+            }
+            log.set_log_start(offset).map_err(|error| error.code())?;
+            Ok(log.log_start())
+        });
+        let log_start = moved.unwrap_or(Err(ErrorCode::KafkaStorageError))?;
+        self.persist_log_start();
+        Ok(log_start)
+    }
+
     /// A follower opens this partition. Queues the answer on its stream, before anything that is pushed; returns the slot
     /// if it was accepted.
     pub fn open_follower(

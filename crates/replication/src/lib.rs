@@ -15,6 +15,9 @@
 mod append;
 mod background;
 mod backoff;
+mod cleaner;
+mod cleaner_metrics;
+mod cleaner_progress;
 mod config;
 mod context;
 mod fetch;
@@ -39,6 +42,7 @@ mod replicas;
 mod snapshot;
 mod status;
 mod topic_settings;
+mod totals;
 mod waiter;
 mod window;
 

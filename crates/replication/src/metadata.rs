@@ -5,9 +5,10 @@
 //! and appending in that leader's epoch again would put two records at one offset in one epoch (P1, P7).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use highwater_env::{clock, rng, run_blocking};
+use highwater_env::{clock, rng};
 use highwater_log::{Log, LogDirectory, LogError};
 use highwater_metadata::{
     ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionImage, TopicImage,
@@ -26,6 +27,8 @@ pub(crate) struct MetadataFollower {
     directories: Vec<Arc<LogDirectory>>,
     /// Where the partitions found at start are.
     found: BTreeMap<TopicPartition, usize>,
+    /// Where those are that could not be opened.
+    unopened: BTreeMap<TopicPartition, usize>,
     /// Replicas of each directory.
     counts: Vec<usize>,
     /// Whether all partitions have to be looked at: at first, and after metadata that did not know this process.
@@ -50,6 +53,7 @@ impl MetadataFollower {
             counts: vec![0; directories.len()],
             directories,
             found: BTreeMap::new(),
+            unopened: BTreeMap::new(),
             everything: true,
             changes: Changes::default(),
         };
@@ -123,29 +127,41 @@ impl MetadataFollower {
                 continue;
             }
             let settings = settings.get_or_insert_with(|| self.settings(image, topic));
-            let Some(replica) = self.ensure(id, topic, settings) else { continue };
+            // Nobody waits for what this replica holds, so it may hold nothing.
+            let replaceable = !partition.isr.contains(&node_id) && partition.leader != node_id;
+            let Some(replica) = self.ensure(id, topic, settings, replaceable) else { continue };
             assign(&replica, partition, settings, &mut self.changes);
         }
     }
 
     fn settings(&self, image: &MetadataImage, topic: &TopicImage) -> TopicSettings {
         let config = image.topic_config(topic.name.as_str(), &self.context.node.config.static_config);
-        TopicSettings::new(&config, self.context.node.config.replica_lag_time_max)
+        let expiration = image.broker_value("producer.id.expiration.ms", &self.context.node.config.static_config);
+        TopicSettings::new(&config, expiration.as_deref(), self.context.node.config.replica_lag_time_max)
     }
 
-    /// The replica, opened or created if it is not there yet.
-    fn ensure(&mut self, id: TopicIdPartition, topic: &TopicImage, settings: &TopicSettings) -> Option<Arc<Partition>> {
-        if let Some(partition) = self.context.partition(id) {
-            return Some(partition);
-        }
+    /// The replica, opened or created if it is not there yet. One whose log is damaged begins anew with an empty log if it
+    /// is `replaceable`: until then it stays out of service, and its leader takes it out of the ISR.
+    fn ensure(
+        &mut self,
+        id: TopicIdPartition,
+        topic: &TopicImage,
+        settings: &TopicSettings,
+        replaceable: bool,
+    ) -> Option<Arc<Partition>> {
         let name = TopicPartition { topic: topic.name.clone(), partition: id.partition };
-        let known = self.found.remove(&name);
+        match self.context.partition(id) {
+            Some(partition) if replaceable && partition.is_damaged() => self.close_damaged(&partition),
+            Some(partition) => return Some(partition),
+            None => {}
+        }
+        let known = self.found.remove(&name).or_else(|| self.unopened.remove(&name));
         let position = known.unwrap_or_else(|| self.emptiest_directory());
         if known.is_none() {
             self.counts[position] += 1;
         }
         let directory = self.directories[position].clone();
-        match open(&directory, &name, id, settings) {
+        match open(&directory, &name, id, settings, replaceable) {
             Ok(log) => {
                 self.context.unavailable.write().remove(&id);
                 self.changes.opened += 1;
@@ -161,9 +177,25 @@ impl MetadataFollower {
             }
             Err(error) => {
                 tracing::error!(partition = %name, %error, "cannot open the replica; it stays out of service");
+                self.unopened.insert(name, position);
                 self.context.unavailable.write().insert(id);
                 None
             }
+        }
+    }
+
+    /// Lets go of a replica whose log turned out to be damaged; the next opening finds that too.
+    fn close_damaged(&mut self, partition: &Arc<Partition>) {
+        self.context.partitions.write().remove(&partition.id);
+        self.context.cleaner.uncleanable.lock().remove(&partition.id);
+        drop(partition.stop());
+        let Some(directory) = partition.directory.upgrade() else { return };
+        match directory.quarantine_partition(&partition.name, random()) {
+            Ok(path) => log_quarantine(&partition.name, &path),
+            Err(error) => tracing::error!(partition = %partition.name, %error, "cannot quarantine the replica"),
+        }
+        if let Some(position) = self.directories.iter().position(|other| Arc::ptr_eq(other, &directory)) {
+            self.unopened.insert(partition.name.clone(), position);
         }
     }
 
@@ -183,15 +215,8 @@ impl MetadataFollower {
             self.counts[position] = self.counts[position].saturating_sub(1);
         }
         let Some(log) = partition.stop() else { return };
-        match directory.delete_log(log, random()) {
-            Ok(()) => {
-                tokio::spawn(run_blocking(move || {
-                    if let Err(error) = directory.remove_deleted() {
-                        tracing::warn!(%error, "deleted files remain for now");
-                    }
-                }));
-            }
-            Err(error) => tracing::error!(partition = %partition.name, %error, "cannot delete the replica"),
+        if let Err(error) = directory.delete_log(log, random(), clock::wall_ms()) {
+            tracing::error!(partition = %partition.name, %error, "cannot delete the replica");
         }
     }
 
@@ -258,7 +283,7 @@ impl MetadataFollower {
     fn set_strays_aside(&mut self) {
         for (name, position) in std::mem::take(&mut self.found) {
             self.counts[position] = self.counts[position].saturating_sub(1);
-            match self.directories[position].quarantine_partition(&name, random()) {
+            match self.directories[position].set_stray_aside(&name, random()) {
                 Ok(path) => tracing::warn!(
                     partition = %name, path = %path.display(),
                     "found a partition that is not assigned to this broker: set aside, remove it when you do not need it"
@@ -269,21 +294,35 @@ impl MetadataFollower {
     }
 }
 
-/// Opens a log; what another topic of that name left is set aside.
+fn log_quarantine(partition: &TopicPartition, path: &Path) {
+    tracing::error!(
+        %partition, path = %path.display(),
+        "the log is damaged: set aside; the replica gets everything from its leader again. Check the disk"
+    );
+}
+
+/// Opens a log; what another topic of that name left is set aside, and so is damaged data if it is `replaceable`.
 fn open(
     directory: &LogDirectory,
     name: &TopicPartition,
     id: TopicIdPartition,
     settings: &TopicSettings,
+    replaceable: bool,
 ) -> Result<Log, LogError> {
     let open = || directory.open_log(name, id.topic_id, settings.draw_log_config(), clock::wall_ms());
     match open() {
         Err(LogError::TopicIdMismatch { found, .. }) => {
-            let path = directory.quarantine_partition(name, random())?;
+            let path = directory.set_stray_aside(name, random())?;
             tracing::warn!(
                 partition = %name, topic_id = %found, path = %path.display(),
                 "found data of a former topic of that name: set aside, remove it when you do not need it"
             );
+            open()
+        }
+        Err(error @ LogError::Corrupt { .. }) if replaceable => {
+            tracing::error!(partition = %name, %error, "damaged");
+            let path = directory.quarantine_partition(name, random())?;
+            log_quarantine(name, &path);
             open()
         }
         result => result,
@@ -330,6 +369,7 @@ impl Partition {
 
     /// Takes over the configuration of its topic.
     fn configure(self: &Arc<Self>, settings: &TopicSettings) {
+        self.set_compacted(settings.log.compact_policy);
         self.locked(|state, aftermath| {
             if let Some(log) = &mut state.log {
                 let segment_jitter_ms = log.config().segment_jitter_ms;

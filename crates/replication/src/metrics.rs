@@ -9,7 +9,9 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts};
 
+use crate::cleaner_metrics::CleanerMetrics;
 use crate::context::Context;
+use crate::totals::catch_up;
 use crate::{PartitionRole, PartitionStatus};
 
 /// Collects from the registry.
@@ -28,6 +30,7 @@ pub(crate) struct ReplicaMetrics {
     log_end: IntGaugeVec,
     high_watermark: IntGaugeVec,
     size: IntGaugeVec,
+    cleaner: CleanerMetrics,
 }
 
 impl ReplicaMetrics {
@@ -50,11 +53,12 @@ impl ReplicaMetrics {
             log_end: per_partition("kafka_log_log_logendoffset", "Offset of the next record"),
             high_watermark: per_partition("kafka_cluster_partition_highwatermark", "Everything below is committed"),
             size: per_partition("kafka_log_log_size", "Size of the log in bytes"),
+            cleaner: CleanerMetrics::new(),
         }
     }
 
-    fn all(&self) -> [&dyn Collector; 13] {
-        [
+    fn all(&self) -> impl Iterator<Item = &dyn Collector> {
+        let own: [&dyn Collector; 13] = [
             &self.partitions,
             &self.leaders,
             &self.under_replicated,
@@ -68,10 +72,12 @@ impl ReplicaMetrics {
             &self.log_end,
             &self.high_watermark,
             &self.size,
-        ]
+        ];
+        own.into_iter().chain(self.cleaner.all())
     }
 
     fn refresh(&self) {
+        self.cleaner.refresh(&self.context);
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         let statuses: Vec<PartitionStatus> = partitions.iter().map(|partition| partition.status()).collect();
         let count = |what: fn(&PartitionStatus) -> bool| statuses.iter().filter(|status| what(status)).count() as i64;
@@ -101,21 +107,17 @@ impl ReplicaMetrics {
 
 impl Collector for ReplicaMetrics {
     fn desc(&self) -> Vec<&Desc> {
-        self.all().into_iter().flat_map(|metric| metric.desc()).collect()
+        self.all().flat_map(|metric| metric.desc()).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         self.refresh();
-        self.all().into_iter().flat_map(|metric| metric.collect()).collect()
+        self.all().flat_map(|metric| metric.collect()).collect()
     }
 }
 
 fn leads(status: &PartitionStatus) -> bool {
     status.role == PartitionRole::Leader
-}
-
-fn catch_up(counter: &IntCounter, total: u64) {
-    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 fn opts(name: &str, help: &str) -> Opts {

@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use highwater_env::clock;
+use highwater_env::{clock, run_blocking};
 use highwater_log::{FlushListener, FlushTarget, Log, LogDirectory, LogReader, SyncScheduler};
 use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
 use highwater_types::{BrokerId, ErrorCode, Offset, TopicIdPartition, TopicPartition};
@@ -50,6 +50,10 @@ pub(crate) struct Partition {
     state: Mutex<State>,
     published: RwLock<Snapshot>,
     waiters: Arc<Waiters>,
+    /// Whether its log is damaged.
+    damaged: AtomicBool,
+    /// Whether its log is compacted.
+    compacted: AtomicBool,
     /// Whether a tick was asked for.
     watched: AtomicBool,
     /// They own the partitions, not the other way round.
@@ -97,6 +101,7 @@ pub(crate) struct Aftermath {
     follow: Option<Option<BrokerId>>,
     isr_changed: Option<(bool, bool)>,
     closed: Vec<Arc<FollowerSlot>>,
+    persist_log_start: bool,
     watch: bool,
 }
 
@@ -134,7 +139,7 @@ impl Partition {
             log: None,
         };
         let (reader, flush) = (log.reader(), log.flush_target());
-        let name = log.topic_partition().clone();
+        let (name, compacted) = (log.topic_partition().clone(), log.config().compact_policy);
         let state = State { log: Some(log), ..state };
         let partition = Arc::new(Self {
             id,
@@ -147,6 +152,8 @@ impl Partition {
             published: RwLock::new(state.snapshot()),
             state: Mutex::new(state),
             waiters: Arc::default(),
+            damaged: AtomicBool::new(false),
+            compacted: AtomicBool::new(compacted),
             watched: AtomicBool::new(false),
             surroundings,
         });
@@ -157,6 +164,43 @@ impl Partition {
     /// The latest picture.
     pub fn snapshot(&self) -> Snapshot {
         *self.published.read()
+    }
+
+    /// Whether `cleanup.policy` has `compact`.
+    pub fn is_compacted(&self) -> bool {
+        self.compacted.load(Ordering::Relaxed)
+    }
+
+    /// Takes over that part of the topic's configuration.
+    pub fn set_compacted(&self, compacted: bool) {
+        self.compacted.store(compacted, Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::on_damage`] took it out of service.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// Its log is damaged below what had been flushed. A follower goes out of service, so that its leader takes it out of
+    /// the ISR, after which it begins anew. A leader goes on: what is intact is nowhere safer.
+    pub fn on_damage(self: &Arc<Self>, reason: &str) {
+        if self.snapshot().role != RoleKind::Leader && !self.damaged.swap(true, Ordering::Relaxed) {
+            self.fail(reason);
+        }
+    }
+
+    /// Makes the log start durable. Blocks for the disk.
+    pub fn persist_log_start(&self) {
+        if let Some(directory) = self.directory.upgrade()
+            && let Err(error) = directory.persist_log_start(&self.name)
+        {
+            tracing::error!(partition = %self.name, %error, "the log start is not durable yet");
+        }
+    }
+
+    /// Asks for a flush of what the log holds now.
+    pub fn request_flush(&self) {
+        self.sync.request(&self.flush);
     }
 
     /// Those who wait for a change.
@@ -190,13 +234,17 @@ impl Partition {
 
     fn finish(self: &Arc<Self>, aftermath: Aftermath, followers: Option<Arc<[Arc<FollowerSlot>]>>) {
         if aftermath.flush {
-            self.sync.request(&self.flush);
+            self.request_flush();
         }
         for slot in followers.iter().flat_map(|followers| followers.iter()) {
             match aftermath.news {
                 News::Records => slot.mark_dirty(),
                 News::Positions | News::None => slot.on_positions(),
             }
+        }
+        if aftermath.persist_log_start {
+            let partition = self.clone();
+            tokio::spawn(run_blocking(move || partition.persist_log_start()));
         }
         if !aftermath.released.is_empty() {
             let leased = self.lease.is_valid();
@@ -412,7 +460,10 @@ impl State {
     fn advance_log_start(&mut self, partition: &Arc<Partition>, log_start: Offset, aftermath: &mut Aftermath) {
         let Some(log) = &mut self.log else { return };
         match log.set_log_start(log_start) {
-            Ok(()) => self.step_nested(partition, Event::LogStartMoved { log_start }, aftermath),
+            Ok(()) => {
+                aftermath.persist_log_start = true;
+                self.step_nested(partition, Event::LogStartMoved { log_start }, aftermath);
+            }
             Err(error) => self.fail(partition, &error.to_string(), aftermath),
         }
     }

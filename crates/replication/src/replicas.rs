@@ -22,7 +22,7 @@ use crate::partition::Partition;
 use crate::{
     Acks, AlterPartitionSender, AppendOutcome, FetchError, FetchRead, FetchResult, FetchWaiter, Isolation, LeaderHint,
     Lease, ListedOffset, OffsetSpec, PartitionStatus, ProduceError, ReplicationConfig, WaiterRegistration, background,
-    isr_proposals,
+    cleaner, isr_proposals,
 };
 
 /// Why the layer did not start.
@@ -65,7 +65,8 @@ impl Replicas {
         ];
         let disk_tasks = vec![
             tokio::spawn(background::checkpoint(context.clone(), directories.clone(), stopped.clone())),
-            tokio::spawn(background::apply_retention(context.clone(), stopped)),
+            tokio::spawn(background::apply_retention(context.clone(), stopped.clone())),
+            tokio::spawn(cleaner::compact(context.clone(), stopped)),
             tokio::spawn(background::remove_deleted(directories.clone())),
         ];
         let metadata = Mutex::new(MetadataFollower::new(context.clone(), directories.clone()));
@@ -154,6 +155,15 @@ impl Replicas {
         epoch: LeaderEpoch,
     ) -> Result<(LeaderEpoch, Offset), FetchError> {
         self.readable(partition)?.offset_for_leader_epoch(current_leader_epoch, epoch)
+    }
+
+    /// Deletes the records below `offset` as leader (DeleteRecords, KIP-107); `None` stands for all that are committed. The log
+    /// start is durable here on return, and followers are told. Blocks for the disk. Returns the log start.
+    ///
+    /// # Errors
+    /// OFFSET_OUT_OF_RANGE for an offset beyond the high watermark; NOT_LEADER_OR_FOLLOWER and the like.
+    pub fn delete_records(&self, partition: TopicIdPartition, offset: Option<Offset>) -> Result<Offset, ErrorCode> {
+        self.led(partition).map_err(|error| error.code)?.delete_records(offset)
     }
 
     /// The figures of one replica, or `None` if this broker has none of that partition.

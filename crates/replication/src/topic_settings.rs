@@ -20,7 +20,10 @@ pub(crate) struct TopicSettings {
 }
 
 impl TopicSettings {
-    pub fn new(config: &TopicConfig, lag_max: Duration) -> Self {
+    /// `producer_id_expiration_ms` is the broker's `producer.id.expiration.ms`, as text.
+    pub fn new(config: &TopicConfig, producer_id_expiration_ms: Option<&str>, lag_max: Duration) -> Self {
+        let defaults = LogConfig::default();
+        let expiration_ms = producer_id_expiration_ms.and_then(|text| text.trim().parse().ok());
         let positive = |value: i32| u64::try_from(value).unwrap_or(0);
         Self {
             settings: Settings {
@@ -40,8 +43,14 @@ impl TopicSettings {
                 retention_ms: config.retention_ms,
                 retention_bytes: config.retention_bytes,
                 delete_policy: config.cleanup_policy.delete,
+                compact_policy: config.cleanup_policy.compact,
+                delete_retention_ms: config.delete_retention_ms,
+                min_compaction_lag_ms: config.min_compaction_lag_ms,
+                max_compaction_lag_ms: config.max_compaction_lag_ms,
+                min_cleanable_dirty_ratio: config.min_cleanable_dirty_ratio,
                 log_append_time: config.message_timestamp_type == TimestampType::LogAppendTime,
-                ..LogConfig::default()
+                file_delete_delay_ms: config.file_delete_delay_ms,
+                producer_id_expiration_ms: expiration_ms.unwrap_or(defaults.producer_id_expiration_ms),
             },
             segment_jitter_ms: config.segment_jitter_ms,
             unclean_leader_election: config.unclean_leader_election_enable,

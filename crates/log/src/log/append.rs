@@ -222,7 +222,7 @@ impl Log {
 }
 
 /// Whether an error means that the disk, or the user's share of it, is full.
-pub(super) fn is_disk_full(error: &io::Error) -> bool {
+pub(crate) fn is_disk_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

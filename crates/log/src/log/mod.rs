@@ -23,17 +23,19 @@ use highwater_types::{LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
 use crate::checkpoints::Checkpoints;
 use crate::config::LogConfig;
 use crate::directory_health::DirectoryHealth;
+use crate::doomed_files::DoomedFiles;
 use crate::error::{LogError, ReadError};
 use crate::file_names::{FileKind, LEADER_EPOCH_CHECKPOINT};
 use crate::flush_target::FlushTarget;
 use crate::leader_epochs::LeaderEpochs;
 use crate::log_reader::LogReader;
-use crate::producers::ProducerStates;
+use crate::producers::{ProducerStates, RememberedBatches};
 use crate::recovery::{OpenMode, recover};
 use crate::segment::Segment;
 use crate::tail_cache::TailCache;
 use crate::time_lookup::TimestampOffset;
 
+pub(crate) use append::is_disk_full;
 pub use append::{FollowerAppend, LeaderAppend};
 pub use retention::Retention;
 
@@ -52,6 +54,7 @@ pub struct Log {
     health: Arc<DirectoryHealth>,
     checkpoints: Arc<Checkpoints>,
     tails: Arc<TailCache>,
+    doomed: Arc<DoomedFiles>,
     epochs: LeaderEpochs,
     producers: ProducerStates,
     /// Offsets of the snapshot files.
@@ -71,6 +74,7 @@ pub(crate) struct DirectoryServices {
     pub(crate) health: Arc<DirectoryHealth>,
     pub(crate) checkpoints: Arc<Checkpoints>,
     pub(crate) tails: Arc<TailCache>,
+    pub(crate) doomed: Arc<DoomedFiles>,
 }
 
 impl Log {
@@ -83,7 +87,7 @@ impl Log {
         config: LogConfig,
         mode: &OpenMode,
     ) -> Result<Self, LogError> {
-        let DirectoryServices { fs, health, checkpoints, tails } = services.clone();
+        let DirectoryServices { fs, health, checkpoints, tails, doomed } = services.clone();
         health.check()?;
         let dir: Arc<Path> = dir.into();
         let recovered = health.watch(recover(&fs, &dir, mode))?;
@@ -103,6 +107,7 @@ impl Log {
             health,
             checkpoints,
             tails,
+            doomed,
             epochs: recovered.epochs,
             producers: recovered.producers,
             snapshots: recovered.snapshots,
@@ -264,14 +269,67 @@ impl Log {
         Ok(first.map(|(_, header)| header.max_timestamp))
     }
 
-    fn open_mode(&self, now: Timestamp) -> OpenMode {
-        OpenMode {
-            clean: true,
-            recovery_point: self.flushed(),
-            log_start: self.log_start(),
-            interval_bytes: self.config.index_interval_bytes,
-            now,
-        }
+    pub(crate) fn fs(&self) -> &Fs {
+        &self.fs
+    }
+
+    /// Takes away a file of a deleted segment, at once or after `file.delete.delay.ms`.
+    pub(crate) fn take_away(&self, path: &Path, now: Timestamp) -> std::io::Result<()> {
+        self.doomed.take_away(&self.fs, path, now, self.config.file_delete_delay_ms)
+    }
+
+    pub(crate) fn health(&self) -> &Arc<DirectoryHealth> {
+        &self.health
+    }
+
+    pub(crate) fn reader_ref(&self) -> &Arc<LogReader> {
+        &self.reader
+    }
+
+    pub(crate) fn snapshots_mut(&mut self) -> &mut BTreeSet<Offset> {
+        &mut self.snapshots
+    }
+
+    pub(crate) fn remembered_batches(&self) -> RememberedBatches {
+        self.producers.remembered_batches()
+    }
+
+    /// Writes what is flushed to the checkpoint.
+    pub(crate) fn persist_durable_mark(&self) -> Result<(), LogError> {
+        self.health.watch(self.checkpoints.persist_marks(&self.partition))
+    }
+
+    pub(crate) fn cleaner_offset(&self) -> Option<Offset> {
+        self.checkpoints.cleaner_offset(&self.partition)
+    }
+
+    pub(crate) fn set_cleaner_offset(&self, offset: Offset) -> Result<(), LogError> {
+        self.checkpoints.set_cleaner_offset(&self.partition, offset)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn producers_for_tests(&self) -> &ProducerStates {
+        &self.producers
+    }
+
+    /// Producer state made from all batches in the log, without snapshots.
+    #[cfg(test)]
+    pub(crate) fn producers_from_batches(&self) -> Result<ProducerStates, LogError> {
+        let mut producers = ProducerStates::default();
+        let (segments, reading) = (&self.reader.view().segments, (self.interval_bytes(), Timestamp::NONE));
+        crate::recovery::replay_producers(
+            segments,
+            Offset::ZERO,
+            self.log_end(),
+            Offset::ZERO,
+            &mut producers,
+            reading,
+        )?;
+        Ok(producers)
+    }
+
+    fn interval_bytes(&self) -> u64 {
+        self.config.index_interval_bytes
     }
 }
 

@@ -25,12 +25,25 @@ pub struct Retention {
 impl Log {
     /// Deletes whole segments from the start on that are older than `retention.ms`, beyond `retention.bytes`, or below the
     /// log start; never one that reaches above the high watermark. If all are to go, the active one is rolled first. Forgets
-    /// expired producers. To be called from time to time; blocks for the disk.
+    /// expired producers, and closes files that were not used since the last call. To be called from time to time; blocks for
+    /// the disk.
     pub fn apply_retention(&mut self, now: Timestamp, high_watermark: Offset) -> Result<Retention, LogError> {
         self.health.check()?;
         self.producers.expire(now, self.config.producer_id_expiration_ms);
         let health = self.health.clone();
-        health.watch(self.delete_old_segments(now, high_watermark))
+        let done = health.watch(self.delete_old_segments(now, high_watermark))?;
+        self.release_idle_files();
+        Ok(done)
+    }
+
+    /// Closes the files that nobody used since the last call, so that an idle partition holds none open.
+    fn release_idle_files(&self) {
+        if self.flushed() == self.log_end() {
+            let closed = self.reader.view().segments.iter().filter(|segment| segment.release_if_idle()).count();
+            if closed > 0 {
+                self.reader.tail().clear();
+            }
+        }
     }
 
     fn delete_old_segments(&mut self, now: Timestamp, high_watermark: Offset) -> Result<Retention, LogError> {
@@ -47,7 +60,7 @@ impl Log {
         let deleted = &segments[..count];
         let deleted_bytes = deleted.iter().map(|segment| segment.size()).sum();
         if count > 0 {
-            self.remove_oldest(deleted)?;
+            self.remove_oldest(deleted, now)?;
         }
         Ok(Retention { deleted_segments: count, deleted_bytes, log_start: self.log_start() })
     }
@@ -78,14 +91,16 @@ impl Log {
             return Ok(false);
         }
         let newest = match segment.largest_timestamp(self.config.index_interval_bytes)? {
-            Timestamp::NONE => self.active_since,
+            // A timestamp of the future says nothing about when the record came, and would keep the segment until then:
+            // what counts is since when nothing came.
+            timestamp if timestamp == Timestamp::NONE || timestamp > now => segment.complete_since(self.active_since),
             timestamp => timestamp,
         };
         Ok(now.0.saturating_sub(newest.0) > self.config.retention_ms)
     }
 
     /// Oldest first, so that a crash in between leaves no hole: a directory's changes become durable in their order.
-    fn remove_oldest(&mut self, deleted: &[Arc<Segment>]) -> Result<(), LogError> {
+    fn remove_oldest(&mut self, deleted: &[Arc<Segment>], now: Timestamp) -> Result<(), LogError> {
         let remaining = self.reader.view().segments[deleted.len()..].to_vec();
         let first = remaining[0].base();
         let log_start = self.log_start().max(first);
@@ -95,7 +110,9 @@ impl Log {
         self.epochs.truncate_from_start(log_start);
         self.secure_snapshot(first, deleted)?;
         for segment in deleted {
-            segment.remove_files().map_err(LogError::io(&self.dir))?;
+            for kind in FileKind::OF_SEGMENT {
+                self.take_away(&segment.path(kind), now).map_err(LogError::io(&self.dir))?;
+            }
         }
         remove_snapshots(&self.fs, &self.dir, &mut self.snapshots, |snapshot| snapshot < first)?;
         self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))
@@ -107,8 +124,8 @@ impl Log {
         let now = self.active_since;
         let (mut producers, from) = load_producers(&self.fs, &self.dir, &mut self.snapshots, first, now)?;
         if from < first {
-            let mode = self.open_mode(now);
-            replay_producers(deleted, from, first, self.flushed(), &mut producers, &mode)?;
+            let reading = (self.interval_bytes(), now);
+            replay_producers(deleted, from, first, self.flushed(), &mut producers, reading)?;
             self.write_snapshot(first, &producers.encode())?;
         }
         let path = FileKind::ProducerSnapshot.path(&self.dir, first);

@@ -38,8 +38,32 @@ impl Log {
             return false;
         }
         size + next.size_in_bytes() as u64 > self.config.segment_bytes.min(MAX_SEGMENT_BYTES)
-            || self.waited_ms(next.max_timestamp, now) > self.config.segment_ms - self.config.segment_jitter_ms
+            || self.waited_ms(next.max_timestamp, now) > self.longest_wait_ms()
             || self.active.index_is_full(self.config.segment_index_bytes)
+    }
+
+    /// Compaction needs complete segments.
+    fn longest_wait_ms(&self) -> i64 {
+        let segment_ms = self.config.segment_ms - self.config.segment_jitter_ms;
+        if self.config.compact_policy { segment_ms.min(self.config.max_compaction_lag_ms) } else { segment_ms }
+    }
+
+    /// How long the active segment has been filling until now, by timestamps where there are any.
+    pub(crate) fn active_waited_ms(&self, now: Timestamp) -> i64 {
+        self.waited_ms(now, now)
+    }
+
+    /// Completes the active segment if anything is in it. Returns whether it was. A full disk is no failure.
+    pub(crate) fn roll_if_filled(&mut self, now: Timestamp) -> Result<bool, LogError> {
+        self.health.check()?;
+        if self.active.size() == 0 {
+            return Ok(false);
+        }
+        match self.roll(self.log_end(), now) {
+            Ok(()) => Ok(true),
+            Err(LogError::Io { source, .. }) if is_disk_full(&source) => Ok(false),
+            Err(error) => self.health.clone().watch(Err(error)),
+        }
     }
 
     /// How long the active segment has been filling, by timestamps where there are any.
@@ -87,6 +111,7 @@ impl Log {
             Segment::create(&self.fs, &self.dir, base).map_err(LogError::io(&FileKind::Log.path(&self.dir, base)))?;
         let new = Arc::new(new);
         old.set_rolled();
+        old.set_complete_since(now);
 
         let mut segments = self.reader.view().segments.clone();
         if old.size() == 0 {

@@ -147,7 +147,7 @@ impl Log {
         let (producers, from) = load_producers(&self.fs, &self.dir, &mut self.snapshots, end, now)?;
         self.producers = producers;
         let segments = self.reader.view().segments.clone();
-        let mode = self.open_mode(now);
-        replay_producers(&segments, from, end, self.flushed(), &mut self.producers, &mode)
+        let reading = (self.interval_bytes(), now);
+        replay_producers(&segments, from, end, self.flushed(), &mut self.producers, reading)
     }
 }

@@ -64,6 +64,16 @@ impl ProducerEntry {
         self.batches.last().map_or(Sequence::NONE, |batch| batch.last_sequence)
     }
 
+    #[cfg(test)]
+    pub(super) fn batches(&self) -> &[AppendedBatch] {
+        &self.batches
+    }
+
+    /// Last offsets of the remembered batches.
+    pub(super) fn last_offsets(&self) -> impl Iterator<Item = Offset> {
+        self.batches.iter().map(|batch| batch.last_offset)
+    }
+
     /// The remembered batch with exactly these sequences.
     pub(super) fn find_duplicate(
         &self,

@@ -10,7 +10,7 @@
 mod entry;
 mod snapshot;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_records::{BatchHeader, EndTransactionMarker};
 use highwater_types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
@@ -24,6 +24,33 @@ pub(crate) use snapshot::SnapshotError;
 pub(crate) struct ProducerStates {
     entries: BTreeMap<ProducerId, ProducerEntry>,
 }
+
+/// What of a log its producer state refers to: made anew from the log, the state must find it there.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct RememberedBatches {
+    /// Last offsets of data batches, of the producers that are remembered.
+    pub(crate) last_offsets: BTreeSet<Offset>,
+    /// Of the producers that are remembered, the epochs of which only a marker tells.
+    pub(crate) epochs: BTreeMap<ProducerId, Option<ProducerEpoch>>,
+}
+
+impl RememberedBatches {
+    /// Adds what an earlier state refers to, as far as the producers are remembered still.
+    pub(crate) fn add(&mut self, earlier: &ProducerStates) {
+        for (producer_id, entry) in &earlier.entries {
+            if let Some(epoch) = self.epochs.get_mut(producer_id) {
+                self.last_offsets.extend(entry.last_offsets());
+                if entry.last_sequence() == Sequence::NONE {
+                    epoch.get_or_insert(entry.epoch);
+                }
+            }
+        }
+    }
+}
+
+/// Epoch, remembered batches (last sequence, last offset), open transaction.
+#[cfg(test)]
+pub(crate) type KnownProducer = (ProducerEpoch, Vec<(Sequence, Offset)>, Option<Offset>);
 
 /// What to do with a client's batch that broke no rule.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,6 +136,30 @@ impl ProducerStates {
     /// The first offset of the oldest open transaction.
     pub(crate) fn first_open_transaction(&self) -> Option<Offset> {
         self.entries.values().filter_map(|entry| entry.open_transaction).min()
+    }
+
+    /// What must stay in the log when it is compacted.
+    pub(crate) fn remembered_batches(&self) -> RememberedBatches {
+        let mut remembered = RememberedBatches::default();
+        for (&producer_id, entry) in &self.entries {
+            remembered.last_offsets.extend(entry.last_offsets());
+            let only_marker = entry.last_sequence() == Sequence::NONE;
+            remembered.epochs.insert(producer_id, only_marker.then_some(entry.epoch));
+        }
+        remembered
+    }
+
+    #[cfg(test)]
+    pub(crate) fn last_sequence_and_transaction(&self, id: ProducerId) -> (i32, Option<Offset>) {
+        let entry = self.entries.get(&id);
+        entry.map_or((-1, None), |entry| (entry.last_sequence().get(), entry.open_transaction))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sequences_and_transaction(&self, id: ProducerId) -> Option<KnownProducer> {
+        let entry = self.entries.get(&id)?;
+        let batches = entry.batches().iter().map(|batch| (batch.last_sequence, batch.last_offset)).collect();
+        Some((entry.epoch, batches, entry.open_transaction))
     }
 
     /// Whether no producer is remembered.

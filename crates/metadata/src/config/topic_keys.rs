@@ -10,7 +10,7 @@ config_table! {
     ignored  dynamic public   "compression.lz4.level": Int = "9", Between(1, 17), ["compression.lz4.level" * 1], "Level when compression.type is lz4.";
     honoured dynamic public   "compression.type": String = "producer", OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), ["compression.type" * 1], "Codec that stored batches have; producer keeps what was sent.";
     ignored  dynamic public   "compression.zstd.level": Int = "3", Between(-131072, 22), ["compression.zstd.level" * 1], "Level when compression.type is zstd.";
-    ignored  dynamic public   "delete.retention.ms": Long = "86400000", AtLeast(0), ["log.cleaner.delete.retention.ms" * 1], "How long a compacted topic keeps tombstones, so that readers that started from the beginning see them.";
+    honoured dynamic public   "delete.retention.ms": Long = "86400000", AtLeast(0), ["log.cleaner.delete.retention.ms" * 1], "How long a compacted topic keeps tombstones, so that readers that started from the beginning see them.";
     honoured dynamic public   "file.delete.delay.ms": Long = "60000", AtLeast(0), ["log.segment.delete.delay.ms" * 1], "How long the files of a deleted segment stay on disk.";
     ignored  dynamic public   "flush.messages": Long = "9223372036854775807", AtLeast(1), ["log.flush.interval.messages" * 1], "Flush after this many records. With highwater.durability=strict every acknowledged record is flushed already.";
     ignored  dynamic public   "flush.ms": Long = "9223372036854775807", AtLeast(0), ["log.flush.interval.ms" * 1, "log.flush.scheduler.interval.ms" * 1], "Flush records at most this long after their append. With highwater.durability=strict every acknowledged record is flushed already.";
@@ -21,13 +21,13 @@ config_table! {
     ignored  dynamic public   "leader.replication.throttled.replicas": List = "", ThrottledReplicas, [], "Leader replicas whose replication is throttled: partition:broker pairs, or * for all.";
     ignored  dynamic public   "local.retention.bytes": Long = "-2", AtLeast(-2), ["log.local.retention.bytes" * 1], "Size kept locally when tiered storage is on; -2 means retention.bytes.";
     ignored  dynamic public   "local.retention.ms": Long = "-2", AtLeast(-2), ["log.local.retention.ms" * 1], "Time kept locally when tiered storage is on; -2 means retention.ms.";
-    ignored  dynamic public   "max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), ["log.cleaner.max.compaction.lag.ms" * 1], "A record becomes eligible for compaction at the latest after this time.";
+    honoured dynamic public   "max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), ["log.cleaner.max.compaction.lag.ms" * 1], "A record becomes eligible for compaction at the latest after this time.";
     honoured dynamic public   "max.message.bytes": Int = "1048588", AtLeast(0), ["message.max.bytes" * 1], "Largest batch that is accepted, after compression.";
     honoured dynamic public   "message.timestamp.after.max.ms": Long = "3600000", AtLeast(0), ["log.message.timestamp.after.max.ms" * 1], "How far in the future the timestamp of a record may lie; not checked with LogAppendTime.";
     honoured dynamic public   "message.timestamp.before.max.ms": Long = "9223372036854775807", AtLeast(0), ["log.message.timestamp.before.max.ms" * 1], "How far in the past the timestamp of a record may lie; not checked with LogAppendTime.";
     honoured dynamic public   "message.timestamp.type": String = "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]), ["log.message.timestamp.type" * 1], "Whose clock timestamps come from: CreateTime is the producer, LogAppendTime the broker.";
-    ignored  dynamic public   "min.cleanable.dirty.ratio": Double = "0.5", FractionUpTo(1.0), ["log.cleaner.min.cleanable.ratio" * 1], "Share of a log that must be uncompacted before it is compacted.";
-    ignored  dynamic public   "min.compaction.lag.ms": Long = "0", AtLeast(0), ["log.cleaner.min.compaction.lag.ms" * 1], "A record stays uncompacted at least this long.";
+    honoured dynamic public   "min.cleanable.dirty.ratio": Double = "0.5", FractionUpTo(1.0), ["log.cleaner.min.cleanable.ratio" * 1], "Share of a log that must be uncompacted before it is compacted.";
+    honoured dynamic public   "min.compaction.lag.ms": Long = "0", AtLeast(0), ["log.cleaner.min.compaction.lag.ms" * 1], "A record stays uncompacted at least this long.";
     honoured dynamic public   "min.insync.replicas": Int = "1", AtLeast(1), ["min.insync.replicas" * 1], "A write with acks=all is refused when fewer replicas than this are in sync.";
     ignored  dynamic public   "preallocate": Boolean = "false", Any, ["log.preallocate" * 1], "Reserve the space of a segment when it is created.";
     ignored  dynamic public   "remote.log.copy.disable": Boolean = "false", Any, [], "Stop copying segments to tiered storage.";

@@ -233,11 +233,12 @@ impl Cluster {
         };
         let directory = LogDirectory::open(env.fs.clone(), Path::new("data"), &identity).expect("a disk in memory");
         let lease = Arc::new(TestLease::default());
+        let properties = BTreeMap::from([("log.cleaner.backoff.ms".to_owned(), "100".to_owned())]);
         let config = ReplicationConfig {
             replica_lag_time_max: self.lag_max,
             high_watermark_checkpoint_interval: Duration::from_millis(100),
             retention_check_interval: Duration::from_millis(100),
-            ..ReplicationConfig::new(id, StaticBrokerConfig::default())
+            ..ReplicationConfig::new(id, StaticBrokerConfig::new(id, properties).expect("legal"))
         };
         let sender = Arc::new(Sender { node: id, controller: self.controller.clone() });
         let listener = env.net.bind("127.0.0.1:0").await.expect("a free port");
@@ -416,11 +417,16 @@ fn registration(id: BrokerId, epoch: BrokerEpoch, port: u16) -> MetadataRecord {
     })
 }
 
-/// A batch of one record, as a client sends it.
+/// A batch of one record without a key, as a client sends it.
 pub fn batch(value: &str) -> ValidatedBatch {
+    keyed_batch(None, value)
+}
+
+/// A batch of one record, as a client sends it.
+pub fn keyed_batch(key: Option<&str>, value: &str) -> ValidatedBatch {
     let now = highwater_env::clock::wall_ms();
     let mut builder = BatchBuilder::new(Compression::None);
-    builder.append(now, None, Some(value.as_bytes()), &[]);
+    builder.append(now, key.map(str::as_bytes), Some(value.as_bytes()), &[]);
     let name = TopicPartition { topic: TopicName::new("test").expect("legal"), partition: PartitionIndex(0) };
     validate_produce(builder.build(), &name, &ValidationLimits::new(now)).expect("a good batch")
 }

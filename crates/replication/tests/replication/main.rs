@@ -4,4 +4,5 @@
 mod cluster;
 mod failover;
 mod produce_and_fetch;
+mod storage;
 mod topics;

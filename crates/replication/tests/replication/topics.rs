@@ -17,7 +17,7 @@ fn directories(cluster: &Cluster, node: usize) -> Vec<String> {
 #[tokio::test]
 async fn a_deleted_topic_leaves_nothing() {
     let mut cluster = Cluster::start(2).await;
-    let id = cluster.create_topic("t", &[]);
+    let id = cluster.create_topic("t", &[("file.delete.delay.ms", "50")]);
     cluster.produce(0, id).await;
     let waiting = cluster.append(0, id, Acks::All).unwrap().wait.unwrap();
     cluster.controller.commit(&[MetadataRecord::RemoveTopic { id: id.topic_id }]);

@@ -131,3 +131,21 @@ fn a_lost_epoch_checkpoint_is_made_anew() {
         log.close().unwrap();
     }
 }
+
+/// Every byte of a header, its offset and epoch included, which the checksum does not cover.
+#[test]
+fn no_damage_below_the_durable_mark_costs_flushed_batches() {
+    for offset in [0, 1, 13, 28, 29] {
+        for byte in 0..70 {
+            let disk = crashed();
+            let (path, position) = position_of(&disk, offset);
+            disk.decay(&path, position + byte).unwrap();
+            let directory = open_directory(&disk);
+            match open_log(&directory, &small()) {
+                Err(LogError::Corrupt { .. }) => {}
+                Ok(log) => assert!(log.log_end() >= Offset(30), "offset {offset}, byte {byte}: {}", log.log_end()),
+                Err(error) => panic!("offset {offset}, byte {byte}: {error}"),
+            }
+        }
+    }
+}

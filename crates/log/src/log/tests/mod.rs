@@ -1,5 +1,6 @@
 //! Tests of whole logs on a simulated disk.
 
+mod crash_points;
 mod damage;
 mod model;
 mod random_histories;

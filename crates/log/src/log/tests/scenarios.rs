@@ -285,7 +285,7 @@ fn topics_of_the_same_name_share_nothing() {
     assert_eq!(mismatch.code(), ErrorCode::InconsistentTopicId);
     // The power goes after the renaming and before the checkpoints forget the log.
     disk.stop_after(2);
-    directory.delete_log(log, 77).unwrap_err();
+    directory.delete_log(log, 77, NOW).unwrap_err();
     disk.crash(CrashMode::Keep, 0);
     let directory = open_directory(&disk);
     assert!(directory.partitions().unwrap().is_empty());
@@ -310,7 +310,7 @@ async fn deleting_logs_at_once_and_under_flushes_is_no_fault_of_the_disk() {
             lead(&mut log, &[NOW.0 + number]).unwrap();
             directory.sync().request(&target);
         }
-        directory.delete_log(log, index as u128).unwrap();
+        directory.delete_log(log, index as u128, NOW).unwrap();
         directory.sync().request(&target);
         let remover = directory.clone();
         removals.push(tokio::spawn(highwater_env::run_blocking(move || remover.remove_deleted().unwrap())));
@@ -452,4 +452,58 @@ fn a_log_left_open_is_no_clean_shutdown() {
     drop(directory);
     assert!(open_directory(&disk).was_clean_shutdown());
     assert!(!open_directory(&disk).was_clean_shutdown(), "the marker holds once");
+}
+
+#[test]
+fn an_idle_log_holds_no_file_open_and_goes_on() {
+    let (disk, _directory, mut log) = fresh(&small());
+    for number in 0..50 {
+        lead(&mut log, &[NOW.0 + number]).unwrap();
+    }
+    log.apply_retention(NOW, Offset(50)).unwrap();
+    let all_open = |log: &Log| log.reader.view().segments.iter().filter(|segment| segment.is_open()).count();
+    assert!(all_open(&log) > 1, "what is not flushed stays open");
+    log.flush_target().flush().unwrap();
+    let before = read_all(&log);
+    for _ in 0..2 {
+        log.apply_retention(NOW, Offset(50)).unwrap();
+    }
+    assert_eq!(all_open(&log), 0);
+    let loaded = log.reader.view().segments.iter().filter(|segment| segment.is_index_loaded()).count();
+    assert_eq!(loaded, 1, "only the active segment's index, which is in no file yet");
+    assert_eq!(read_all(&log), before);
+    lead(&mut log, &[NOW.0]).unwrap();
+    assert_eq!(log.log_end(), Offset(51));
+    drop(disk);
+}
+
+#[test]
+fn a_timestamp_of_the_future_does_not_keep_a_segment() {
+    let config = LogConfig { retention_ms: 1_000, ..small() };
+    let (_disk, _directory, mut log) = fresh(&config);
+    let future = NOW.0 + 365 * 24 * 60 * 60 * 1000;
+    for number in 0..50 {
+        lead(&mut log, &[future + number]).unwrap();
+    }
+    log.flush_target().flush().unwrap();
+    assert_eq!(log.apply_retention(Timestamp(NOW.0 + 900), Offset(50)).unwrap().deleted_segments, 0, "too young");
+    assert!(log.apply_retention(Timestamp(NOW.0 + 1_100), Offset(50)).unwrap().deleted_segments > 1);
+    assert_eq!(log.log_start(), Offset(50));
+}
+
+#[test]
+fn files_of_deleted_segments_stay_for_a_while() {
+    let config = LogConfig { file_delete_delay_ms: 500, ..small() };
+    let (disk, directory, mut log) = fresh(&config);
+    for number in 0..50 {
+        lead(&mut log, &[NOW.0 + number]).unwrap();
+    }
+    log.flush_target().flush().unwrap();
+    log.set_log_start(Offset(40)).unwrap();
+    let deleted = log.apply_retention(NOW, Offset(50)).unwrap().deleted_segments;
+    let aside = |disk: &SimFs| files(disk).iter().filter(|(name, _)| name.ends_with(".log.deleted")).count();
+    assert_eq!((aside(&disk), deleted > 0), (deleted, true));
+    assert_eq!(directory.remove_due(Timestamp(NOW.0 + 499)).unwrap(), 0);
+    assert!(directory.remove_due(Timestamp(NOW.0 + 500)).unwrap() >= deleted);
+    assert_eq!(aside(&disk), 0);
 }

@@ -1,0 +1,86 @@
+//! The steps of a compaction that need the log's writer.
+
+use std::sync::Arc;
+
+use highwater_types::{Offset, Timestamp};
+
+use super::pass::{Compaction, CompactionSettings};
+use crate::error::{CompactionError, LogError};
+use crate::log::Log;
+use crate::recovery::remove_snapshots;
+use crate::segment::Segment;
+use crate::swap::{commit_swap, complete_swap};
+
+impl Log {
+    /// Begins to compact what lies below `stable`, the last stable offset. `None` if nothing is to be done. One at a time.
+    pub fn begin_compaction(
+        &mut self,
+        now: Timestamp,
+        stable: Offset,
+        settings: CompactionSettings,
+    ) -> Result<Option<Compaction>, LogError> {
+        self.health().check()?;
+        if !self.config().compact_policy {
+            return Ok(None);
+        }
+        let range = self.clean_range(now, stable)?;
+        if range.clean == range.segments.len() {
+            return Ok(None);
+        }
+        let truncations = self.reader_ref().view().truncations;
+        Ok(Some(Compaction::new(self, range, truncations, settings, now)))
+    }
+
+    /// Puts the segment that `compaction` has ready in place of those it was made from. Blocks for the disk.
+    ///
+    /// # Errors
+    /// [`CompactionError::Abandoned`] if the log was cut or lost some of those segments meanwhile: the compaction is over.
+    pub fn install_compacted(&mut self, compaction: &mut Compaction) -> Result<(), CompactionError> {
+        self.health().check()?;
+        let Some((old, base)) = compaction.ready() else { return Ok(()) };
+        let old = old.to_vec();
+        let view = self.reader_ref().view();
+        let position = view.segments.iter().position(|segment| Arc::ptr_eq(segment, &old[0]));
+        let Some(position) = position.filter(|&first| {
+            let present = view.segments[first..].iter().zip(&old).filter(|(now, then)| Arc::ptr_eq(now, then)).count();
+            view.truncations == compaction.truncations
+                && present == old.len()
+                && first + old.len() < view.segments.len()
+        }) else {
+            compaction.abandon();
+            return Err(CompactionError::Abandoned);
+        };
+        // Recovery takes a gap over the durable mark for damage: see there.
+        self.persist_durable_mark()?;
+        let replacement = self.swap(base, &old, compaction.now());
+        let replacement = self.health().clone().watch(replacement)?;
+        let mut segments = view.segments.clone();
+        segments.splice(position..position + old.len(), [replacement]);
+        self.reader_ref().publish_segments(segments);
+        self.flush_target().on_replaced(&old);
+        compaction.on_installed();
+        Ok(())
+    }
+
+    fn swap(&mut self, base: Offset, old: &[Arc<Segment>], now: Timestamp) -> Result<Arc<Segment>, LogError> {
+        let (fs, dir) = (self.fs().clone(), self.reader_ref().dir().clone());
+        let replaced: Vec<Offset> = old[1..].iter().map(|segment| segment.base()).collect();
+        let swapped = commit_swap(&fs, &dir, base).and_then(|()| {
+            complete_swap(&fs, &dir, base, &replaced, |path| self.take_away(path, now))?;
+            Segment::open(&fs, &dir, base)
+        });
+        let segment = swapped.map_err(LogError::io(&dir))?;
+        remove_snapshots(&fs, &dir, self.snapshots_mut(), |offset| replaced.contains(&offset))?;
+        Ok(Arc::new(segment))
+    }
+
+    /// Notes durably how far the log is compacted.
+    pub fn finish_compaction(&mut self, compaction: &Compaction) -> Result<(), LogError> {
+        self.health().check()?;
+        if self.reader_ref().view().truncations != compaction.truncations {
+            return Ok(());
+        }
+        let result = self.set_cleaner_offset(compaction.end());
+        self.health().clone().watch(result)
+    }
+}

@@ -1,0 +1,216 @@
+//! Compacts the logs of this broker, one at a time, the dirtiest first, in slices on the blocking pool.
+//!
+//! The partition's lock is held only to begin, to put a finished segment in place, and to end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use highwater_env::{clock, rng, run_blocking};
+use highwater_log::{Compaction, CompactionError, CompactionSettings, CompactionStep, LogError};
+use highwater_types::Offset;
+use rand::RngCore as _;
+
+use crate::background::{Stop, pause_or_stop};
+use crate::context::Context;
+use crate::partition::Partition;
+
+/// Bytes read and written between two looks at the throttle and at whether to stop. At disk speed, some ten milliseconds.
+const SLICE_BYTES: u64 = 4 << 20;
+
+/// `log.cleaner.*`, as of now.
+struct CleanerConfig {
+    enabled: bool,
+    /// Pause when no log is due.
+    backoff: Duration,
+    /// Bytes that may be read and written in a second.
+    max_bytes_per_second: f64,
+    buffer_bytes: usize,
+    load_factor: f64,
+}
+
+/// Runs until told to stop.
+pub(crate) async fn compact(context: Arc<Context>, mut stop: Stop) {
+    while !*stop.borrow() {
+        let config = CleanerConfig::read(&context);
+        let worked = config.enabled && compact_dirtiest(&context, &config, &mut stop).await;
+        if !worked && !pause_or_stop(config.backoff, &mut stop).await {
+            return;
+        }
+    }
+}
+
+impl CleanerConfig {
+    fn read(context: &Context) -> Self {
+        let (image, node) = (context.node.image.load(), &context.node.config.static_config);
+        let number = |name: &str, default: f64| {
+            image.broker_value(name, node).and_then(|value| value.trim().parse().ok()).unwrap_or(default)
+        };
+        let enabled = image.broker_value("log.cleaner.enable", node).is_none_or(|value| value.trim() == "true");
+        Self {
+            enabled: enabled && number("log.cleaner.threads", 1.0) > 0.0,
+            backoff: Duration::from_millis(number("log.cleaner.backoff.ms", 15_000.0) as u64),
+            max_bytes_per_second: number("log.cleaner.io.max.bytes.per.second", f64::MAX),
+            buffer_bytes: number("log.cleaner.dedupe.buffer.size", 134_217_728.0) as usize,
+            load_factor: number("log.cleaner.io.buffer.load.factor", 0.9),
+        }
+    }
+
+    /// How long so many bytes are to take.
+    fn duration_of(&self, bytes: u64) -> Duration {
+        let seconds = bytes as f64 / self.max_bytes_per_second.max(1.0);
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+}
+
+/// Returns whether anything was due and could be done.
+async fn compact_dirtiest(context: &Arc<Context>, config: &CleanerConfig, stop: &mut Stop) -> bool {
+    let compacted: Vec<Arc<Partition>> =
+        context.partitions.read().values().filter(|partition| partition.is_compacted()).cloned().collect();
+    if compacted.is_empty() {
+        return false;
+    }
+    let looking = context.clone();
+    let Some(partition) = run_blocking(move || dirtiest(&looking, compacted)).await else { return false };
+    let settings = CompactionSettings {
+        buffer_bytes: config.buffer_bytes,
+        load_factor: config.load_factor,
+        hash_key: (rng::get().next_u64(), rng::get().next_u64()),
+    };
+    let begun = {
+        let partition = partition.clone();
+        run_blocking(move || begin(&partition, settings)).await
+    };
+    let result = match begun {
+        Ok(Some(pass)) => run(context, &partition, pass, config, stop).await,
+        Ok(None) => return false,
+        Err(error) => Err(error.into()),
+    };
+    result.map_err(|error| report(context, &partition, &error)).is_ok()
+}
+
+/// Looks at all of them.
+fn dirtiest(context: &Context, partitions: Vec<Arc<Partition>>) -> Option<Arc<Partition>> {
+    let now = clock::wall_ms();
+    let (mut cleanable_bytes, mut max_ratio) = (0, 0.0_f64);
+    let mut due: Option<(f64, Arc<Partition>)> = None;
+    for partition in partitions {
+        let looked = partition.with_log(|log, replica| {
+            let rolled = log.roll_for_compaction(now)?;
+            let dirtiness = log.dirtiness(now, stable(log, replica))?;
+            Ok::<_, LogError>((dirtiness, log.wants_compaction(&dirtiness), rolled))
+        });
+        let (dirtiness, wanted) = match looked {
+            Some(Ok((dirtiness, wanted, rolled))) => {
+                if rolled {
+                    // Only what is durable is compacted.
+                    partition.request_flush();
+                }
+                (dirtiness, wanted)
+            }
+            Some(Err(error)) => {
+                report(context, &partition, &error.into());
+                continue;
+            }
+            None => continue,
+        };
+        cleanable_bytes += dirtiness.cleanable_bytes;
+        max_ratio = max_ratio.max(dirtiness.ratio());
+        let ratio = if dirtiness.overdue { 1.0 + dirtiness.ratio() } else { dirtiness.ratio() };
+        let cleanable = wanted && !context.cleaner.uncleanable.lock().contains(&partition.id);
+        if cleanable && due.as_ref().is_none_or(|(largest, _)| ratio > *largest) {
+            due = Some((ratio, partition));
+        }
+    }
+    let progress = &context.cleaner;
+    progress.cleanable_bytes.store(cleanable_bytes, Ordering::Relaxed);
+    progress.max_dirty_percent.store((max_ratio * 100.0) as u64, Ordering::Relaxed);
+    progress.looked_at_ms.store(now.0, Ordering::Relaxed);
+    due.map(|(_, partition)| partition)
+}
+
+/// The last stable offset: what is behind it may still be cut off or aborted.
+fn stable(log: &highwater_log::Log, replica: &highwater_partition::Replica) -> Offset {
+    let high_watermark = replica.high_watermark();
+    log.first_open_transaction().map_or(high_watermark, |first| first.min(high_watermark))
+}
+
+fn begin(partition: &Arc<Partition>, settings: CompactionSettings) -> Result<Option<Compaction>, LogError> {
+    let now = clock::wall_ms();
+    let begun = partition.with_log(|log, replica| log.begin_compaction(now, stable(log, replica), settings));
+    begun.unwrap_or(Ok(None))
+}
+
+/// Does one pass. Told to stop, it leaves what is not in place: the next opening of the log removes it.
+async fn run(
+    context: &Arc<Context>,
+    partition: &Arc<Partition>,
+    mut pass: Compaction,
+    config: &CleanerConfig,
+    stop: &mut Stop,
+) -> Result<(), CompactionError> {
+    let mut step = CompactionStep::Working;
+    while step != CompactionStep::Done && !*stop.borrow() {
+        let (begun, before) = (clock::mono_ms(), pass.stats());
+        let working = partition.clone();
+        let result;
+        (pass, result) = run_blocking(move || {
+            let result = advance(&working, &mut pass);
+            (pass, result)
+        })
+        .await;
+        let now = pass.stats();
+        let bytes = now.read_bytes + now.written_bytes - before.read_bytes - before.written_bytes;
+        context.cleaner.read_bytes.fetch_add(now.read_bytes - before.read_bytes, Ordering::Relaxed);
+        context.cleaner.written_bytes.fetch_add(now.written_bytes - before.written_bytes, Ordering::Relaxed);
+        step = result?;
+        let elapsed = Duration::from_millis(clock::mono_ms().0.saturating_sub(begun.0));
+        let pause = config.duration_of(bytes).saturating_sub(elapsed);
+        if !pause.is_zero() && !pause_or_stop(pause, stop).await {
+            return Ok(());
+        }
+    }
+    if step == CompactionStep::Done {
+        let stats = pass.stats();
+        context.cleaner.passes.fetch_add(1, Ordering::Relaxed);
+        let reclaimed = stats.replaced_bytes.saturating_sub(stats.replacement_bytes);
+        context.cleaner.reclaimed_bytes.fetch_add(reclaimed, Ordering::Relaxed);
+        tracing::info!(
+            partition = %partition.name, end = %pass.end(), read = stats.read_bytes, before = stats.replaced_bytes,
+            after = stats.replacement_bytes, unreadable = stats.unreadable_batches, "log compacted"
+        );
+    }
+    Ok(())
+}
+
+/// One slice, and what is to be done under the lock after it. Blocks for the disk.
+fn advance(partition: &Arc<Partition>, pass: &mut Compaction) -> Result<CompactionStep, CompactionError> {
+    let step = pass.advance(SLICE_BYTES)?;
+    let done = match step {
+        CompactionStep::Working => return Ok(step),
+        CompactionStep::Ready => partition.with_log(|log, _| log.install_compacted(pass)),
+        CompactionStep::Done => partition.with_log(|log, _| Ok(log.finish_compaction(pass)?)),
+    };
+    done.unwrap_or(Err(CompactionError::Abandoned)).map(|()| step)
+}
+
+fn report(context: &Context, partition: &Arc<Partition>, error: &CompactionError) {
+    match error {
+        CompactionError::Abandoned => {
+            tracing::debug!(partition = %partition.name, "compaction given up: the log changed")
+        }
+        CompactionError::DiskFull => {
+            tracing::warn!(partition = %partition.name, "no room to compact the log; it is tried again later");
+        }
+        CompactionError::Log(error @ (LogError::Io { .. } | LogError::Offline(_))) => {
+            partition.fail(&error.to_string())
+        }
+        CompactionError::Log(error) => {
+            tracing::error!(partition = %partition.name, %error, "the log cannot be compacted");
+            context.cleaner.uncleanable.lock().insert(partition.id);
+            if let LogError::Corrupt { .. } = error {
+                partition.on_damage(&error.to_string());
+            }
+        }
+    }
+}

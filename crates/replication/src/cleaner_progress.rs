@@ -1,0 +1,24 @@
+//! What compaction did and has to do, for its metrics.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use highwater_types::TopicIdPartition;
+use parking_lot::Mutex;
+
+/// What was compacted since the start of the process, and what waits.
+#[derive(Debug, Default)]
+pub(crate) struct CleanerProgress {
+    pub passes: AtomicU64,
+    pub read_bytes: AtomicU64,
+    pub written_bytes: AtomicU64,
+    pub reclaimed_bytes: AtomicU64,
+    /// Bytes that could be compacted now, in all logs, when it was last looked.
+    pub cleanable_bytes: AtomicU64,
+    /// Largest share of a log that waits, in percent, when it was last looked.
+    pub max_dirty_percent: AtomicU64,
+    /// Wall clock of that look, in milliseconds; 0 before the first.
+    pub looked_at_ms: AtomicI64,
+    /// Logs that cannot be compacted because they are damaged.
+    pub uncleanable: Mutex<BTreeSet<TopicIdPartition>>,
+}
