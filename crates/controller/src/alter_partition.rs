@@ -7,24 +7,29 @@ use highwater_metadata::{LeaderRecoveryState, MetadataImage, MetadataRecord, Par
 use highwater_types::{BrokerEpoch, BrokerId, ErrorCode};
 
 use crate::brokers::check_session;
-use crate::election::{change, find};
+use crate::election::{Election, Rules, change, find, settle};
 use crate::scratch::Scratch;
 use crate::{
-    AlterPartition, AlterPartitionEntry, AlterPartitionResult, CommandError, CommandResponse, IsrMember,
-    PartitionIsrState,
+    AlterPartition, AlterPartitionEntry, AlterPartitionResult, CommandError, CommandResponse, ControllerConfig,
+    IsrMember, PartitionIsrState,
 };
 
-pub(crate) fn alter(scratch: &mut Scratch, request: &AlterPartition) -> Result<CommandResponse, CommandError> {
+pub(crate) fn alter(
+    scratch: &mut Scratch,
+    config: &ControllerConfig,
+    request: &AlterPartition,
+) -> Result<CommandResponse, CommandError> {
     check_session(scratch.image(), request.session)?;
     let results = request.partitions.iter().map(|entry| AlterPartitionResult {
         target: entry.target,
-        result: alter_one(scratch, request.session.id, entry),
+        result: alter_one(scratch, config, request.session.id, entry),
     });
     Ok(CommandResponse::AlterPartition(results.collect()))
 }
 
 fn alter_one(
     scratch: &mut Scratch,
+    config: &ControllerConfig,
     sender: BrokerId,
     entry: &AlterPartitionEntry,
 ) -> Result<PartitionIsrState, CommandError> {
@@ -34,11 +39,13 @@ fn alter_one(
     check_proposal(topic, partition, entry)?;
     check_members(image, topic, entry)?;
 
-    let next = PartitionImage {
+    let wanted = PartitionImage {
         isr: entry.new_isr.iter().map(|member| member.broker).collect(),
         leader_recovery: entry.leader_recovery,
         ..partition.clone()
     };
+    // The change may end a reassignment, and with it the sender's leadership.
+    let next = settle(&Rules::of(image, config, topic), partition, wanted, None, Election::Online);
     // Also when nothing changes: the leader consumes the partition epoch with such a proposal, so that a delayed duplicate of
     // an earlier one, whose outcome it never learnt, can not be accepted any more.
     scratch.push(MetadataRecord::PartitionChange(change(
@@ -52,6 +59,7 @@ fn alter_one(
         leader: partition.leader,
         leader_epoch: partition.leader_epoch,
         isr: partition.isr.clone(),
+        elr: partition.elr.clone(),
         leader_recovery: partition.leader_recovery,
         partition_epoch: partition.partition_epoch,
     })

@@ -59,7 +59,7 @@ pub(crate) fn new_partition(
 }
 
 /// The directory of a replica, when its broker has no choice; otherwise the zero id, until the broker tells (KIP-858).
-fn directory_of(image: &MetadataImage, id: BrokerId) -> DirectoryId {
+pub(crate) fn directory_of(image: &MetadataImage, id: BrokerId) -> DirectoryId {
     match image.broker(id).map(|broker| broker.log_dirs.as_slice()) {
         Some([only]) => *only,
         _ => DirectoryId::ZERO,

@@ -1,18 +1,20 @@
 //! Brokers come, serve, stop and go (KIP-631).
 
 use highwater_metadata::config::Durability;
-use highwater_metadata::{BrokerChange, BrokerRegistration, MetadataImage, MetadataRecord};
-use highwater_types::{BrokerEpoch, BrokerId, ErrorCode};
+use highwater_metadata::{BrokerChange, BrokerRegistration, MetadataImage, MetadataRecord, PartitionImage, TopicImage};
+use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode};
 
 use crate::cluster::check_cluster_id;
-use crate::election::{MAX_PARTITION_CHANGES, change_between, depends_on, elect_for_returning, remove_from_isrs};
+use crate::election::{
+    Loss, MAX_PARTITION_CHANGES, depends_on, elect_for_returning, remove_from_isrs, remove_returning,
+};
 use crate::scratch::Scratch;
 use crate::{
     BrokerSession, CommandError, CommandResponse, ControllerConfig, FenceBroker, RegisterBroker, UnfenceBroker,
     UnregisterBroker,
 };
 
-/// The new registration replaces the present one and starts fenced, so the broker leaves all ISRs that have another member.
+/// The new registration replaces the present one and starts fenced, so the broker leaves all ISRs.
 pub(crate) fn register(
     scratch: &mut Scratch,
     config: &ControllerConfig,
@@ -31,18 +33,17 @@ pub(crate) fn register(
         fenced: true,
         in_controlled_shutdown: false,
     };
-    if let Some(present) = scratch.image().broker(request.id)
-        && is_same_run(present, &registration)
-    {
+    let previous = scratch.image().broker(request.id).cloned();
+    if let Some(present) = previous.as_deref().filter(|present| is_same_run(present, &registration)) {
         // The answer to an earlier request was lost.
         return Ok(CommandResponse::RegisterBroker { epoch: present.epoch });
     }
     let epoch = registration.epoch;
     scratch.push(MetadataRecord::RegisterBroker(registration));
-    remove_from_isrs(scratch, config, request.id, None);
-    if !request.clean_shutdown {
-        distrust(scratch, config, request.id);
-    }
+    let image = scratch.image().clone();
+    remove_returning(scratch, config, request.id, |topic, partition| {
+        loss((&image, config), (previous.as_deref(), request), topic, partition)
+    });
     Ok(CommandResponse::RegisterBroker { epoch })
 }
 
@@ -192,23 +193,26 @@ fn change(scratch: &mut Scratch, session: BrokerSession, fenced: Option<bool>, i
     scratch.push(MetadataRecord::BrokerChange(BrokerChange { id, epoch, fenced, in_controlled_shutdown }));
 }
 
-/// The broker's process, or its machine, ended without flushing. What it holds of topics with relaxed durability may be less
-/// than it had acknowledged, so it is no eligible leader of theirs any more (KIP-966, P10). Flushed data is not in doubt.
-fn distrust(scratch: &mut Scratch, config: &ControllerConfig, broker: BrokerId) {
-    let image = scratch.image();
-    let mut records = Vec::new();
-    for topic in image.topics() {
-        let mut partitions = topic.iter().filter(|(_, partition)| partition.elr.contains(&broker)).peekable();
-        let is_in_doubt =
-            || image.topic_config(topic.name.as_str(), &config.static_config).durability == Durability::Relaxed;
-        if partitions.peek().is_none() || !is_in_doubt() {
-            continue;
-        }
-        records.extend(partitions.filter_map(|(index, partition)| {
-            let mut next = (**partition).clone();
-            next.elr.retain(|&id| id != broker);
-            change_between(topic.id, index, partition, &next).map(MetadataRecord::PartitionChange)
-        }));
+/// What the broker may have lost of a partition since its last registration (P10): everything, when the directory of the
+/// replica is not there any more; what it had not flushed, when it did not stop in order and the topic's durability is
+/// relaxed (KIP-966). With strict durability what it had acknowledged was flushed.
+fn loss(
+    (image, config): (&MetadataImage, &ControllerConfig),
+    (previous, request): (Option<&BrokerRegistration>, &RegisterBroker),
+    topic: &TopicImage,
+    partition: &PartitionImage,
+) -> Option<Loss> {
+    let is_there = |directory: &DirectoryId| request.log_dirs.contains(directory);
+    let position = partition.replicas.iter().position(|&id| id == request.id)?;
+    let is_kept = match &partition.directories[position] {
+        // It never told in which directory the replica is.
+        unknown if unknown.is_zero() => previous.is_some_and(|broker| broker.log_dirs.iter().all(is_there)),
+        known => is_there(known),
+    };
+    if !is_kept {
+        return Some(Loss::Everything(request.id));
     }
-    scratch.extend(records);
+    let is_relaxed =
+        || image.topic_config(topic.name.as_str(), &config.static_config).durability == Durability::Relaxed;
+    (!request.clean_shutdown && is_relaxed()).then_some(Loss::Unflushed(request.id))
 }

@@ -37,8 +37,12 @@ pub enum Command {
     IncrementalAlterConfigs(IncrementalAlterConfigs),
     /// Hand out a block of producer ids.
     AllocateProducerIds(AllocateProducerIds),
-    /// Give leaderships back to preferred leaders.
-    ElectPreferredLeaders(ElectPreferredLeaders),
+    /// Elect leaders.
+    ElectLeaders(ElectLeaders),
+    /// Move partitions to other replicas, or stop doing so.
+    AlterPartitionReassignments(AlterPartitionReassignments),
+    /// Change feature levels.
+    UpdateFeatures(UpdateFeatures),
 }
 
 /// See [`Command::Bootstrap`].
@@ -277,6 +281,8 @@ pub struct ResourceConfigOperations {
     pub resource: ConfigResource,
     /// The changes; no key twice.
     pub operations: Vec<ConfigOperation>,
+    /// Values that no operation names go away, as AlterConfigs wants it.
+    pub replaces: bool,
 }
 
 /// See [`Command::IncrementalAlterConfigs`] (KIP-339).
@@ -295,9 +301,111 @@ pub struct AllocateProducerIds {
     pub session: BrokerSession,
 }
 
-/// See [`Command::ElectPreferredLeaders`] (KIP-183).
+/// Which leader is wanted (KIP-460).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElectionType {
+    /// The first assigned replica.
+    Preferred,
+    /// Any, also one that may lack acknowledged records, where nobody leads.
+    Unclean,
+}
+
+impl ElectionType {
+    /// The number that ElectLeaders carries.
+    pub const fn code(self) -> i8 {
+        match self {
+            Self::Preferred => 0,
+            Self::Unclean => 1,
+        }
+    }
+
+    /// The election of that number.
+    pub const fn from_code(code: i8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Preferred),
+            1 => Some(Self::Unclean),
+            _ => None,
+        }
+    }
+}
+
+/// See [`Command::ElectLeaders`] (KIP-183, KIP-460).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ElectPreferredLeaders {
-    /// Which partitions; `None` for all that are not led by their preferred leader.
+pub struct ElectLeaders {
+    /// Which partitions; `None` for all that do not have the wanted leader.
     pub partitions: Option<Vec<TopicIdPartition>>,
+    /// Which leader.
+    pub election: ElectionType,
+}
+
+/// See [`Command::AlterPartitionReassignments`] (KIP-455).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlterPartitionReassignments {
+    /// Each is decided by itself.
+    pub reassignments: Vec<Reassignment>,
+    /// Whether partitions may get more or fewer replicas than they have (KIP-860).
+    pub allow_replication_factor_change: bool,
+}
+
+/// One partition of [`AlterPartitionReassignments`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reassignment {
+    /// Name of the topic, existing or not.
+    pub topic: String,
+    /// Which partition.
+    pub partition: PartitionIndex,
+    /// Replicas that it shall have, the preferred leader first; `None` to go back to those it had.
+    pub replicas: Option<Vec<BrokerId>>,
+}
+
+/// Which way a feature level may go (KIP-584, KIP-778).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpgradeType {
+    /// Up only.
+    Upgrade,
+    /// Down, if no metadata is lost.
+    SafeDowngrade,
+    /// Down, also if metadata is lost.
+    UnsafeDowngrade,
+}
+
+impl UpgradeType {
+    /// The number that UpdateFeatures carries.
+    pub const fn code(self) -> i8 {
+        match self {
+            Self::Upgrade => 1,
+            Self::SafeDowngrade => 2,
+            Self::UnsafeDowngrade => 3,
+        }
+    }
+
+    /// The type of that number.
+    pub const fn from_code(code: i8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Upgrade),
+            2 => Some(Self::SafeDowngrade),
+            3 => Some(Self::UnsafeDowngrade),
+            _ => None,
+        }
+    }
+}
+
+/// One feature of [`UpdateFeatures`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureUpdate {
+    /// Name, known or not.
+    pub name: String,
+    /// Level to finalize; 0 turns the feature off.
+    pub level: i16,
+    /// Which way it may go.
+    pub upgrade_type: UpgradeType,
+}
+
+/// See [`Command::UpdateFeatures`] (KIP-584).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateFeatures {
+    /// All happen, or none.
+    pub updates: Vec<FeatureUpdate>,
+    /// Decide, and change nothing.
+    pub validate_only: bool,
 }

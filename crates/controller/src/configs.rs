@@ -1,4 +1,4 @@
-//! IncrementalAlterConfigs (KIP-339).
+//! IncrementalAlterConfigs (KIP-339), and AlterConfigs in its terms.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use highwater_metadata::config::{
 use highwater_metadata::{ConfigResource, MetadataImage, MetadataRecord};
 use highwater_types::ErrorCode;
 
-use crate::election::{UNCLEAN_ELECTION, elect_for_leaderless};
+use crate::election::{MIN_ISR, UNCLEAN_ELECTION, apply_new_configuration};
 use crate::scratch::Scratch;
 use crate::{
     CommandError, CommandResponse, ConfigOperation, ConfigOperationKind, ControllerConfig, Decision,
@@ -32,10 +32,11 @@ pub(crate) fn decide(mut scratch: Scratch, config: &ControllerConfig, request: &
     if request.validate_only {
         return Scratch::only_validate(response);
     }
-    let touched = request.resources.iter().flat_map(|entry| &entry.operations);
-    // The change may give partitions that wait for a leader one.
-    if touched.into_iter().any(|operation| operation.name == UNCLEAN_ELECTION) {
-        elect_for_leaderless(&mut scratch, config);
+    let concerns_elections =
+        |operation: &ConfigOperation| [UNCLEAN_ELECTION, MIN_ISR].contains(&operation.name.as_str());
+    let touches = |entry: &ResourceConfigOperations| entry.replaces || entry.operations.iter().any(concerns_elections);
+    if request.resources.iter().any(touches) {
+        apply_new_configuration(&mut scratch, config);
     }
     scratch.accept(response)
 }
@@ -46,7 +47,7 @@ fn alter(scratch: &mut Scratch, entry: &ResourceConfigOperations) -> Result<(), 
     check_resource(image, &entry.resource)?;
     let empty = BTreeMap::new();
     let before = image.configs(&entry.resource).unwrap_or(&empty);
-    let mut after = before.clone();
+    let mut after = if entry.replaces { BTreeMap::new() } else { before.clone() };
     let mut keys = BTreeSet::new();
     for operation in &entry.operations {
         if !keys.insert(operation.name.as_str()) {

@@ -7,8 +7,8 @@ use rand_core::RngCore;
 use crate::scratch::Scratch;
 use crate::{Command, CommandError, CommandResponse, ControllerConfig, Decision};
 use crate::{
-    alter_partition, brokers, cluster, configs, create_partitions, create_topics, delete_topics, elect_preferred,
-    producer_ids,
+    alter_partition, alter_reassignments, brokers, cluster, configs, create_partitions, create_topics, delete_topics,
+    elect_leaders, features, producer_ids,
 };
 
 /// Decides `command` over `image`. Pure: equal arguments give equal decisions.
@@ -31,6 +31,7 @@ pub fn decide(
         Command::CreateTopics(request) => return create_topics::decide(scratch, config, rng, request),
         Command::CreatePartitions(request) => return create_partitions::decide(scratch, rng, request),
         Command::IncrementalAlterConfigs(request) => return configs::decide(scratch, config, request),
+        Command::UpdateFeatures(request) => return features::decide(scratch, request),
         Command::DeleteTopics(request) => Ok(delete_topics::delete(&mut scratch, config, request)),
         Command::Bootstrap(request) => cluster::bootstrap(&mut scratch, request),
         Command::RegisterController(request) => cluster::register_controller(&mut scratch, request),
@@ -39,9 +40,10 @@ pub fn decide(
         Command::FenceBroker(request) => brokers::fence(&mut scratch, config, request),
         Command::ControlledShutdown(session) => brokers::controlled_shutdown(&mut scratch, config, *session),
         Command::UnregisterBroker(request) => brokers::unregister(&mut scratch, config, request),
-        Command::AlterPartition(request) => alter_partition::alter(&mut scratch, request),
+        Command::AlterPartition(request) => alter_partition::alter(&mut scratch, config, request),
         Command::AllocateProducerIds(request) => producer_ids::allocate(&mut scratch, request),
-        Command::ElectPreferredLeaders(request) => Ok(elect_preferred::elect(&mut scratch, request)),
+        Command::ElectLeaders(request) => Ok(elect_leaders::elect(&mut scratch, config, request)),
+        Command::AlterPartitionReassignments(request) => Ok(alter_reassignments::alter(&mut scratch, config, request)),
     };
     all_or_nothing(outcome, scratch)
 }

@@ -9,6 +9,7 @@
 //! Architecture invariant: the records of a decision apply to the image it was decided over ([`decide`] never panics replay).
 
 mod alter_partition;
+mod alter_reassignments;
 mod assignment;
 mod brokers;
 mod cluster;
@@ -19,24 +20,27 @@ mod create_partitions;
 mod create_topics;
 mod decide;
 mod delete_topics;
-mod elect_preferred;
+mod elect_leaders;
 mod election;
 mod error;
+mod features;
 mod placement;
 mod producer_ids;
+mod reassignment;
 mod response;
 mod scratch;
 
 pub use command::{
-    AllocateProducerIds, AlterPartition, AlterPartitionEntry, Bootstrap, BrokerSession, Command, ConfigOperation,
-    ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics, CreateTopicsEntry, DeleteTopics,
-    ElectPreferredLeaders, FenceBroker, IncrementalAlterConfigs, IsrMember, ManualAssignment, RegisterBroker,
-    RegisterController, ResourceConfigOperations, TopicSelector, UnfenceBroker, UnregisterBroker,
+    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, Bootstrap, BrokerSession,
+    Command, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics,
+    CreateTopicsEntry, DeleteTopics, ElectLeaders, ElectionType, FeatureUpdate, FenceBroker, IncrementalAlterConfigs,
+    IsrMember, ManualAssignment, Reassignment, RegisterBroker, RegisterController, ResourceConfigOperations,
+    TopicSelector, UnfenceBroker, UnregisterBroker, UpdateFeatures, UpgradeType,
 };
 pub use config::ControllerConfig;
 pub use decide::decide;
 pub use error::CommandError;
 pub use response::{
     AlterPartitionResult, CommandResponse, CreatedTopic, CreatedTopicConfig, Decision, DeletedTopic, ElectionResult,
-    PartitionIsrState, ProducerIdBlock, TopicResult,
+    PartitionIsrState, ProducerIdBlock, ReassignmentResult, TopicResult,
 };

@@ -4,7 +4,8 @@ use highwater_metadata::MetadataRecord;
 use highwater_metadata::config::ConfigSource;
 use highwater_metadata::{ConfigResource, LeaderRecoveryState};
 use highwater_types::{
-    BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset, PartitionEpoch, ProducerId, TopicId, TopicIdPartition,
+    BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex, ProducerId, TopicId,
+    TopicIdPartition,
 };
 
 use crate::CommandError;
@@ -55,8 +56,12 @@ pub enum CommandResponse {
     IncrementalAlterConfigs(Vec<(ConfigResource, Result<(), CommandError>)>),
     /// The block.
     AllocateProducerIds(ProducerIdBlock),
-    /// Partitions that were looked at, in the order of the request; without a request only those that changed.
-    ElectPreferredLeaders(Vec<ElectionResult>),
+    /// In the order of the request; without one, all partitions that did not have the wanted leader.
+    ElectLeaders(Vec<ElectionResult>),
+    /// In the order of the request.
+    AlterPartitionReassignments(Vec<ReassignmentResult>),
+    /// By name, in the order of the request. With an error none was changed.
+    UpdateFeatures(Vec<(String, Result<(), CommandError>)>),
 }
 
 /// Result for one topic.
@@ -119,6 +124,8 @@ pub struct PartitionIsrState {
     pub leader_epoch: LeaderEpoch,
     /// The ISR in force.
     pub isr: Vec<BrokerId>,
+    /// The eligible leader replicas in force: the high watermark counts them.
+    pub elr: Vec<BrokerId>,
     /// The recovery state in force.
     pub leader_recovery: LeaderRecoveryState,
     /// To be named in the next proposal.
@@ -134,11 +141,22 @@ pub struct ProducerIdBlock {
     pub length: i32,
 }
 
-/// Result for one partition of ElectPreferredLeaders.
+/// Result for one partition of ElectLeaders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ElectionResult {
     /// Which partition.
     pub target: TopicIdPartition,
-    /// Whether the preferred leader leads now.
+    /// Whether the wanted leader leads now.
+    pub result: Result<(), CommandError>,
+}
+
+/// Result for one partition of AlterPartitionReassignments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReassignmentResult {
+    /// Name of the topic, existing or not.
+    pub topic: String,
+    /// Which partition.
+    pub partition: PartitionIndex,
+    /// Whether the reassignment is under way, or done.
     pub result: Result<(), CommandError>,
 }

@@ -7,6 +7,12 @@ use highwater_types::{BrokerId, ErrorCode, TopicName};
 pub(crate) const TOPIC: i8 = 2;
 /// `ConfigResource.Type.BROKER`.
 pub(crate) const BROKER: i8 = 4;
+/// `ConfigResource.Type.BROKER_LOGGER`.
+pub(crate) const BROKER_LOGGER: i8 = 8;
+/// `ConfigResource.Type.CLIENT_METRICS`.
+pub(crate) const CLIENT_METRICS: i8 = 16;
+/// `ConfigResource.Type.GROUP`.
+pub(crate) const GROUP: i8 = 32;
 
 /// The resource a request names, if it is one that can be altered.
 pub(crate) fn parse(resource_type: i8, name: &str) -> Result<ConfigResource, (ErrorCode, String)> {

@@ -84,6 +84,22 @@ impl Dispatcher {
             RequestBody::OffsetForLeaderEpoch(body) => Answer::now(api::offset_for_leader_epoch::handle(&state, body)),
             RequestBody::DescribeConfigs(body) => Answer::now(api::describe_configs::handle(&state, &context, body)),
             RequestBody::CreatePartitions(body) => Answer::exclusive(api::create_partitions::handle(state, body)),
+            RequestBody::AlterConfigs(body) => Answer::exclusive(api::alter_configs::handle(state, body)),
+            RequestBody::DescribeLogDirs(body) => {
+                Answer::exclusive(api::describe_log_dirs::handle(state, context, body))
+            }
+            RequestBody::ElectLeaders(body) => Answer::exclusive(api::elect_leaders::handle(state, body)),
+            RequestBody::AlterPartitionReassignments(body) => {
+                Answer::exclusive(api::alter_partition_reassignments::handle(state, context, body))
+            }
+            RequestBody::ListPartitionReassignments(body) => {
+                Answer::now(api::list_partition_reassignments::handle(&state, &body))
+            }
+            RequestBody::UnregisterBroker(body) => Answer::exclusive(api::unregister_broker::handle(state, body)),
+            RequestBody::UpdateFeatures(body) => Answer::exclusive(api::update_features::handle(state, context, body)),
+            RequestBody::ListConfigResources(body) => {
+                Answer::now(api::list_config_resources::handle(&state, &context, &body))
+            }
             RequestBody::DeleteGroups(body) => Answer::exclusive(api::delete_groups::handle(state, body)),
             RequestBody::IncrementalAlterConfigs(body) => {
                 Answer::exclusive(api::incremental_alter_configs::handle(state, body))

@@ -17,6 +17,7 @@
 mod api;
 mod authorized_operations;
 mod config;
+mod config_changes;
 mod config_resource;
 mod connection;
 mod controller;

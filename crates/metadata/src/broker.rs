@@ -107,7 +107,7 @@ pub struct BrokerRegistration {
     pub rack: Option<String>,
     /// Ids of its log directories, sorted.
     pub log_dirs: Vec<DirectoryId>,
-    /// A fenced broker leads nothing, is in no ISR that has another member, and is not shown to clients.
+    /// A fenced broker leads nothing, is in no ISR, and is not shown to clients.
     pub fenced: bool,
     /// It asked to stop: it gets no leadership and joins no ISR any more.
     pub in_controlled_shutdown: bool,

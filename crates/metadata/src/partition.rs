@@ -1,5 +1,7 @@
 //! One partition as the controller sees it.
 
+use std::hash::{Hash, Hasher};
+
 use highwater_types::{BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
 
 /// Whether the leader was elected from the ISR or not (KIP-704).
@@ -32,23 +34,25 @@ impl LeaderRecoveryState {
 }
 
 /// The state of one partition.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionImage {
     /// Assigned brokers, the preferred leader first. Never empty, no broker twice.
     pub replicas: Vec<BrokerId>,
     /// Log directory of each replica, index by index as `replicas`; the zero id is "not told yet" (KIP-858).
     pub directories: Vec<DirectoryId>,
-    /// In-sync replicas. Never empty, each one of `replicas` (or the single survivor of an earlier assignment).
+    /// In-sync replicas, each one of `replicas`. Empty only while nobody leads. (Logs of versions before eligible leader
+    /// replicas kept the last member here, with nobody leading.)
     pub isr: Vec<BrokerId>,
-    /// Eligible leader replicas: out of the ISR, yet known to hold the high watermark (KIP-966).
+    /// Eligible leader replicas: out of the ISR, yet known to hold the high watermark (KIP-966). Disjoint from `isr`, each
+    /// one of `replicas`; empty while the ISR has `min.insync.replicas`.
     pub elr: Vec<BrokerId>,
-    /// The last members of the ISR and ELR before both became empty (KIP-966).
+    /// The last leader, while nobody leads (KIP-966; Kafka uses the field the same way). Leads when ISR and ELR are empty.
     pub last_known_elr: Vec<BrokerId>,
-    /// Replicas that a running reassignment adds.
+    /// Replicas that a running reassignment adds, each one of `replicas`.
     pub adding: Vec<BrokerId>,
-    /// Replicas that a running reassignment removes.
+    /// Replicas that a running reassignment removes, each one of `replicas`.
     pub removing: Vec<BrokerId>,
-    /// The leader, in the ISR; [`BrokerId::NONE`] while no member of the ISR is available.
+    /// The leader, in the ISR; [`BrokerId::NONE`] while no member of ISR or ELR is available.
     pub leader: BrokerId,
     /// How the leader came to be.
     pub leader_recovery: LeaderRecoveryState,
@@ -56,6 +60,30 @@ pub struct PartitionImage {
     pub leader_epoch: LeaderEpoch,
     /// Grows with each change of this partition.
     pub partition_epoch: PartitionEpoch,
+    /// Leader epoch of the last leader that was in neither ISR nor ELR when it was elected, [`LeaderEpoch::NONE`] if there
+    /// was none: the lasting audit trail of unclean elections. Replay derives it; no change record carries it.
+    pub unclean_epoch: LeaderEpoch,
+}
+
+impl Hash for PartitionImage {
+    /// All fields in order, but [`Self::unclean_epoch`] only where there is one: stored snapshots of earlier versions, which
+    /// do not know it, keep their hash.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.replicas.hash(state);
+        self.directories.hash(state);
+        self.isr.hash(state);
+        self.elr.hash(state);
+        self.last_known_elr.hash(state);
+        self.adding.hash(state);
+        self.removing.hash(state);
+        self.leader.hash(state);
+        self.leader_recovery.hash(state);
+        self.leader_epoch.hash(state);
+        self.partition_epoch.hash(state);
+        if self.unclean_epoch != LeaderEpoch::NONE {
+            self.unclean_epoch.hash(state);
+        }
+    }
 }
 
 impl PartitionImage {
@@ -73,6 +101,7 @@ impl PartitionImage {
             leader_recovery: LeaderRecoveryState::Recovered,
             leader_epoch: LeaderEpoch(0),
             partition_epoch: PartitionEpoch(0),
+            unclean_epoch: LeaderEpoch::NONE,
         }
     }
 
@@ -96,19 +125,29 @@ impl PartitionImage {
         self.isr.len() < self.replicas.len() - self.adding.len()
     }
 
+    /// The assigned replicas without those that a running reassignment adds: what it goes back to when it is cancelled.
+    pub fn original_replicas(&self) -> Vec<BrokerId> {
+        self.replicas.iter().copied().filter(|id| !self.adding.contains(id)).collect()
+    }
+
     /// What is wrong with this partition by itself, or `None`. Brokers are not looked at.
     pub fn defect(&self) -> Option<String> {
         let duplicate = |ids: &[BrokerId]| ids.iter().enumerate().any(|(index, id)| ids[..index].contains(id));
+        let assigned = |ids: &[BrokerId]| ids.iter().all(|id| self.replicas.contains(id));
         if self.replicas.is_empty() {
             Some("no replicas".to_owned())
         } else if duplicate(&self.replicas) {
             Some(format!("duplicate replica in {:?}", self.replicas))
         } else if self.directories.len() != self.replicas.len() {
             Some(format!("{} directories for {} replicas", self.directories.len(), self.replicas.len()))
-        } else if self.isr.is_empty() || duplicate(&self.isr) {
-            Some(format!("empty ISR or duplicates in it: {:?}", self.isr))
-        } else if self.isr.iter().any(|id| !self.replicas.contains(id)) {
-            Some(format!("ISR {:?} is not a subset of replicas {:?}", self.isr, self.replicas))
+        } else if duplicate(&self.isr) || duplicate(&self.elr) {
+            Some(format!("duplicates in ISR {:?} or ELR {:?}", self.isr, self.elr))
+        } else if !assigned(&self.isr) || !assigned(&self.elr) {
+            Some(format!("ISR {:?} or ELR {:?} is not a subset of replicas {:?}", self.isr, self.elr, self.replicas))
+        } else if self.elr.iter().any(|id| self.isr.contains(id)) {
+            Some(format!("ISR {:?} and ELR {:?} overlap", self.isr, self.elr))
+        } else if !assigned(&self.adding) || !assigned(&self.removing) {
+            Some(format!("adding {:?} or removing {:?} of replicas {:?}", self.adding, self.removing, self.replicas))
         } else if self.has_leader() && !self.isr.contains(&self.leader) {
             Some(format!("leader {} is not in ISR {:?}", self.leader, self.isr))
         } else {

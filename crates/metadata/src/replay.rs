@@ -6,8 +6,8 @@ use highwater_types::{BrokerId, MetadataOffset, PartitionIndex, ProducerId, Topi
 use imbl::Vector;
 
 use crate::{
-    BrokerChange, BrokerRegistration, ConfigResource, MetadataDelta, MetadataImage, MetadataRecord, PartitionChange,
-    PartitionImage, TopicImage,
+    BrokerChange, BrokerRegistration, ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage,
+    MetadataRecord, PartitionChange, PartitionImage, TopicImage,
 };
 
 /// Stops the process when a record does not fit the image.
@@ -175,6 +175,15 @@ impl MetadataImage {
             before.leader,
             before.leader_epoch
         );
+        // A leader that joined the ISR in this very change, which ended a reassignment, is not marked as recovering.
+        if after.leader_recovery == LeaderRecoveryState::Recovering
+            && after.has_leader()
+            && after.leader != before.leader
+            && !before.is_eligible(after.leader)
+        {
+            after.unclean_epoch = after.leader_epoch;
+            delta.unclean_elections += 1;
+        }
         delta.changed_partitions.entry(change.topic_id).or_default().insert(index);
     }
 
@@ -215,6 +224,11 @@ impl MetadataImage {
 }
 
 impl PartitionImage {
+    /// Whether the broker is known to hold all that is committed.
+    fn is_eligible(&self, id: BrokerId) -> bool {
+        self.isr.contains(&id) || self.elr.contains(&id)
+    }
+
     /// Takes over the fields that are present in `change`.
     fn change(&mut self, change: &PartitionChange) {
         fn set<T: Clone>(field: &mut T, value: Option<&T>) {

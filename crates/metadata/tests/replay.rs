@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use highwater_metadata::{
-    BrokerChange, BrokerRegistration, ConfigResource, HostPort, MetadataDelta, MetadataImage, MetadataRecord,
-    PartitionChange, PartitionImage,
+    BrokerChange, BrokerRegistration, ConfigResource, HostPort, LeaderRecoveryState, MetadataDelta, MetadataImage,
+    MetadataRecord, PartitionChange, PartitionImage,
 };
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, IncarnationId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex,
@@ -87,7 +87,7 @@ fn sample() -> MetadataImage {
 
 #[test]
 fn records_that_do_not_fit_stop_the_process() {
-    let cases: [(&str, MetadataRecord); 19] = [
+    let cases: [(&str, MetadataRecord); 20] = [
         ("cluster id", MetadataRecord::ClusterId("d".to_owned())),
         ("feature x is not there", MetadataRecord::FeatureLevel { name: "x".to_owned(), level: 0 }),
         ("not after 2", broker(2, 2)),
@@ -108,7 +108,11 @@ fn records_that_do_not_fit_stop_the_process() {
         ("where 1 is next", partition(1, 2, &[1], &[1])),
         ("no replicas", partition(1, 1, &[], &[])),
         ("duplicate replica", partition(1, 1, &[1, 1], &[1])),
-        ("empty ISR", partition(1, 1, &[1], &[])),
+        ("duplicates in ISR", partition(1, 1, &[1], &[1, 1])),
+        (
+            "overlap",
+            MetadataRecord::PartitionChange(PartitionChange { elr: Some(vec![BrokerId(1)]), ..change(None, 0, 1) }),
+        ),
         ("not a subset", partition(1, 1, &[1], &[1, 2])),
         ("leader 3 is not in ISR", MetadataRecord::PartitionChange(change(Some(3), 1, 1))),
         ("partition epoch 0 is not after 0", MetadataRecord::PartitionChange(change(None, 0, 0))),
@@ -204,4 +208,32 @@ fn lookups() {
     assert_eq!(image.topics_by_name_from("s").count(), 1);
     assert_eq!(image.topics_by_name_from("u").count(), 0);
     assert_eq!(image.broker(BrokerId(1)).unwrap().internal.to_string(), "[::1]:1");
+}
+
+/// The mark of an unclean election is derived from the change that elects, and stays.
+#[test]
+fn unclean_elections_leave_a_lasting_mark() {
+    let nobody = MetadataRecord::PartitionChange(PartitionChange {
+        isr: Some(Vec::new()),
+        elr: Some(vec![BrokerId(1)]),
+        ..change(Some(-1), 1, 1)
+    });
+    let image = apply(&sample(), &[nobody]).0;
+    let elected = |leader: i32, leader_recovery| PartitionChange {
+        isr: Some(vec![BrokerId(leader)]),
+        elr: Some(Vec::new()),
+        leader_recovery,
+        ..change(Some(leader), 2, 2)
+    };
+    let (clean, delta) = apply(&image, &[MetadataRecord::PartitionChange(elected(1, None))]);
+    assert_eq!(clean.partition(id(1), PartitionIndex(0)).unwrap().unclean_epoch, LeaderEpoch::NONE);
+    assert_eq!(delta.unclean_elections, 0);
+    let recovering = Some(LeaderRecoveryState::Recovering);
+    let (unclean, delta) = apply(&image, &[MetadataRecord::PartitionChange(elected(2, recovering))]);
+    assert_eq!(delta.unclean_elections, 1);
+    let recovered = PartitionChange { leader_recovery: Some(LeaderRecoveryState::Recovered), ..change(None, 2, 3) };
+    let (later, delta) = apply(&unclean, &[MetadataRecord::PartitionChange(recovered)]);
+    assert_eq!(later.partition(id(1), PartitionIndex(0)).unwrap().unclean_epoch, LeaderEpoch(2));
+    assert_eq!(delta.unclean_elections, 0);
+    assert_eq!(MetadataImage::from_snapshot(&later.to_snapshot(), later.offset()).hash(), later.hash());
 }

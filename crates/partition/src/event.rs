@@ -34,6 +34,8 @@ pub struct Assignment {
     pub replicas: Vec<BrokerId>,
     /// In-sync replicas.
     pub isr: Vec<BrokerId>,
+    /// Eligible leader replicas (KIP-966): out of the ISR, and counted on to hold all that is committed.
+    pub elr: Vec<BrokerId>,
     /// An unclean election is recorded or permitted: a follower may have to give up what it believes committed.
     pub unclean: bool,
 }
@@ -69,6 +71,8 @@ pub enum IsrAnswer {
     Accepted {
         /// ISR after it.
         isr: Vec<BrokerId>,
+        /// ELR after it.
+        elr: Vec<BrokerId>,
         /// Leader epoch after it.
         leader_epoch: LeaderEpoch,
         /// Partition epoch after it.

@@ -66,7 +66,7 @@ impl IsrState {
         }
     }
 
-    /// All that may be in the controller's ISR: what the high watermark counts.
+    /// All that may be in the controller's ISR. The high watermark counts these, and the ELR.
     pub fn maximal(&self) -> impl Iterator<Item = BrokerId> {
         self.committed().iter().copied().chain(self.added())
     }

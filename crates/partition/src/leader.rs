@@ -27,6 +27,12 @@ pub(crate) struct Leader {
     replicas: Vec<BrokerId>,
     /// Members sorted; the leader is one of them.
     pub isr: IsrState,
+    /// Eligible leader replicas as the controller last said. While there are any, the controller has the ISR below
+    /// `min.insync.replicas`, whatever this broker's configuration says, and nothing more may be committed (P2, P4).
+    ///
+    /// Without it: (1) the minimum is raised from 1 to 2; (2) broker 3 is fenced, so the controller has ISR {1} and ELR {3};
+    /// (3) leader 1 hears of that before it hears of the new minimum, and commits without 3; (4) 1 dies and 3 is elected.
+    elr: Vec<BrokerId>,
     /// One entry for each assigned replica but the leader.
     followers: BTreeMap<BrokerId, Progress>,
     /// Do not propose to shrink before this time: the controller refused.
@@ -56,6 +62,7 @@ impl Leader {
             epoch_start,
             replicas: assignment.replicas.clone(),
             isr: IsrState::Committed { isr: sorted(&assignment.isr) },
+            elr: elr_of(&assignment.elr, defects),
             followers: others.map(|&replica| (replica, Progress::unknown(now))).collect(),
             shrink_not_before: MonoMs(0),
             defects,
@@ -74,11 +81,17 @@ impl Leader {
             self.followers.entry(replica).or_insert_with(|| Progress::unknown(now));
         }
         self.replicas.clone_from(&assignment.replicas);
-        self.commit(&assignment.isr, assignment.partition_epoch, actions);
+        self.commit((&assignment.isr, &assignment.elr), assignment.partition_epoch, actions);
     }
 
-    fn commit(&mut self, isr: &[BrokerId], partition_epoch: PartitionEpoch, actions: &mut Vec<Action>) {
+    fn commit(
+        &mut self,
+        (isr, elr): (&[BrokerId], &[BrokerId]),
+        partition_epoch: PartitionEpoch,
+        actions: &mut Vec<Action>,
+    ) {
         let isr = sorted(isr);
+        self.elr = elr_of(elr, self.defects);
         let before = self.isr.committed();
         let grown = isr.iter().any(|member| !before.contains(member));
         let shrunk = before.iter().any(|member| !isr.contains(member));
@@ -157,7 +170,7 @@ impl Leader {
         if self.defects.has(Mutation::IgnoreOwnFlush) {
             committed = around.cursors.log_end;
         }
-        for member in self.isr.maximal().filter(|&member| member != self.id) {
+        for member in self.maximal_isr().filter(|&member| member != self.id) {
             if self.defects.has(Mutation::SmallerIsrInFlight) && self.isr.added() == Some(member) {
                 continue;
             }
@@ -173,9 +186,15 @@ impl Leader {
         settings.min_isr.min(self.replicas.len()).max(1)
     }
 
-    /// Whether the committed ISR has the minimum.
+    /// Whether the committed ISR has the minimum, as far as this broker's settings and the controller's ELR tell.
     pub fn has_enough_in_sync(&self, settings: Settings) -> bool {
-        self.isr.committed().len() >= self.effective_min_isr(settings)
+        self.elr.is_empty() && self.isr.committed().len() >= self.effective_min_isr(settings)
+    }
+
+    /// All that may be in the controller's ISR or ELR: what the high watermark counts (P4).
+    pub fn maximal_isr(&self) -> impl Iterator<Item = BrokerId> {
+        let isr = self.isr.committed().iter().copied().chain(self.isr.added());
+        isr.chain(self.elr.iter().copied().filter(|&member| self.isr.added() != Some(member)))
     }
 
     /// Whether something here changes with time alone: the shell then sends ticks.
@@ -284,9 +303,9 @@ impl Leader {
             return;
         }
         match answer {
-            IsrAnswer::Accepted { isr, leader_epoch, partition_epoch } => {
+            IsrAnswer::Accepted { isr, elr, leader_epoch, partition_epoch } => {
                 if *leader_epoch == self.epoch && *partition_epoch >= self.partition_epoch {
-                    self.commit(isr, *partition_epoch, actions);
+                    self.commit((isr, elr), *partition_epoch, actions);
                 }
             }
             IsrAnswer::Stale => {}
@@ -327,6 +346,10 @@ impl Leader {
 fn lags(progress: &Progress, around: Surroundings<'_>) -> bool {
     !progress.is_caught_up(around.cursors.log_end, around.settings.durability)
         && around.now - progress.caught_up_at > around.settings.lag_max
+}
+
+fn elr_of(elr: &[BrokerId], defects: Defects) -> Vec<BrokerId> {
+    if defects.has(Mutation::IgnoreElr) { Vec::new() } else { sorted(elr) }
 }
 
 fn sorted(brokers: &[BrokerId]) -> Vec<BrokerId> {

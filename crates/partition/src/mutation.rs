@@ -26,6 +26,8 @@ pub enum Mutation {
     ForgetInDoubt,
     /// Do not wait for the leader's own flush (P5).
     IgnoreOwnFlush,
+    /// Commit without the eligible leader replicas (P4, KIP-966).
+    IgnoreElr,
 }
 
 impl Mutation {
@@ -42,6 +44,7 @@ impl Mutation {
         Self::AdvanceBelowMinIsr,
         Self::ForgetInDoubt,
         Self::IgnoreOwnFlush,
+        Self::IgnoreElr,
     ];
 
     /// Whether this build was compiled with the defect.
@@ -59,6 +62,7 @@ impl Mutation {
             Self::AdvanceBelowMinIsr => cfg!(mutant = "advance-below-min-isr"),
             Self::ForgetInDoubt => cfg!(mutant = "forget-in-doubt"),
             Self::IgnoreOwnFlush => cfg!(mutant = "ignore-own-flush"),
+            Self::IgnoreElr => cfg!(mutant = "ignore-elr"),
         }
     }
 }

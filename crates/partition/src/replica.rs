@@ -201,6 +201,14 @@ impl Replica {
         }
     }
 
+    /// As leader: all that may be in the controller's ISR or ELR, which is what the high watermark counts (P4).
+    pub fn maximal_isr(&self) -> Option<Vec<BrokerId>> {
+        match &self.role {
+            Role::Leader(leader) => Some(leader.maximal_isr().collect()),
+            _ => None,
+        }
+    }
+
     /// As leader: `min.insync.replicas` capped by the number of replicas.
     pub fn effective_min_isr(&self) -> Option<usize> {
         match &self.role {

@@ -42,6 +42,7 @@ impl Script {
             partition_epoch: PartitionEpoch(epochs.1),
             replicas: (0..3).map(BrokerId).collect(),
             isr: isr.iter().copied().map(BrokerId).collect(),
+            elr: Vec::new(),
             unclean: false,
         }))
     }
@@ -127,13 +128,48 @@ fn a_refused_expansion_in_doubt_is_settled(mutation: Option<Mutation>) -> bool {
     script.append_and_flush(5);
     let in_doubt = script.high_watermark();
     let (isr, leader_epoch, partition_epoch) = (vec![BrokerId(0)], LeaderEpoch(1), PartitionEpoch(2));
-    script.answer(1, IsrAnswer::Accepted { isr, leader_epoch, partition_epoch });
+    script.answer(1, IsrAnswer::Accepted { isr, elr: Vec::new(), leader_epoch, partition_epoch });
     settling == Some(vec![0]) && in_doubt == 0 && script.high_watermark() == 5
 }
 
+/// KIP-966: below the minimum the high watermark stands still, though the leader alone is in sync.
+fn nothing_is_committed_below_the_minimum(mutation: Option<Mutation>) -> bool {
+    let mut script = Script::at(Settings { min_isr: 2, ..STRICT }, LogCursors::default(), 0, mutation);
+    script.assign(0, (1, 1), &[0]);
+    script.append_and_flush(5);
+    script.high_watermark() == 0
+}
+
+/// P2: the controller has an eligible leader replica, so nothing is committed, although the minimum that this broker knows is
+/// met. Once the ISR is large enough for the controller, the ELR is empty and commits go on.
+fn nothing_is_committed_without_the_elr(mutation: Option<Mutation>) -> bool {
+    let mut script = Script::new(mutation);
+    script.assign(0, (1, 1), &[0, 1]);
+    script.open(1, 5, 0);
+    let shrunk = Assignment {
+        leader: BrokerId(0),
+        leader_epoch: LeaderEpoch(1),
+        partition_epoch: PartitionEpoch(2),
+        replicas: (0..3).map(BrokerId).collect(),
+        isr: vec![BrokerId(0)],
+        elr: vec![BrokerId(1)],
+        unclean: false,
+    };
+    script.step(Event::Assigned(shrunk.clone()));
+    script.append_and_flush(5);
+    let with_elr = (script.high_watermark(), script.replica.check_append(true).is_err());
+    script.step(Event::Assigned(Assignment { elr: Vec::new(), partition_epoch: PartitionEpoch(3), ..shrunk }));
+    with_elr == (0, true) && script.high_watermark() == 5
+}
+
 /// Scripts that tell whether their rule held.
-const RULES: &[fn(Option<Mutation>) -> bool] =
-    &[stale_acknowledgements_do_not_count, a_joining_replica_counts, a_refused_expansion_in_doubt_is_settled];
+const RULES: &[fn(Option<Mutation>) -> bool] = &[
+    stale_acknowledgements_do_not_count,
+    a_joining_replica_counts,
+    a_refused_expansion_in_doubt_is_settled,
+    nothing_is_committed_below_the_minimum,
+    nothing_is_committed_without_the_elr,
+];
 
 /// Whether a script catches that defect.
 pub(crate) fn catches(mutation: Mutation) -> bool {

@@ -48,7 +48,7 @@ pub fn find_api(key: i16) -> Option<&'static ApiSpec> {
 /// request type, the type the gateway answers with, and the field layouts that bound decoding.
 ///
 /// The ranges are those of Kafka 4.3 cut to what `kafka-protocol` carries (ListOffsets 11, OffsetCommit 10 and OffsetFetch 10
-/// are missing there).
+/// are missing there; so is DescribeLogDirs 5).
 macro_rules! for_each_api {
     ($callback:ident) => {
         $callback! {
@@ -72,12 +72,24 @@ macro_rules! for_each_api {
             OffsetForLeaderEpoch = 23, 2, 2..=4, flexible 4,
                 OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse, OFFSET_FOR_LEADER_EPOCH;
             DescribeConfigs = 32, 1, 1..=4, flexible 4, DescribeConfigsRequest => DescribeConfigsResponse, DESCRIBE_CONFIGS;
+            AlterConfigs = 33, 0, 0..=2, flexible 2, AlterConfigsRequest => AlterConfigsResponse, ALTER_CONFIGS;
+            DescribeLogDirs = 35, 1, 1..=4, flexible 2, DescribeLogDirsRequest => DescribeLogDirsResponse, DESCRIBE_LOG_DIRS;
             CreatePartitions = 37, 0, 0..=3, flexible 2,
                 CreatePartitionsRequest => CreatePartitionsResponse, CREATE_PARTITIONS;
             DeleteGroups = 42, 0, 0..=2, flexible 2, DeleteGroupsRequest => DeleteGroupsResponse, DELETE_GROUPS;
+            ElectLeaders = 43, 0, 0..=2, flexible 2, ElectLeadersRequest => ElectLeadersResponse, ELECT_LEADERS;
             IncrementalAlterConfigs = 44, 0, 0..=1, flexible 1,
                 IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse, INCREMENTAL_ALTER_CONFIGS;
+            AlterPartitionReassignments = 45, 0, 0..=1, flexible 0,
+                AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse, ALTER_PARTITION_REASSIGNMENTS;
+            ListPartitionReassignments = 46, 0, 0..=0, flexible 0,
+                ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse, LIST_PARTITION_REASSIGNMENTS;
+            UpdateFeatures = 57, 0, 0..=2, flexible 0, UpdateFeaturesRequest => UpdateFeaturesResponse, UPDATE_FEATURES;
             DescribeCluster = 60, 0, 0..=2, flexible 0, DescribeClusterRequest => DescribeClusterResponse, DESCRIBE_CLUSTER;
+            UnregisterBroker = 64, 0, 0..=0, flexible 0,
+                UnregisterBrokerRequest => UnregisterBrokerResponse, UNREGISTER_BROKER;
+            ListConfigResources = 74, 0, 0..=1, flexible 0,
+                ListConfigResourcesRequest => ListConfigResourcesResponse, LIST_CONFIG_RESOURCES;
             DescribeTopicPartitions = 75, 0, 0..=0, flexible 0,
                 DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse, DESCRIBE_TOPIC_PARTITIONS;
         }

@@ -198,7 +198,9 @@ fn harmless_twice(command: &Command) -> bool {
         | Command::AlterPartition(_)
         | Command::IncrementalAlterConfigs(_)
         | Command::AllocateProducerIds(_)
-        | Command::ElectPreferredLeaders(_) => true,
+        | Command::ElectLeaders(_)
+        | Command::AlterPartitionReassignments(_)
+        | Command::UpdateFeatures(_) => true,
     }
 }
 

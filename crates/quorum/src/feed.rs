@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -34,6 +35,7 @@ pub(crate) struct MetadataFeed {
     image: ArcSwap<MetadataImage>,
     recent: Mutex<Recent>,
     end: watch::Sender<MetadataOffset>,
+    unclean_elections: AtomicU64,
 }
 
 /// Invariant: the changes follow each other without a gap and end at the newest image.
@@ -46,7 +48,7 @@ struct Recent {
 impl MetadataFeed {
     pub(crate) fn new(image: Arc<MetadataImage>) -> Self {
         let end = watch::Sender::new(image.offset());
-        Self { image: ArcSwap::new(image), recent: Mutex::default(), end }
+        Self { image: ArcSwap::new(image), recent: Mutex::default(), end, unclean_elections: AtomicU64::new(0) }
     }
 
     /// The newest committed image that this node has applied.
@@ -62,6 +64,7 @@ impl MetadataFeed {
     /// Adds the next change.
     pub(crate) fn push(&self, change: Change) {
         let end = change.image.offset();
+        self.unclean_elections.fetch_add(change.delta.unclean_elections, Ordering::Relaxed);
         {
             let mut recent = self.recent.lock();
             recent.bytes += change.records.len();
@@ -73,6 +76,11 @@ impl MetadataFeed {
             }
         }
         self.end.send_replace(end);
+    }
+
+    /// Unclean elections in the changes so far, since the start of the process.
+    pub(crate) fn unclean_elections(&self) -> u64 {
+        self.unclean_elections.load(Ordering::Relaxed)
     }
 
     /// Jumps to the image of a snapshot.

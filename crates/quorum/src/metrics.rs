@@ -27,7 +27,7 @@ impl ControllerNode {
 
 impl QuorumCollector {
     fn new(core: Arc<Core>) -> Self {
-        let figures: [(&str, &str, Read); 8] = [
+        let figures: [(&str, &str, Read); 9] = [
             (
                 "highwater_controller_active_count",
                 "1 on the active controller, 0 on the others; the sum over all nodes is 1.",
@@ -58,6 +58,12 @@ impl QuorumCollector {
             ("highwater_metadata_offset", "Where the committed metadata log ends on this node.", |core| {
                 core.feed.image().offset().0
             }),
+            (
+                "kafka_controller_controllerstats_uncleanleaderelections",
+                "Elections of leaders that may lack acknowledged records, in the metadata that this controller has applied since \
+                 it started. Every controller counts them: take the maximum over the nodes.",
+                |core| as_i64(core.feed.unclean_elections()),
+            ),
             ("highwater_controller_fenced_broker_count", "Registered brokers that are fenced.", |core| {
                 core.feed.image().brokers().filter(|broker| broker.fenced).count().try_into().unwrap_or(i64::MAX)
             }),

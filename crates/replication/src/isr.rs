@@ -27,6 +27,8 @@ pub struct AlterPartitionOutcome {
     pub leader_epoch: LeaderEpoch,
     /// The in-sync replicas.
     pub isr: Vec<BrokerId>,
+    /// The eligible leader replicas.
+    pub elr: Vec<BrokerId>,
     /// The partition epoch.
     pub partition_epoch: PartitionEpoch,
 }

@@ -99,6 +99,7 @@ fn answer(node_id: BrokerId, result: Result<AlterPartitionOutcome, ErrorCode>) -
     match result {
         Ok(outcome) if outcome.leader == node_id => IsrAnswer::Accepted {
             isr: outcome.isr,
+            elr: outcome.elr,
             leader_epoch: outcome.leader_epoch,
             partition_epoch: outcome.partition_epoch,
         },

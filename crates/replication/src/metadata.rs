@@ -14,7 +14,7 @@ use highwater_metadata::{
     ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionImage, TopicImage,
 };
 use highwater_partition::{Assignment, Event, Replica, RoleKind};
-use highwater_types::{BrokerEpoch, BrokerId, Offset, PartitionIndex, TopicIdPartition, TopicPartition};
+use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicIdPartition, TopicPartition};
 use rand::RngCore;
 
 use crate::context::Context;
@@ -337,7 +337,11 @@ fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSett
         partition_epoch: image.partition_epoch,
         replicas: image.replicas.clone(),
         isr: image.isr.clone(),
-        unclean: settings.unclean_leader_election || image.leader_recovery == LeaderRecoveryState::Recovering,
+        elr: image.elr.clone(),
+        // The mark outlives the recovery: a replica that was away learns late that it has to give records up.
+        unclean: settings.unclean_leader_election
+            || image.leader_recovery == LeaderRecoveryState::Recovering
+            || image.unclean_epoch != LeaderEpoch::NONE,
     };
     replica.assign(assignment);
     let now = replica.snapshot();

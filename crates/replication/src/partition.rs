@@ -318,8 +318,8 @@ impl Partition {
     pub fn status(&self) -> PartitionStatus {
         let state = self.state.lock();
         let (replica, cursors) = (&state.replica, state.replica.cursors());
-        let isr = replica.isr().map(|isr| (isr.committed().to_vec(), isr.maximal().collect()));
-        let (isr, maximal_isr) = isr.unwrap_or_else(|| (state.isr.clone(), Vec::new()));
+        let isr = replica.isr().map_or_else(|| state.isr.clone(), |isr| isr.committed().to_vec());
+        let maximal_isr = replica.maximal_isr().unwrap_or_default();
         PartitionStatus {
             id: self.id,
             topic: self.name.topic.clone(),

@@ -21,8 +21,8 @@ use crate::node::Node;
 use crate::partition::Partition;
 use crate::{
     Acks, AlterPartitionSender, AppendOutcome, FetchError, FetchRead, FetchResult, FetchWaiter, Isolation, LeaderHint,
-    Lease, ListedOffset, OffsetSpec, PartitionStatus, ProduceError, ReplicationConfig, WaiterRegistration, background,
-    cleaner, isr_proposals,
+    Lease, ListedOffset, LogDirectoryStatus, OffsetSpec, PartitionStatus, ProduceError, ReplicationConfig,
+    WaiterRegistration, background, cleaner, isr_proposals, log_directories,
 };
 
 /// Why the layer did not start.
@@ -175,6 +175,11 @@ impl Replicas {
     pub fn statuses(&self) -> Vec<PartitionStatus> {
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         partitions.iter().map(|partition| partition.status()).collect()
+    }
+
+    /// What the log directories hold. Asks their volumes for their sizes: call it where blocking is fine.
+    pub fn log_directories(&self) -> Vec<LogDirectoryStatus> {
+        log_directories::statuses(&self.context, &self.directories)
     }
 
     /// The gRPC service that followers on other brokers connect to; add it to the internal listener's routes.

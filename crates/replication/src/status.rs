@@ -34,7 +34,8 @@ pub struct PartitionStatus {
     pub replicas: Vec<BrokerId>,
     /// In-sync replicas as committed by the controller.
     pub isr: Vec<BrokerId>,
-    /// As leader: the in-sync replicas plus those whose addition is in flight. The high watermark counts these.
+    /// As leader: the in-sync replicas, those whose addition is in flight, and the eligible leader replicas. The high
+    /// watermark counts these.
     pub maximal_isr: Vec<BrokerId>,
     /// Effective `min.insync.replicas`.
     pub min_isr: usize,

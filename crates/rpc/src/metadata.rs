@@ -169,6 +169,7 @@ fn partition_to_pb(state: &PartitionImage) -> pb::Partition {
         leader_recovery: i32::from(state.leader_recovery.code()),
         leader_epoch: state.leader_epoch.get(),
         partition_epoch: state.partition_epoch.get(),
+        unclean_epoch: Some(state.unclean_epoch).filter(|&epoch| epoch != LeaderEpoch::NONE).map(LeaderEpoch::get),
     }
 }
 
@@ -186,6 +187,7 @@ fn partition_from_pb(message: &pb::Partition) -> Result<PartitionImage, Conversi
         leader_recovery: At(NAME, "leader_recovery").leader_recovery(message.leader_recovery)?,
         leader_epoch: LeaderEpoch(message.leader_epoch),
         partition_epoch: PartitionEpoch(message.partition_epoch),
+        unclean_epoch: message.unclean_epoch.map_or(LeaderEpoch::NONE, LeaderEpoch),
     })
 }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use highwater_controller::{
-    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionResult, Bootstrap, BrokerSession, Command,
-    CommandError, CommandResponse, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic,
-    CreateTopics, CreateTopicsEntry, CreatedTopic, CreatedTopicConfig, DeleteTopics, DeletedTopic,
-    ElectPreferredLeaders, ElectionResult, FenceBroker, IncrementalAlterConfigs, IsrMember, ManualAssignment,
-    PartitionIsrState, ProducerIdBlock, RegisterBroker, RegisterController, ResourceConfigOperations, TopicSelector,
-    UnfenceBroker, UnregisterBroker,
+    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, AlterPartitionResult,
+    Bootstrap, BrokerSession, Command, CommandError, CommandResponse, ConfigOperation, ConfigOperationKind,
+    CreatePartitions, CreatePartitionsTopic, CreateTopics, CreateTopicsEntry, CreatedTopic, CreatedTopicConfig,
+    DeleteTopics, DeletedTopic, ElectLeaders, ElectionResult, ElectionType, FeatureUpdate, FenceBroker,
+    IncrementalAlterConfigs, IsrMember, ManualAssignment, PartitionIsrState, ProducerIdBlock, Reassignment,
+    ReassignmentResult, RegisterBroker, RegisterController, ResourceConfigOperations, TopicSelector, UnfenceBroker,
+    UnregisterBroker, UpdateFeatures, UpgradeType,
 };
 use highwater_metadata::config::ConfigSource;
 use highwater_metadata::{ConfigResource, Endpoint, HostPort, LeaderRecoveryState, SecurityProtocol};
@@ -86,8 +87,11 @@ fn alter_configs() -> Command {
         (ConfigResource::Broker(BrokerId(0)), Append),
         (ConfigResource::DefaultBroker, Subtract),
     ];
-    let resources =
-        resources.map(|(resource, kind)| ResourceConfigOperations { resource, operations: operations(kind) });
+    let resources = resources.map(|(resource, kind)| ResourceConfigOperations {
+        resource,
+        operations: operations(kind),
+        replaces: kind == ConfigOperationKind::Append,
+    });
     Command::IncrementalAlterConfigs(IncrementalAlterConfigs { resources: resources.to_vec(), validate_only: false })
 }
 
@@ -125,9 +129,18 @@ fn commands() -> Vec<Command> {
         alter_partition(),
         alter_configs(),
         Command::AllocateProducerIds(AllocateProducerIds { session: SESSION }),
-        Command::ElectPreferredLeaders(ElectPreferredLeaders { partitions: None }),
-        Command::ElectPreferredLeaders(ElectPreferredLeaders { partitions: Some(Vec::new()) }),
-        Command::ElectPreferredLeaders(ElectPreferredLeaders { partitions: Some(vec![target()]) }),
+        Command::ElectLeaders(ElectLeaders { partitions: None, election: ElectionType::Preferred }),
+        Command::ElectLeaders(ElectLeaders { partitions: Some(Vec::new()), election: ElectionType::Unclean }),
+        Command::ElectLeaders(ElectLeaders { partitions: Some(vec![target()]), election: ElectionType::Preferred }),
+        reassignments(),
+        Command::UpdateFeatures(UpdateFeatures {
+            updates: vec![FeatureUpdate {
+                name: "f".to_owned(),
+                level: -1,
+                upgrade_type: UpgradeType::UnsafeDowngrade,
+            }],
+            validate_only: true,
+        }),
     ]
 }
 
@@ -154,11 +167,20 @@ fn created() -> CommandResponse {
     CommandResponse::CreateTopics(vec![("a".to_owned(), Ok(topic)), ("b".to_owned(), Err(error()))])
 }
 
+fn reassignments() -> Command {
+    let one = |replicas| Reassignment { topic: "a".to_owned(), partition: PartitionIndex(-1), replicas };
+    Command::AlterPartitionReassignments(AlterPartitionReassignments {
+        reassignments: vec![one(None), one(Some(Vec::new())), one(Some(vec![BrokerId(3), BrokerId(1)]))],
+        allow_replication_factor_change: true,
+    })
+}
+
 fn altered() -> CommandResponse {
     let state = PartitionIsrState {
         leader: BrokerId::NONE,
         leader_epoch: LeaderEpoch(1),
         isr: vec![BrokerId(0), BrokerId(1)],
+        elr: vec![BrokerId(2)],
         leader_recovery: LeaderRecoveryState::Recovered,
         partition_epoch: PartitionEpoch(2),
     };
@@ -186,7 +208,12 @@ fn responses() -> Vec<CommandResponse> {
         altered(),
         CommandResponse::IncrementalAlterConfigs(vec![(topic, Ok(())), (ConfigResource::DefaultBroker, Err(error()))]),
         CommandResponse::AllocateProducerIds(ProducerIdBlock { first: ProducerId(1000), length: 1000 }),
-        CommandResponse::ElectPreferredLeaders(vec![
+        CommandResponse::UpdateFeatures(vec![("f".to_owned(), Ok(())), (String::new(), Err(error()))]),
+        CommandResponse::AlterPartitionReassignments(vec![
+            ReassignmentResult { topic: "a".to_owned(), partition: PartitionIndex(1), result: Ok(()) },
+            ReassignmentResult { topic: String::new(), partition: PartitionIndex(-1), result: Err(error()) },
+        ]),
+        CommandResponse::ElectLeaders(vec![
             ElectionResult { target: target(), result: Ok(()) },
             ElectionResult { target: target(), result: Err(error()) },
         ]),

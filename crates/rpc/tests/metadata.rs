@@ -52,6 +52,7 @@ fn partition() -> PartitionImage {
         leader_recovery: LeaderRecoveryState::Recovering,
         leader_epoch: LeaderEpoch(7),
         partition_epoch: PartitionEpoch(i32::MAX),
+        unclean_epoch: LeaderEpoch(5),
     }
 }
 

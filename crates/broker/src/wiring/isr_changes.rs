@@ -59,6 +59,7 @@ fn outcome(state: PartitionIsrState) -> AlterPartitionOutcome {
         leader: state.leader,
         leader_epoch: state.leader_epoch,
         isr: state.isr,
+        elr: state.elr,
         partition_epoch: state.partition_epoch,
     }
 }

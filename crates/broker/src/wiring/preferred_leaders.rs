@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use highwater_controller::ElectPreferredLeaders;
+use highwater_controller::{ElectLeaders, ElectionType};
 use highwater_quorum::{Command, ControllerClient, ControllerNode};
 
 /// Asks for it every `interval` while this node is the active controller. Runs until dropped.
@@ -12,7 +12,7 @@ pub(crate) async fn rebalance(controller: ControllerNode, client: ControllerClie
         if !controller.is_active() {
             continue;
         }
-        let command = Command::ElectPreferredLeaders(ElectPreferredLeaders { partitions: None });
+        let command = Command::ElectLeaders(ElectLeaders { partitions: None, election: ElectionType::Preferred });
         if let Err(error) = client.submit(command).await {
             tracing::warn!("leaderships were not given back to preferred leaders: {error}");
         }

@@ -10,6 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use crate::invariants::Invariants;
+use crate::records_held::RecordsHeld;
 
 /// The state of the cluster, its whole log, and the checks that follow each step.
 pub struct TestCluster {
@@ -18,7 +19,13 @@ pub struct TestCluster {
     pub log: Vec<MetadataRecord>,
     pub rng: SmallRng,
     invariants: Invariants,
+    records_held: RecordsHeld,
+    /// Changes what was decided, as a controller with that defect would.
+    pub defect: Option<Defect>,
 }
+
+/// A deliberate defect: the command, the image, and the decision to spoil.
+pub type Defect = fn(&Command, &MetadataImage, &mut [MetadataRecord]);
 
 impl TestCluster {
     /// Before bootstrap.
@@ -29,22 +36,28 @@ impl TestCluster {
             log: Vec::new(),
             rng: SmallRng::seed_from_u64(seed),
             invariants: Invariants::default(),
+            records_held: RecordsHeld::new(seed),
+            defect: None,
         }
     }
 
     /// Decides, commits and checks. Returns the records with the answer.
     pub fn run(&mut self, command: &Command) -> (Vec<MetadataRecord>, Result<CommandResponse, CommandError>) {
         let again = self.rng.clone();
-        let decision = decide(&self.image, &self.config, Timestamp(0), &mut self.rng, command);
+        let mut decision = decide(&self.image, &self.config, Timestamp(0), &mut self.rng, command);
         let repeated = decide(&self.image, &self.config, Timestamp(0), &mut again.clone(), command);
         assert_eq!(decision, repeated, "equal arguments give equal decisions");
         if decision.response.is_err() {
             assert!(decision.records.is_empty(), "a refused command changes nothing: {command:?}");
         }
+        if let Some(defect) = self.defect {
+            defect(command, &self.image, &mut decision.records);
+        }
         let end = MetadataOffset(self.image.offset().get() + decision.records.len() as i64);
         let (next, delta) = self.image.apply(&decision.records, end);
         assert_covers(&delta, &next.delta_since(&self.image));
         self.invariants.check(&self.image, &next);
+        self.records_held.check(command, &self.image, &next);
         self.log.extend(decision.records.iter().cloned());
         self.image = next;
         (decision.records, decision.response)
@@ -63,7 +76,19 @@ impl TestCluster {
 
     /// Registers and unfences a broker.
     pub fn start(&mut self, id: i32, rack: Option<&str>) {
-        self.must(&Command::RegisterBroker(registration(id, rack, u128::from(self.log.len() as u64) + 1)));
+        self.start_as(registration(id, rack, u128::from(self.log.len() as u64) + 1));
+    }
+
+    /// Registers and unfences a broker with those log directories, or its first ones.
+    pub fn start_with(&mut self, id: i32, log_dirs: Option<Vec<DirectoryId>>) {
+        let mut request = registration(id, None, u128::from(self.log.len() as u64) + 1);
+        request.log_dirs = log_dirs.unwrap_or(request.log_dirs);
+        self.start_as(request);
+    }
+
+    fn start_as(&mut self, request: RegisterBroker) {
+        let id = request.id.get();
+        self.must(&Command::RegisterBroker(request));
         self.must(&Command::UnfenceBroker(UnfenceBroker {
             session: self.session(id),
             metadata_offset: self.image.offset(),

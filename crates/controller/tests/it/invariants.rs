@@ -26,7 +26,7 @@ impl Invariants {
             somebody_leads_if_possible(after, partition, &at);
             if let Some(old) = before.partition(key.0, key.1) {
                 epochs_grow_with_changes(old, partition, &at);
-                leaders_come_from_the_isr(old, partition, &at);
+                leaders_are_eligible(old, partition, &at);
             }
             self.one_leader_per_epoch(key, partition, &at);
         }
@@ -64,15 +64,13 @@ fn partitions(image: &MetadataImage) -> impl Iterator<Item = (Key, &PartitionIma
     image.topics().flat_map(|topic| topic.iter().map(|(index, partition)| ((topic.id, index), &**partition)))
 }
 
-/// M5, with the one exception that keeps data from being given up: the last member of an ISR stays.
+/// M5.
 fn fenced_brokers_hold_nothing(image: &MetadataImage, partition: &PartitionImage, at: &str) {
     if partition.has_leader() {
         assert!(image.is_unfenced(partition.leader), "{at}: fenced leader {}", partition.leader);
     }
-    if partition.isr.len() > 1 {
-        for &id in &partition.isr {
-            assert!(image.is_unfenced(id), "{at}: fenced broker {id} in ISR {:?}", partition.isr);
-        }
+    for &id in &partition.isr {
+        assert!(image.is_unfenced(id), "{at}: fenced broker {id} in ISR {:?}", partition.isr);
     }
 }
 
@@ -80,9 +78,10 @@ fn fenced_brokers_hold_nothing(image: &MetadataImage, partition: &PartitionImage
 fn somebody_leads_if_possible(image: &MetadataImage, partition: &PartitionImage, at: &str) {
     if !partition.has_leader() {
         assert!(
-            !partition.isr.iter().any(|&id| image.is_active(id)),
-            "{at}: nobody leads, and ISR {:?} could",
-            partition.isr
+            !partition.isr.iter().chain(&partition.elr).any(|&id| image.is_active(id)),
+            "{at}: nobody leads, and one of ISR {:?} and ELR {:?} could",
+            partition.isr,
+            partition.elr
         );
     }
 }
@@ -94,10 +93,14 @@ fn epochs_grow_with_changes(old: &PartitionImage, new: &PartitionImage, at: &str
     assert!(new.leader_epoch >= old.leader_epoch, "{at}: {old:?} became {new:?}");
 }
 
-/// A leader that was not in the ISR is marked as the outcome of an unclean election.
-fn leaders_come_from_the_isr(old: &PartitionImage, new: &PartitionImage, at: &str) {
-    if new.has_leader() && !old.isr.contains(&new.leader) {
+/// A leader that was in neither ISR nor ELR is marked as the outcome of an unclean election, for good.
+fn leaders_are_eligible(old: &PartitionImage, new: &PartitionImage, at: &str) {
+    let joined_at_last = old.adding.contains(&new.leader) && new.adding.is_empty() && new.replicas != old.replicas;
+    if new.has_leader() && !old.isr.contains(&new.leader) && !old.elr.contains(&new.leader) && !joined_at_last {
         assert_eq!(new.leader_recovery, LeaderRecoveryState::Recovering, "{at}: {old:?} became {new:?}");
+        assert_eq!(new.unclean_epoch, new.leader_epoch, "{at}: {old:?} became {new:?}");
         assert_eq!(new.isr, [new.leader], "{at}: {old:?} became {new:?}");
+    } else {
+        assert_eq!(new.unclean_epoch, old.unclean_epoch, "{at}: {old:?} became {new:?}");
     }
 }

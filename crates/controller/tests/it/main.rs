@@ -2,7 +2,9 @@
 //! and properties of placement.
 
 mod cluster;
+mod defects;
 mod invariants;
 mod placement;
 mod random;
+mod records_held;
 mod script;

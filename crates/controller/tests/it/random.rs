@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_controller::{
-    AllocateProducerIds, AlterPartition, AlterPartitionEntry, Bootstrap, BrokerSession, Command, CommandResponse,
-    ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics, DeleteTopics,
-    ElectPreferredLeaders, FenceBroker, IncrementalAlterConfigs, IsrMember, ManualAssignment, ResourceConfigOperations,
-    TopicSelector, UnfenceBroker, UnregisterBroker,
+    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, Bootstrap, BrokerSession,
+    Command, CommandResponse, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic,
+    CreateTopics, DeleteTopics, ElectLeaders, ElectionType, FenceBroker, IncrementalAlterConfigs, IsrMember,
+    ManualAssignment, Reassignment, ResourceConfigOperations, TopicSelector, UnfenceBroker, UnregisterBroker,
 };
 use highwater_metadata::{ConfigResource, LeaderRecoveryState, PartitionImage};
 use highwater_types::{
-    BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex, TopicId, TopicIdPartition,
-    TopicName,
+    BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex, TopicId,
+    TopicIdPartition, TopicName,
 };
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::cluster::{TestCluster, WRONG_EPOCH, registration, topic};
+use crate::cluster::{Defect, TestCluster, WRONG_EPOCH, registration, topic};
 
 const BROKERS: i32 = 6;
 const TOPICS: usize = 8;
@@ -36,22 +36,28 @@ fn random_commands_keep_the_invariants() {
     let mut accepted = BTreeMap::new();
     for seed in 0..SEEDS {
         println!("seed {seed}");
-        let mut workload = Workload::new(seed);
-        for step in 0..STEPS {
-            workload.step();
-            if step % 500 == 0 {
-                workload.cluster.check_replay();
-            }
-        }
-        workload.cluster.check_replay();
-        workload.everybody_returns();
-        for (kind, count) in workload.accepted {
+        for (kind, count) in run(seed, None) {
             *accepted.entry(kind).or_insert(0) += count;
         }
     }
     // The workload reaches every command, or it shows nothing.
-    assert_eq!(accepted.len(), 12, "{accepted:?}");
+    assert_eq!(accepted.len(), 13, "{accepted:?}");
     assert!(accepted.values().all(|&count| count > 100), "{accepted:?}");
+}
+
+/// One seed. Returns how often each command was accepted.
+pub fn run(seed: u64, defect: Option<Defect>) -> BTreeMap<&'static str, u64> {
+    let mut workload = Workload::new(seed);
+    workload.cluster.defect = defect;
+    for step in 0..STEPS {
+        workload.step();
+        if step % 500 == 0 {
+            workload.cluster.check_replay();
+        }
+    }
+    workload.cluster.check_replay();
+    workload.everybody_returns();
+    workload.accepted
 }
 
 impl Workload {
@@ -78,7 +84,8 @@ impl Workload {
             51..82 => ("isr", self.alter_partition()),
             82..90 => ("configs", self.alter_configs()),
             90..94 => ("producer ids", Command::AllocateProducerIds(AllocateProducerIds { session: self.session() })),
-            _ => ("elect", self.elect()),
+            94..97 => ("elect", self.elect()),
+            _ => ("reassign", self.reassign()),
         };
         let before = self.cluster.image.clone();
         let (_, response) = self.cluster.run(&command);
@@ -116,13 +123,15 @@ impl Workload {
         }
     }
 
-    /// Once all brokers are back, every partition has a leader (liveness).
+    /// Once all brokers are back, every partition has a leader (liveness), but where all who had the records lost their disk.
     fn everybody_returns(&mut self) {
         for id in 0..BROKERS {
-            self.cluster.start(id, None);
+            let present = self.cluster.image.broker(BrokerId(id)).map(|broker| broker.log_dirs.clone());
+            self.cluster.start_with(id, present);
         }
-        for topic in self.cluster.image.topics() {
-            assert!(topic.partitions.iter().all(|partition| partition.has_leader()), "{topic:?}");
+        for partition in self.cluster.image.topics().flat_map(|topic| topic.partitions.iter()) {
+            let is_lost = partition.isr.is_empty() && partition.elr.is_empty() && partition.last_known_elr.is_empty();
+            assert!(partition.has_leader() || is_lost, "{partition:?}");
         }
     }
 
@@ -146,6 +155,13 @@ impl Workload {
         let mut request = registration(id, Some(&rack), u128::from(self.rng.random_range(1..1000u64)));
         request.clean_shutdown = self.rng.random();
         request.previous_session_valid = self.rng.random_bool(0.3);
+        if self.rng.random_bool(0.03) {
+            // Another disk: the old one is gone, with all that was on it.
+            let disk = 0x2000 + u128::from(self.rng.random_range(1..u64::MAX));
+            request.log_dirs = vec![DirectoryId::from_bytes(disk.to_be_bytes())];
+        } else if let Some(present) = self.cluster.image.broker(BrokerId(id)) {
+            request.log_dirs.clone_from(&present.log_dirs);
+        }
         if self.rng.random_bool(0.05) {
             request.cluster_id = Some("other".to_owned());
         }
@@ -235,8 +251,16 @@ impl Workload {
             1 => ConfigResource::Broker(self.broker()),
             _ => ConfigResource::Topic(TopicName::new(&self.name()).unwrap()),
         };
-        let keys = ["unclean.leader.election.enable", "min.insync.replicas", "cleanup.policy", "node.id", "nonsense"];
-        let values = ["true", "false", "2", "compact", "delete", "x"];
+        let keys = [
+            "unclean.leader.election.enable",
+            "min.insync.replicas",
+            "min.insync.replicas",
+            "highwater.durability",
+            "cleanup.policy",
+            "node.id",
+            "nonsense",
+        ];
+        let values = ["true", "false", "1", "2", "3", "relaxed", "compact", "delete", "x"];
         let kinds = [
             ConfigOperationKind::Set,
             ConfigOperationKind::Set,
@@ -248,7 +272,11 @@ impl Workload {
             kind: *kinds.choose(&mut self.rng).unwrap(),
             value: Some((*values.choose(&mut self.rng).unwrap()).to_owned()),
         };
-        let resources = vec![ResourceConfigOperations { resource, operations: vec![operation] }];
+        let resources = vec![ResourceConfigOperations {
+            resource,
+            operations: vec![operation],
+            replaces: self.rng.random_bool(0.1),
+        }];
         Command::IncrementalAlterConfigs(IncrementalAlterConfigs {
             resources,
             validate_only: self.rng.random_bool(0.1),
@@ -259,6 +287,23 @@ impl Workload {
         let target = self.some_partition().map(|(target, _)| target);
         let unknown = TopicIdPartition { topic_id: TopicId::from_random(1), partition: PartitionIndex(0) };
         let partitions = self.rng.random_bool(0.5).then(|| vec![target.unwrap_or(unknown)]);
-        Command::ElectPreferredLeaders(ElectPreferredLeaders { partitions })
+        let election = if self.rng.random_bool(0.8) { ElectionType::Preferred } else { ElectionType::Unclean };
+        Command::ElectLeaders(ElectLeaders { partitions, election })
+    }
+
+    /// Any set of brokers, some of them unknown, or the end of it.
+    fn reassign(&mut self) -> Command {
+        let topic = self.name();
+        let partition = PartitionIndex(self.rng.random_range(0..4));
+        let mut replicas: Vec<BrokerId> = (0..self.rng.random_range(1..5)).map(|_| self.broker()).collect();
+        if self.rng.random_bool(0.95) {
+            let mut seen = BTreeSet::new();
+            replicas.retain(|&id| seen.insert(id));
+        }
+        let replicas = self.rng.random_bool(0.8).then_some(replicas);
+        Command::AlterPartitionReassignments(AlterPartitionReassignments {
+            reassignments: vec![Reassignment { topic, partition, replicas }],
+            allow_replication_factor_change: self.rng.random_bool(0.9),
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! ApiVersions (key 18): which APIs at which versions, and the cluster's finalized features (KIP-511, KIP-584).
 
+use highwater_metadata::{SUPPORTED_FEATURES, SupportedFeature};
 use highwater_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use highwater_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use highwater_protocol::{APIS, StrBytes};
@@ -22,18 +23,19 @@ pub(crate) fn handle(state: &GatewayState, context: &RequestContext, body: &ApiV
         return response;
     }
     let image = state.image();
-    let finalized = image.features().iter().filter(|(_, level)| **level > 0).map(|(name, level)| {
+    let name = |feature: &SupportedFeature| StrBytes::from_static_str(feature.name);
+    let finalized = SUPPORTED_FEATURES.iter().map(|feature| {
+        let level = feature.level(&image);
         FinalizedFeatureKey::default()
-            .with_name(StrBytes::from_string(name.clone()))
-            .with_min_version_level(*level)
-            .with_max_version_level(*level)
+            .with_name(name(feature))
+            .with_min_version_level(level)
+            .with_max_version_level(level)
     });
-    // A range from 0 cannot be read by clients that speak version 3 (KAFKA-17011).
-    let supported = image.features().iter().filter(|(_, level)| **level > 0).map(|(name, level)| {
+    let supported = SUPPORTED_FEATURES.iter().map(|feature| {
         SupportedFeatureKey::default()
-            .with_name(StrBytes::from_string(name.clone()))
-            .with_min_version(1)
-            .with_max_version(*level)
+            .with_name(name(feature))
+            .with_min_version(feature.min)
+            .with_max_version(feature.max)
     });
     response
         .with_supported_features(supported.collect())

@@ -3,39 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use highwater_controller::{
-    Command, CommandError, CommandResponse, ConfigOperation, ConfigOperationKind, IncrementalAlterConfigs,
-    ResourceConfigOperations,
-};
+use highwater_controller::{CommandError, ConfigOperation, ConfigOperationKind, ResourceConfigOperations};
 use highwater_protocol::messages::incremental_alter_configs_request::AlterConfigsResource;
 use highwater_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use highwater_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 use highwater_types::ErrorCode;
 
+use crate::config_changes::{ConfigChanges, duplicate_key, null_value};
 use crate::config_resource;
 use crate::state::GatewayState;
 use crate::wire::{optional_string, string, text};
-
-type Outcome = ((i8, String), Result<(), CommandError>);
 
 pub(crate) async fn handle(
     state: Arc<GatewayState>,
     body: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
-    let (resources, mut outcomes) = parse_all(&body.resources);
-    if !resources.is_empty() {
-        let names: Vec<_> = resources.iter().map(|resource| config_resource::wire_name(&resource.resource)).collect();
-        let command = IncrementalAlterConfigs { resources, validate_only: body.validate_only };
-        match state.services.controller.submit(Command::IncrementalAlterConfigs(command)).await {
-            Ok(CommandResponse::IncrementalAlterConfigs(results)) => {
-                outcomes.extend(
-                    results.into_iter().map(|(resource, result)| (config_resource::wire_name(&resource), result)),
-                );
-            }
-            Ok(other) => unreachable!("IncrementalAlterConfigs was answered with {other:?}"),
-            Err(error) => outcomes.extend(names.into_iter().map(|name| (name, Err(error.clone())))),
-        }
-    }
+    let outcomes = parse_all(&body.resources).submit(&state, body.validate_only).await;
     let responses = outcomes.into_iter().map(|((resource_type, name), result)| {
         let response =
             AlterConfigsResourceResponse::default().with_resource_type(resource_type).with_resource_name(text(&name));
@@ -48,24 +31,8 @@ pub(crate) async fn handle(
     IncrementalAlterConfigsResponse::default().with_responses(responses.collect())
 }
 
-/// What to ask the controller, and what is refused before.
-fn parse_all(resources: &[AlterConfigsResource]) -> (Vec<ResourceConfigOperations>, Vec<Outcome>) {
-    let key = |resource: &AlterConfigsResource| (resource.resource_type, string(&resource.resource_name));
-    let mut seen = BTreeSet::new();
-    let twice: BTreeSet<_> = resources.iter().map(key).filter(|key| !seen.insert(key.clone())).collect();
-    let mut parsed = Vec::new();
-    let mut refused: Vec<Outcome> = Vec::new();
-    for name in &twice {
-        let message = "Each resource must appear at most once.";
-        refused.push((name.clone(), Err(CommandError::new(ErrorCode::InvalidRequest, message))));
-    }
-    for resource in resources.iter().filter(|resource| !twice.contains(&key(resource))) {
-        match parse(resource) {
-            Ok(operations) => parsed.push(operations),
-            Err(error) => refused.push((key(resource), Err(error))),
-        }
-    }
-    (parsed, refused)
+fn parse_all(resources: &[AlterConfigsResource]) -> ConfigChanges {
+    ConfigChanges::parse(resources, |resource| (resource.resource_type, &resource.resource_name), parse)
 }
 
 fn parse(resource: &AlterConfigsResource) -> Result<ResourceConfigOperations, CommandError> {
@@ -76,27 +43,19 @@ fn parse(resource: &AlterConfigsResource) -> Result<ResourceConfigOperations, Co
     for config in &resource.configs {
         let name = string(&config.name);
         if !seen.insert(name.clone()) {
-            let message = format!("Error due to duplicate config keys: {name}");
-            return Err(CommandError::new(ErrorCode::InvalidRequest, message));
+            return Err(duplicate_key(&name));
         }
-        let kind = match config.config_operation {
-            0 => ConfigOperationKind::Set,
-            1 => ConfigOperationKind::Delete,
-            2 => ConfigOperationKind::Append,
-            3 => ConfigOperationKind::Subtract,
-            other => {
-                let message = format!("Unknown operation type {other} for config key {name}");
-                return Err(CommandError::new(ErrorCode::InvalidRequest, message));
-            }
+        let Some(kind) = ConfigOperationKind::from_code(config.config_operation) else {
+            let message = format!("Unknown operation type {} for config key {name}", config.config_operation);
+            return Err(CommandError::new(ErrorCode::InvalidRequest, message));
         };
         let value = optional_string(config.value.as_ref());
         if value.is_none() && kind != ConfigOperationKind::Delete {
-            let message = format!("Null value not supported for : {name}");
-            return Err(CommandError::new(ErrorCode::InvalidRequest, message));
+            return Err(null_value(&name));
         }
         operations.push(ConfigOperation { name, kind, value });
     }
-    Ok(ResourceConfigOperations { resource: parsed, operations })
+    Ok(ResourceConfigOperations { resource: parsed, operations, replaces: false })
 }
 
 #[cfg(test)]
@@ -119,7 +78,7 @@ mod tests {
 
     #[test]
     fn good_resources_pass_and_bad_ones_are_refused_one_by_one() {
-        let (parsed, refused) = parse_all(&[
+        let ConfigChanges { resources: parsed, refused } = parse_all(&[
             resource(2, "topic", vec![set("retention.ms", 0, Some("1")), set("cleanup.policy", 1, None)]),
             resource(4, "", vec![]),
             resource(4, "1", vec![]),

@@ -224,6 +224,13 @@ impl TestBroker {
         Self { address, registry, cluster, gateway, replicas }
     }
 
+    /// Registers a broker that does nothing.
+    pub async fn register_absent(&self, id: i32) {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let registration = registration(BrokerId(id), address, DirectoryId::from_random(100));
+        self.cluster.submit(Command::RegisterBroker(registration)).await.unwrap();
+    }
+
     /// Value of a metric, summed over its labels.
     pub fn metric(&self, name: &str) -> f64 {
         let families = self.registry.gather();
@@ -242,8 +249,16 @@ fn log_directory(env: &Env) -> Arc<LogDirectory> {
 async fn register(cluster: &ClusterHandle, address: SocketAddr, directory: DirectoryId) {
     let bootstrap = Bootstrap { cluster_id: "hostile-frames-cluster".to_owned(), features: [].into() };
     cluster.submit(Command::Bootstrap(bootstrap)).await.unwrap();
-    let registration = RegisterBroker {
-        id: NODE,
+    let response = cluster.submit(Command::RegisterBroker(registration(NODE, address, directory))).await.unwrap();
+    let CommandResponse::RegisterBroker { epoch } = response else { panic!("{response:?}") };
+    let unfence =
+        UnfenceBroker { session: BrokerSession { id: NODE, epoch }, metadata_offset: cluster.image().offset() };
+    cluster.submit(Command::UnfenceBroker(unfence)).await.unwrap();
+}
+
+fn registration(id: BrokerId, address: SocketAddr, directory: DirectoryId) -> RegisterBroker {
+    RegisterBroker {
+        id,
         incarnation: IncarnationId::from_random(1),
         cluster_id: None,
         listeners: vec![Endpoint {
@@ -257,10 +272,5 @@ async fn register(cluster: &ClusterHandle, address: SocketAddr, directory: Direc
         log_dirs: vec![directory],
         clean_shutdown: true,
         previous_session_valid: false,
-    };
-    let response = cluster.submit(Command::RegisterBroker(registration)).await.unwrap();
-    let CommandResponse::RegisterBroker { epoch } = response else { panic!("{response:?}") };
-    let unfence =
-        UnfenceBroker { session: BrokerSession { id: NODE, epoch }, metadata_offset: cluster.image().offset() };
-    cluster.submit(Command::UnfenceBroker(unfence)).await.unwrap();
+    }
 }

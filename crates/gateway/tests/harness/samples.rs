@@ -317,6 +317,62 @@ fn admin(all: &mut Vec<Sample>) {
             .with_resources(vec![resource.with_configs(vec![set])])
             .with_validate_only(true)
     });
+    add(all, |_| {
+        use alter_configs_request::*;
+        let set = AlterableConfig::default().with_name(text("retention.ms")).with_value(Some(text("5000")));
+        let null = AlterableConfig::default().with_name(text("retention.ms")).with_value(None);
+        let resource = |name| AlterConfigsResource::default().with_resource_type(2).with_resource_name(text(name));
+        let resources = vec![resource(TOPIC).with_configs(vec![set]), resource("null").with_configs(vec![null])];
+        AlterConfigsRequest::default().with_resources(resources).with_validate_only(true)
+    });
+    add(all, |_| {
+        use describe_log_dirs_request::*;
+        let topics = vec![DescribableLogDirTopic::default().with_topic(topic()).with_partitions(vec![0, 99])];
+        DescribeLogDirsRequest::default().with_topics(Some(topics))
+    });
+    add(all, |version| {
+        use elect_leaders_request::*;
+        let topics = [TOPIC, "unknown-topic"]
+            .map(|name| TopicPartitions::default().with_topic(TopicName(text(name))).with_partitions(vec![0, 99]));
+        let mut request =
+            ElectLeadersRequest::default().with_topic_partitions(Some(topics.to_vec())).with_timeout_ms(1000);
+        from!(request, version, 1, election_type = 1);
+        request
+    });
+    add(all, |version| {
+        use alter_partition_reassignments_request::*;
+        let cancelled = ReassignablePartition::default().with_replicas(None);
+        let moved = ReassignablePartition::default().with_partition_index(9).with_replicas(Some(vec![BrokerId(1)]));
+        let topics = vec![ReassignableTopic::default().with_name(topic()).with_partitions(vec![cancelled, moved])];
+        let mut request = AlterPartitionReassignmentsRequest::default().with_timeout_ms(1000).with_topics(topics);
+        from!(request, version, 1, allow_replication_factor_change = false);
+        request
+    });
+    add(all, |_| {
+        use list_partition_reassignments_request::*;
+        let topics =
+            vec![ListPartitionReassignmentsTopics::default().with_name(topic()).with_partition_indexes(vec![0])];
+        ListPartitionReassignmentsRequest::default().with_timeout_ms(1000).with_topics(Some(topics))
+    });
+    add(all, |version| {
+        use update_features_request::*;
+        let mut update =
+            FeatureUpdateKey::default().with_feature(text("transaction.version")).with_max_version_level(2);
+        if version == 0 {
+            update.allow_downgrade = true;
+        } else {
+            update.upgrade_type = 3;
+        }
+        let mut request = UpdateFeaturesRequest::default().with_timeout_ms(1000).with_feature_updates(vec![update]);
+        from!(request, version, 1, validate_only = true);
+        request
+    });
+    add(all, |_| UnregisterBrokerRequest::default().with_broker_id(BrokerId(99)));
+    add(all, |version| {
+        let mut request = ListConfigResourcesRequest::default();
+        from!(request, version, 1, resource_types = vec![2, 4]);
+        request
+    });
     add(all, |version| {
         let mut request = DescribeClusterRequest::default().with_include_cluster_authorized_operations(true);
         from!(request, version, 1, endpoint_type = 1);

@@ -1,4 +1,4 @@
-//! Three nodes, the network between them, and the shell around each core.
+//! Four nodes, of which three hold the partition, the network between them, and the shell around each core.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -7,15 +7,12 @@ use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, MonoMs, Offset, Partit
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::controller::{BROKERS, Controller, MIN_ISR, brokers, index};
+use super::controller::{BROKERS, Controller, brokers, index};
 use super::log::{Entry, ModelLog};
 use crate::{
     Action, Durability, Event, IsrAnswer, IsrChange, Mutation, OpenCheck, OpenedFollower, Replica, RoleKind, SessionId,
     Settings, check_open,
 };
-
-pub(super) const SETTINGS: Settings =
-    Settings { durability: Durability::Strict, min_isr: MIN_ISR, lag_max: Duration::from_millis(300) };
 
 /// What travels. A session's messages stay in order; everything else overtakes.
 #[derive(Debug, Clone)]
@@ -73,6 +70,8 @@ pub(super) struct Node {
     /// High watermark checkpoint on disk.
     pub checkpoint: i64,
     pub broker_epoch: BrokerEpoch,
+    /// The process stopped in order, with everything on disk.
+    pub stopped_in_order: bool,
     /// As follower: the session with the leader.
     pub session: Option<(SessionId, BrokerId)>,
     /// As leader: next offset to push, by follower.
@@ -94,6 +93,12 @@ pub(super) struct Profile {
     pub slow_follower: (BrokerId, f64),
     /// Chance per step that leadership moves although nothing failed.
     pub moves: f64,
+    /// Chance per step that a reassignment begins, changes or is cancelled.
+    pub reassigns: f64,
+    /// Chance per step that `min.insync.replicas` changes.
+    pub configures: f64,
+    /// What counts as held.
+    pub durability: Durability,
 }
 
 impl Profile {
@@ -102,7 +107,11 @@ impl Profile {
         let (slow_control, slow_acks, slow_one) = (slow(), slow(), slow());
         let one = BrokerId(rng.random_range(0..BROKERS));
         let moves = [0.004, 0.02, 0.06][rng.random_range(0..3)];
-        Self { slow_control, slow_acks, slow_follower: (one, slow_one), moves }
+        let reassigns = [0.0, 0.0, 0.01, 0.03][rng.random_range(0..4)];
+        let configures = [0.0, 0.01][rng.random_range(0..2)];
+        let durability = if rng.random_bool(0.25) { Durability::Relaxed } else { Durability::Strict };
+        let slow_follower = (one, slow_one);
+        Self { slow_control, slow_acks, slow_follower, moves, reassigns, configures, durability }
     }
 
     /// Chance that this message is left for later.
@@ -171,9 +180,15 @@ impl Cluster {
         }
     }
 
+    /// What a broker obeys that has heard of that minimum.
+    pub fn settings(&self, min_isr: usize) -> Settings {
+        Settings { durability: self.profile.durability, min_isr, lag_max: Duration::from_millis(300) }
+    }
+
     fn boot(&mut self, broker: BrokerId) {
+        let settings = self.settings(self.controller.min_isr);
         let node = &mut self.nodes[index(broker)];
-        let core = Replica::new(broker, SETTINGS, node.log.cursors(), Offset(node.checkpoint));
+        let core = Replica::new(broker, settings, node.log.cursors(), Offset(node.checkpoint));
         node.core = Some(core.with_mutation(self.mutation));
     }
 
@@ -188,8 +203,21 @@ impl Cluster {
         self.log_line(|| format!("crash {broker}"));
     }
 
+    /// The process stops in order: everything is on disk.
+    pub fn stop(&mut self, broker: BrokerId) {
+        let node = &mut self.nodes[index(broker)];
+        node.log.flush(i64::MAX);
+        let (log, checkpoint) = (std::mem::take(&mut node.log), node.checkpoint);
+        *node = Node { log, checkpoint, stopped_in_order: true, ..Node::default() };
+        self.network.retain(|message| message.to != Some(broker));
+        self.log_line(|| format!("stop {broker}"));
+    }
+
     pub fn restart(&mut self, broker: BrokerId) {
-        let epoch = self.controller.register(broker, &mut self.rng);
+        // P10: with strict durability what it acknowledged was flushed.
+        let in_order = std::mem::take(&mut self.nodes[index(broker)].stopped_in_order);
+        let may_have_lost = !in_order && self.profile.durability == Durability::Relaxed;
+        let epoch = self.controller.register(broker, may_have_lost, &mut self.rng);
         self.nodes[index(broker)].broker_epoch = epoch;
         self.boot(broker);
         self.log_line(|| format!("restart {broker} with epoch {epoch}"));
@@ -365,7 +393,7 @@ impl Cluster {
         let Message { from, to, stream, body } = message;
         match (to, body) {
             (None, Body::Propose(change)) => {
-                let answer = self.controller.alter(from, &change);
+                let answer = self.controller.alter(from, &change, &mut self.rng);
                 self.log_line(|| format!("controller: {change:?} from {from}: {answer:?}"));
                 let body =
                     Body::Answer { leader_epoch: change.leader_epoch, partition_epoch: change.partition_epoch, answer };
@@ -391,8 +419,24 @@ impl Cluster {
         if state.broker_epochs[index(to)] != self.nodes[index(to)].broker_epoch {
             return;
         }
+        if !state.replicas.contains(&to) {
+            self.delete(to);
+            return;
+        }
         self.step(to, Event::ActiveBrokers(state.active()));
         self.step(to, Event::Assigned(state.assignment()));
+        self.step(to, Event::Configured(self.settings(state.min_isr)));
+    }
+
+    /// The partition was moved away from this broker.
+    fn delete(&mut self, broker: BrokerId) {
+        let node = &mut self.nodes[index(broker)];
+        if node.log.end() == 0 && node.core.as_ref().is_some_and(|core| core.role() == RoleKind::Offline) {
+            return;
+        }
+        *node = Node { broker_epoch: node.broker_epoch, ..Node::default() };
+        self.boot(broker);
+        self.log_line(|| format!("delete the replica of {broker}"));
     }
 
     fn on_stream(&mut self, from: BrokerId, to: BrokerId, session: SessionId, body: Body) {

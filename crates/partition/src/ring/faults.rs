@@ -1,10 +1,12 @@
 //! The schedule: one random step, and the end of all faults.
 
+use std::collections::BTreeSet;
+
 use highwater_types::{BrokerId, MonoMs};
 use rand::Rng;
 
 use super::cluster::{Body, Cluster};
-use super::controller::{BROKERS, brokers, index};
+use super::controller::{BROKERS, REPLICAS, brokers, index};
 use crate::{Event, IsrAnswer, RoleKind};
 
 /// Rounds within which a healed cluster must come to rest.
@@ -17,6 +19,14 @@ impl Cluster {
         let broker = BrokerId(self.rng.random_range(0..BROKERS));
         if self.rng.random_bool(self.profile.moves) {
             self.controller.move_leader(&mut self.rng);
+            self.publish_metadata();
+        }
+        if self.rng.random_bool(self.profile.reassigns) {
+            self.reassign();
+        }
+        if self.rng.random_bool(self.profile.configures) {
+            let min_isr = self.rng.random_range(1..=REPLICAS as usize);
+            self.controller.set_min_isr(min_isr, &mut self.rng);
             self.publish_metadata();
         }
         match self.rng.random_range(0..1000) {
@@ -38,6 +48,7 @@ impl Cluster {
             800..880 => self.open(broker),
             880..900 => self.step(broker, Event::Tick),
             900..915 => self.break_link(broker),
+            915..925 if self.rng.random_bool(0.2) => self.stop_if_up(broker),
             915..925 => self.crash_if_up(broker),
             925..945 => self.restart_if_down(broker),
             945..955 => {
@@ -113,6 +124,21 @@ impl Cluster {
         }
     }
 
+    fn stop_if_up(&mut self, broker: BrokerId) {
+        if self.nodes[index(broker)].core.is_some() {
+            self.stop(broker);
+        }
+    }
+
+    /// Another set of replicas, of any size; or back to the one before.
+    fn reassign(&mut self) {
+        let target: BTreeSet<BrokerId> = brokers().filter(|_| self.rng.random_bool(0.6)).collect();
+        let cancel = self.rng.random_bool(0.2) || target.is_empty();
+        self.log_line(|| format!("reassign to {target:?}, cancel {cancel}"));
+        self.controller.reassign((!cancel).then_some(target), &mut self.rng);
+        self.publish_metadata();
+    }
+
     fn restart_if_down(&mut self, broker: BrokerId) {
         if self.nodes[index(broker)].core.is_none() {
             self.restart(broker);
@@ -157,6 +183,9 @@ impl Cluster {
         brokers().for_each(|broker| self.restart_if_down(broker));
         brokers().for_each(|broker| self.break_link(broker));
         for round in 0..HEALING_ROUNDS {
+            if self.controller.unclean {
+                return;
+            }
             if round % 10 == 0 {
                 brokers().for_each(|broker| self.unfence_if_up(broker));
             }
@@ -176,6 +205,8 @@ impl Cluster {
         while !self.network.is_empty() {
             self.deliver_random(0.0);
         }
-        self.check_healed();
+        if !self.controller.unclean {
+            self.check_healed();
+        }
     }
 }

@@ -92,6 +92,10 @@ impl ModelLog {
         self.entries.truncate(usize::try_from(end - self.base).expect("not below the base"));
         self.flushed = end;
         self.epochs.retain(|&(_, start)| start < end);
+        if end < self.log_start {
+            // Recovery starts an empty log where the deleted records ended.
+            self.start_at(self.log_start);
+        }
     }
 
     pub fn latest_epoch(&self) -> LeaderEpoch {

@@ -1,4 +1,4 @@
-//! The first ring of tests: three replicas' cores, model logs, a model controller and a lossy network under a seeded
+//! The first ring of tests: the cores of three replicas, now and then of others, model logs, a model controller and a lossy network under a seeded
 //! schedule, with the invariants checked after each step; and the proof that each check bites ([`crate::Mutation`]).
 //!
 //! A failure prints the seed; `HIGHWATER_RING_SEED=<n> cargo test -p highwater-partition ring` replays it with a trace.
@@ -25,6 +25,9 @@ fn run(seed: u64, mutation: Option<Mutation>, trace: bool) {
     let mut cluster = Cluster::new(seed, mutation, trace);
     for _ in 0..STEPS {
         cluster.random_step();
+        if cluster.controller.unclean {
+            return;
+        }
     }
     cluster.heal_and_check();
 }

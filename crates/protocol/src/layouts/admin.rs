@@ -1,7 +1,7 @@
 //! Layouts of the APIs for administration, from the message definitions of Apache Kafka 4.3.
 
 use crate::layout::Kind::Struct;
-use crate::layout::{BOOL, INT8, INT16, INT32, MessageLayout, STRING, UUID, array, field};
+use crate::layout::{BOOL, INT8, INT16, INT32, INT64, MessageLayout, STRING, UUID, array, field};
 
 pub(crate) const CREATE_TOPICS: MessageLayout = MessageLayout {
     request: &[
@@ -229,5 +229,189 @@ pub(crate) const DESCRIBE_TOPIC_PARTITIONS: MessageLayout = MessageLayout {
             ]),
         ),
         field("NextCursor", Struct(&[field("TopicName", STRING), field("PartitionIndex", INT32)])).nullable(0),
+    ],
+};
+
+pub(crate) const ELECT_LEADERS: MessageLayout = MessageLayout {
+    request: &[
+        field("ElectionType", INT8).since(1),
+        array("TopicPartitions", &Struct(&[field("Topic", STRING), array("Partitions", &INT32)])).nullable(0),
+        field("TimeoutMs", INT32),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        field("ErrorCode", INT16).since(1),
+        array(
+            "ReplicaElectionResults",
+            &Struct(&[
+                field("Topic", STRING),
+                array(
+                    "PartitionResult",
+                    &Struct(&[
+                        field("PartitionId", INT32),
+                        field("ErrorCode", INT16),
+                        field("ErrorMessage", STRING).nullable(0),
+                    ]),
+                ),
+            ]),
+        ),
+    ],
+};
+
+pub(crate) const ALTER_PARTITION_REASSIGNMENTS: MessageLayout = MessageLayout {
+    request: &[
+        field("TimeoutMs", INT32),
+        field("AllowReplicationFactorChange", BOOL).since(1),
+        array(
+            "Topics",
+            &Struct(&[
+                field("Name", STRING),
+                array("Partitions", &Struct(&[field("PartitionIndex", INT32), array("Replicas", &INT32).nullable(0)])),
+            ]),
+        ),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        field("AllowReplicationFactorChange", BOOL).since(1),
+        field("ErrorCode", INT16),
+        field("ErrorMessage", STRING).nullable(0),
+        array(
+            "Responses",
+            &Struct(&[
+                field("Name", STRING),
+                array(
+                    "Partitions",
+                    &Struct(&[
+                        field("PartitionIndex", INT32),
+                        field("ErrorCode", INT16),
+                        field("ErrorMessage", STRING).nullable(0),
+                    ]),
+                ),
+            ]),
+        ),
+    ],
+};
+
+pub(crate) const LIST_PARTITION_REASSIGNMENTS: MessageLayout = MessageLayout {
+    request: &[
+        field("TimeoutMs", INT32),
+        array("Topics", &Struct(&[field("Name", STRING), array("PartitionIndexes", &INT32)])).nullable(0),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        field("ErrorCode", INT16),
+        field("ErrorMessage", STRING).nullable(0),
+        array(
+            "Topics",
+            &Struct(&[
+                field("Name", STRING),
+                array(
+                    "Partitions",
+                    &Struct(&[
+                        field("PartitionIndex", INT32),
+                        array("Replicas", &INT32),
+                        array("AddingReplicas", &INT32),
+                        array("RemovingReplicas", &INT32),
+                    ]),
+                ),
+            ]),
+        ),
+    ],
+};
+
+pub(crate) const UNREGISTER_BROKER: MessageLayout = MessageLayout {
+    request: &[field("BrokerId", INT32)],
+    response: &[field("ThrottleTimeMs", INT32), field("ErrorCode", INT16), field("ErrorMessage", STRING).nullable(0)],
+};
+
+pub(crate) const LIST_CONFIG_RESOURCES: MessageLayout = MessageLayout {
+    request: &[array("ResourceTypes", &INT8).since(1)],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        field("ErrorCode", INT16),
+        array("ConfigResources", &Struct(&[field("ResourceName", STRING), field("ResourceType", INT8).since(1)])),
+    ],
+};
+
+pub(crate) const ALTER_CONFIGS: MessageLayout = MessageLayout {
+    request: &[
+        array(
+            "Resources",
+            &Struct(&[
+                field("ResourceType", INT8),
+                field("ResourceName", STRING),
+                array("Configs", &Struct(&[field("Name", STRING), field("Value", STRING).nullable(0)])),
+            ]),
+        ),
+        field("ValidateOnly", BOOL),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Responses",
+            &Struct(&[
+                field("ErrorCode", INT16),
+                field("ErrorMessage", STRING).nullable(0),
+                field("ResourceType", INT8),
+                field("ResourceName", STRING),
+            ]),
+        ),
+    ],
+};
+
+pub(crate) const DESCRIBE_LOG_DIRS: MessageLayout = MessageLayout {
+    request: &[array("Topics", &Struct(&[field("Topic", STRING), array("Partitions", &INT32)])).nullable(0)],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        field("ErrorCode", INT16).since(3),
+        array(
+            "Results",
+            &Struct(&[
+                field("ErrorCode", INT16),
+                field("LogDir", STRING),
+                array(
+                    "Topics",
+                    &Struct(&[
+                        field("Name", STRING),
+                        array(
+                            "Partitions",
+                            &Struct(&[
+                                field("PartitionIndex", INT32),
+                                field("PartitionSize", INT64),
+                                field("OffsetLag", INT64),
+                                field("IsFutureKey", BOOL),
+                            ]),
+                        ),
+                    ]),
+                ),
+                field("TotalBytes", INT64).since(4),
+                field("UsableBytes", INT64).since(4),
+            ]),
+        ),
+    ],
+};
+pub(crate) const UPDATE_FEATURES: MessageLayout = MessageLayout {
+    request: &[
+        field("timeoutMs", INT32),
+        array(
+            "FeatureUpdates",
+            &Struct(&[
+                field("Feature", STRING),
+                field("MaxVersionLevel", INT16),
+                field("AllowDowngrade", BOOL).until(0),
+                field("UpgradeType", INT8).since(1),
+            ]),
+        ),
+        field("ValidateOnly", BOOL).since(1),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        field("ErrorCode", INT16),
+        field("ErrorMessage", STRING).nullable(0),
+        array(
+            "Results",
+            &Struct(&[field("Feature", STRING), field("ErrorCode", INT16), field("ErrorMessage", STRING).nullable(0)]),
+        )
+        .until(1),
     ],
 };

@@ -176,6 +176,7 @@ fn random_command(rng: &mut SmallRng, image: &MetadataImage) -> Command {
         8 => Command::AllocateProducerIds(AllocateProducerIds { session }),
         _ => Command::IncrementalAlterConfigs(IncrementalAlterConfigs {
             resources: vec![ResourceConfigOperations {
+                replaces: false,
                 resource: match highwater_types::TopicName::new(&topic) {
                     Ok(topic) if rng.random() => ConfigResource::Topic(topic),
                     _ => ConfigResource::DefaultBroker,

@@ -256,6 +256,7 @@ async fn bind(address: &str) -> Listener {
 fn set_config(value: u32) -> Command {
     Command::IncrementalAlterConfigs(IncrementalAlterConfigs {
         resources: vec![ResourceConfigOperations {
+            replaces: false,
             resource: ConfigResource::DefaultBroker,
             operations: vec![ConfigOperation {
                 name: "log.retention.ms".to_owned(),

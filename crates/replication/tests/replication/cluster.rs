@@ -161,7 +161,13 @@ impl ControllerState {
             leader_epoch: partition.leader_epoch,
             partition_epoch,
         })]);
-        Ok(AlterPartitionOutcome { leader: node, leader_epoch: partition.leader_epoch, isr, partition_epoch })
+        Ok(AlterPartitionOutcome {
+            leader: node,
+            leader_epoch: partition.leader_epoch,
+            isr,
+            elr: Vec::new(),
+            partition_epoch,
+        })
     }
 }
 

@@ -1,10 +1,11 @@
 //! Commands.
 
 use highwater_controller::{
-    AllocateProducerIds, AlterPartition, AlterPartitionEntry, Bootstrap, BrokerSession, Command, ConfigOperation,
-    ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics, CreateTopicsEntry, DeleteTopics,
-    ElectPreferredLeaders, FenceBroker, IncrementalAlterConfigs, IsrMember, ManualAssignment, RegisterBroker,
-    RegisterController, ResourceConfigOperations, TopicSelector, UnfenceBroker, UnregisterBroker,
+    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, Bootstrap, BrokerSession,
+    Command, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics,
+    CreateTopicsEntry, DeleteTopics, ElectLeaders, ElectionType, FeatureUpdate, FenceBroker, IncrementalAlterConfigs,
+    IsrMember, ManualAssignment, Reassignment, RegisterBroker, RegisterController, ResourceConfigOperations,
+    TopicSelector, UnfenceBroker, UnregisterBroker, UpdateFeatures, UpgradeType,
 };
 use highwater_types::{
     BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex, TopicIdPartition,
@@ -58,12 +59,23 @@ pub(super) fn command_to_pb(command: &Command) -> pb::Command {
             validate_only: request.validate_only,
         }),
         Command::AllocateProducerIds(request) => Kind::AllocateProducerIds(session_to_pb(request.session)),
-        Command::ElectPreferredLeaders(request) => Kind::ElectPreferredLeaders(pb::ElectPreferredLeaders {
+        Command::ElectLeaders(request) => Kind::ElectLeaders(pb::ElectLeaders {
             partitions: request
                 .partitions
                 .as_deref()
                 .map(|targets| pb::Targets { partitions: targets.iter().copied().map(target_to_pb).collect() }),
+            election: i32::from(request.election.code()),
         }),
+        Command::UpdateFeatures(request) => Kind::UpdateFeatures(pb::UpdateFeatures {
+            updates: request.updates.iter().map(feature_update_to_pb).collect(),
+            validate_only: request.validate_only,
+        }),
+        Command::AlterPartitionReassignments(request) => {
+            Kind::AlterPartitionReassignments(pb::AlterPartitionReassignments {
+                reassignments: request.reassignments.iter().map(reassignment_to_pb).collect(),
+                allow_replication_factor_change: request.allow_replication_factor_change,
+            })
+        }
     };
     pb::Command { kind: Some(kind) }
 }
@@ -110,13 +122,63 @@ pub(super) fn command_from_pb(message: pb::Command) -> Result<Command, Conversio
         Kind::AllocateProducerIds(session) => {
             Command::AllocateProducerIds(AllocateProducerIds { session: session_from_pb(session) })
         }
-        Kind::ElectPreferredLeaders(message) => Command::ElectPreferredLeaders(ElectPreferredLeaders {
+        Kind::ElectLeaders(message) => Command::ElectLeaders(ElectLeaders {
             partitions: message
                 .partitions
                 .map(|targets| targets.partitions.into_iter().map(|target| target_from_pb(Some(target))).collect())
                 .transpose()?,
+            election: election_from_pb(message.election)?,
         }),
+        Kind::UpdateFeatures(message) => Command::UpdateFeatures(UpdateFeatures {
+            updates: message.updates.into_iter().map(feature_update_from_pb).collect::<Result<_, _>>()?,
+            validate_only: message.validate_only,
+        }),
+        Kind::AlterPartitionReassignments(message) => {
+            Command::AlterPartitionReassignments(AlterPartitionReassignments {
+                reassignments: message.reassignments.into_iter().map(reassignment_from_pb).collect(),
+                allow_replication_factor_change: message.allow_replication_factor_change,
+            })
+        }
     })
+}
+
+fn election_from_pb(code: i32) -> Result<ElectionType, ConversionError> {
+    let election = i8::try_from(code).ok().and_then(ElectionType::from_code);
+    election.ok_or_else(|| At("ElectLeaders", "election").invalid(format_args!("unknown election {code}")))
+}
+
+fn feature_update_to_pb(update: &FeatureUpdate) -> pb::FeatureUpdate {
+    pb::FeatureUpdate {
+        name: update.name.clone(),
+        level: i32::from(update.level),
+        upgrade_type: i32::from(update.upgrade_type.code()),
+    }
+}
+
+fn feature_update_from_pb(message: pb::FeatureUpdate) -> Result<FeatureUpdate, ConversionError> {
+    let at = At("FeatureUpdate", "upgrade_type");
+    let upgrade_type = i8::try_from(message.upgrade_type).ok().and_then(UpgradeType::from_code);
+    Ok(FeatureUpdate {
+        name: message.name,
+        level: At("FeatureUpdate", "level").narrow(message.level)?,
+        upgrade_type: upgrade_type.ok_or_else(|| at.invalid(format_args!("unknown type {}", message.upgrade_type)))?,
+    })
+}
+
+fn reassignment_to_pb(reassignment: &Reassignment) -> pb::Reassignment {
+    pb::Reassignment {
+        topic: reassignment.topic.clone(),
+        partition: reassignment.partition.get(),
+        replicas: reassignment.replicas.as_deref().map(|replicas| BrokerIds { ids: numbers_of(replicas) }),
+    }
+}
+
+fn reassignment_from_pb(message: pb::Reassignment) -> Reassignment {
+    Reassignment {
+        topic: message.topic,
+        partition: PartitionIndex(message.partition),
+        replicas: message.replicas.map(|replicas| broker_ids(&replicas.ids)),
+    }
 }
 
 pub(super) fn target_to_pb(target: TopicIdPartition) -> pb::TopicIdPartition {
@@ -281,6 +343,7 @@ fn operations_to_pb(entry: &ResourceConfigOperations) -> pb::ResourceConfigOpera
     pb::ResourceConfigOperations {
         resource: Some(resource_to_pb(&entry.resource)),
         operations: entry.operations.iter().map(operation).collect(),
+        replaces: entry.replaces,
     }
 }
 
@@ -294,5 +357,6 @@ fn operations_from_pb(message: pb::ResourceConfigOperations) -> Result<ResourceC
     Ok(ResourceConfigOperations {
         resource: At("ResourceConfigOperations", "resource").resource(message.resource)?,
         operations: message.operations.into_iter().map(operation).collect::<Result<_, ConversionError>>()?,
+        replaces: message.replaces,
     })
 }

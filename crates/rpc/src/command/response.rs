@@ -2,10 +2,12 @@
 
 use highwater_controller::{
     AlterPartitionResult, CommandError, CommandResponse, CreatedTopic, CreatedTopicConfig, DeletedTopic,
-    ElectionResult, PartitionIsrState, ProducerIdBlock, TopicResult,
+    ElectionResult, PartitionIsrState, ProducerIdBlock, ReassignmentResult, TopicResult,
 };
 use highwater_metadata::config::ConfigSource;
-use highwater_types::{BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, MetadataOffset, PartitionEpoch, ProducerId};
+use highwater_types::{
+    BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex, ProducerId,
+};
 
 use super::request::{target_from_pb, target_to_pb};
 use crate::ConversionError;
@@ -68,14 +70,28 @@ fn response_to_pb(response: &CommandResponse) -> pb::Response {
         CommandResponse::AllocateProducerIds(block) => {
             Kind::AllocateProducerIds(pb::ProducerIdBlock { first: block.first.get(), length: block.length })
         }
-        CommandResponse::ElectPreferredLeaders(partitions) => {
+        CommandResponse::ElectLeaders(partitions) => {
             let one = |election: &ElectionResult| pb::ElectionResult {
                 target: Some(target_to_pb(election.target)),
                 error: failure_to_pb(&election.result),
             };
-            Kind::ElectPreferredLeaders(pb::ElectPreferredLeadersResponse {
-                partitions: partitions.iter().map(one).collect(),
-            })
+            Kind::ElectLeaders(pb::ElectLeadersResponse { partitions: partitions.iter().map(one).collect() })
+        }
+        CommandResponse::UpdateFeatures(features) => {
+            let one = |(name, result): &(String, Result<(), CommandError>)| pb::FeatureResult {
+                name: name.clone(),
+                error: failure_to_pb(result),
+            };
+            Kind::UpdateFeatures(pb::UpdateFeaturesResponse { features: features.iter().map(one).collect() })
+        }
+        CommandResponse::AlterPartitionReassignments(partitions) => {
+            let one = |partition: &ReassignmentResult| pb::ReassignmentResult {
+                topic: partition.topic.clone(),
+                partition: partition.partition.get(),
+                error: failure_to_pb(&partition.result),
+            };
+            let partitions = partitions.iter().map(one).collect();
+            Kind::AlterPartitionReassignments(pb::AlterPartitionReassignmentsResponse { partitions })
         }
     };
     pb::Response { kind: Some(kind) }
@@ -112,8 +128,22 @@ fn response_from_pb(message: pb::Response) -> Result<CommandResponse, Conversion
             first: ProducerId(block.first),
             length: block.length,
         }),
-        Kind::ElectPreferredLeaders(message) => {
-            CommandResponse::ElectPreferredLeaders(all(message.partitions, |election: pb::ElectionResult| {
+        Kind::UpdateFeatures(message) => {
+            CommandResponse::UpdateFeatures(all(message.features, |feature: pb::FeatureResult| {
+                Ok((feature.name, failure_from_pb(feature.error)?))
+            })?)
+        }
+        Kind::AlterPartitionReassignments(message) => {
+            CommandResponse::AlterPartitionReassignments(all(message.partitions, |one: pb::ReassignmentResult| {
+                Ok(ReassignmentResult {
+                    topic: one.topic,
+                    partition: PartitionIndex(one.partition),
+                    result: failure_from_pb(one.error)?,
+                })
+            })?)
+        }
+        Kind::ElectLeaders(message) => {
+            CommandResponse::ElectLeaders(all(message.partitions, |election: pb::ElectionResult| {
                 Ok(ElectionResult {
                     target: target_from_pb(election.target)?,
                     result: failure_from_pb(election.error)?,
@@ -217,6 +247,7 @@ fn alter_partition_to_pb(partition: &AlterPartitionResult) -> pb::AlterPartition
             leader: state.leader.get(),
             leader_epoch: state.leader_epoch.get(),
             isr: numbers_of(&state.isr),
+            elr: numbers_of(&state.elr),
             leader_recovery: i32::from(state.leader_recovery.code()),
             partition_epoch: state.partition_epoch.get(),
         }),
@@ -233,6 +264,7 @@ fn alter_partition_from_pb(message: pb::AlterPartitionResult) -> Result<AlterPar
             leader: BrokerId(state.leader),
             leader_epoch: LeaderEpoch(state.leader_epoch),
             isr: broker_ids(&state.isr),
+            elr: broker_ids(&state.elr),
             leader_recovery: At("PartitionIsrState", "leader_recovery").leader_recovery(state.leader_recovery)?,
             partition_epoch: PartitionEpoch(state.partition_epoch),
         }),

@@ -1,5 +1,5 @@
-//! P2: every running member of the ISR holds all of the true high watermark, flushed. P3: the exposed high watermark never
-//! goes back. P4: the leader's maximal ISR holds the controller's. P5: with P2, the high watermark counts flushed offsets.
+//! P2: every running member of ISR and ELR holds all of the true high watermark, flushed. P3: the exposed high watermark never
+//! goes back. P4: the leader's maximal ISR holds the controller's ISR and ELR. P5: with P2, the high watermark counts flushed offsets.
 
 use std::collections::BTreeMap;
 
@@ -48,11 +48,12 @@ impl HighWatermark {
         for node in view.nodes {
             for replica in &node.replicas {
                 let committed = view.newest.topic_partition(replica.id);
-                let member = committed.is_some_and(|partition| partition.isr.contains(&node.node));
+                let member = committed
+                    .is_some_and(|partition| partition.isr.contains(&node.node) || partition.elr.contains(&node.node));
                 let Some((_, highest)) = self.exposed.get(&replica.id).filter(|_| member) else { continue };
                 ensure!(
                     replica.flushed >= *highest || replica.role == PartitionRole::Offline,
-                    "P2: {}-{}: {} is in the ISR with {} flushed, the true high watermark is {highest}",
+                    "P2: {}-{}: {} is in ISR or ELR with {} flushed, the true high watermark is {highest}",
                     replica.topic,
                     replica.partition,
                     node.node,
@@ -81,13 +82,15 @@ fn check_maximal_isr(view: &View<'_>, replica: &PartitionStatus) -> Result<()> {
     if committed.leader_epoch != replica.leader_epoch {
         return Ok(());
     }
-    let missing = committed.isr.iter().find(|member| !replica.maximal_isr.contains(member));
+    let mut counted = committed.isr.iter().chain(&committed.elr);
+    let missing = counted.find(|member| !replica.maximal_isr.contains(member));
     ensure!(
         missing.is_none(),
-        "P4: {}-{}: the controller's ISR is {:?}, the leader counts only {:?}",
+        "P4: {}-{}: the controller's ISR is {:?}, its ELR {:?}, the leader counts only {:?}",
         replica.topic,
         replica.partition,
         committed.isr,
+        committed.elr,
         replica.maximal_isr
     );
     Ok(())

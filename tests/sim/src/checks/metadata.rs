@@ -1,9 +1,9 @@
 //! M2 and M6: one image per metadata offset, on every node. M3: broker epochs strictly increase. M5: a fenced broker leads
-//! nothing and is in no ISR, unless it is the last one of it. M8: topic ids are never reused.
+//! nothing and is in no ISR. M8: topic ids are never reused.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use highwater_metadata::MetadataImage;
 use highwater_types::{BrokerEpoch, BrokerId, MetadataOffset, TopicId, TopicName};
 
@@ -65,18 +65,15 @@ impl Metadata {
                         place()
                     );
                 }
-                let fenced = partition.isr.iter().filter(|member| !image.is_unfenced(**member)).count();
                 ensure!(
-                    fenced == 0 || partition.isr.len() == 1,
+                    partition.isr.iter().all(|member| image.is_unfenced(*member)),
                     "M5: a fenced broker is in the ISR {:?} of {}",
                     partition.isr,
                     place()
                 );
-                ensure!(
-                    partition.isr.iter().all(|member| partition.replicas.contains(member)),
-                    "ISR outside replicas: {}",
-                    place()
-                );
+                if let Some(defect) = partition.defect() {
+                    bail!("{defect}: {}", place());
+                }
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use highwater_controller::{CommandError, CommandResponse};
 use highwater_metadata::{
     BrokerChange, LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionChange, PartitionImage,
 };
-use highwater_types::TopicId;
+use highwater_types::{BrokerId, LeaderEpoch, TopicId};
 
 pub fn response(response: &Result<CommandResponse, CommandError>) -> String {
     match response {
@@ -32,8 +32,12 @@ pub fn response(response: &Result<CommandResponse, CommandError>) -> String {
         Ok(CommandResponse::AlterPartition(partitions)) => lines(partitions.iter().map(|partition| {
             let state = partition.result.as_ref().map(|state| {
                 format!(
-                    " isr {:?} leader {} epochs {}/{}",
-                    state.isr, state.leader, state.leader_epoch, state.partition_epoch
+                    " isr {:?}{} leader {} epochs {}/{}",
+                    state.isr,
+                    list("elr", &state.elr),
+                    state.leader,
+                    state.leader_epoch,
+                    state.partition_epoch
                 )
             });
             (partition.target.partition.to_string(), state.map_err(Clone::clone))
@@ -41,11 +45,16 @@ pub fn response(response: &Result<CommandResponse, CommandError>) -> String {
         Ok(CommandResponse::IncrementalAlterConfigs(resources)) => lines(
             resources.iter().map(|(resource, result)| (resource.to_string(), result.clone().map(|()| String::new()))),
         ),
-        Ok(CommandResponse::ElectPreferredLeaders(partitions)) => {
+        Ok(CommandResponse::ElectLeaders(partitions)) => {
             lines(partitions.iter().map(|election| {
                 (election.target.partition.to_string(), election.result.clone().map(|()| String::new()))
             }))
         }
+        Ok(CommandResponse::AlterPartitionReassignments(partitions)) => lines(
+            partitions
+                .iter()
+                .map(|one| (format!("{}-{}", one.topic, one.partition), one.result.clone().map(|()| String::new()))),
+        ),
         Ok(_) => "ok\n".to_owned(),
     }
 }
@@ -100,15 +109,45 @@ pub fn record(before: &MetadataImage, after: &MetadataImage, record: &MetadataRe
 
 fn partition_state(state: &PartitionImage) -> String {
     let recovering = if state.leader_recovery == LeaderRecoveryState::Recovering { " recovering" } else { "" };
+    let unclean = if state.unclean_epoch == LeaderEpoch::NONE {
+        String::new()
+    } else {
+        format!(" unclean in {}", state.unclean_epoch)
+    };
     format!(
-        "replicas {:?} isr {:?} leader {}{recovering} epochs {}/{}",
-        state.replicas, state.isr, state.leader, state.leader_epoch, state.partition_epoch
+        "replicas {:?} isr {:?}{}{}{}{} leader {}{recovering} epochs {}/{}{unclean}",
+        state.replicas,
+        state.isr,
+        list("elr", &state.elr),
+        list("last", &state.last_known_elr),
+        list("adding", &state.adding),
+        list("removing", &state.removing),
+        state.leader,
+        state.leader_epoch,
+        state.partition_epoch
     )
+}
+
+fn list(name: &str, ids: &[BrokerId]) -> String {
+    if ids.is_empty() { String::new() } else { format!(" {name} {ids:?}") }
 }
 
 fn partition_change(change: &PartitionChange) -> String {
     let mut text = String::new();
-    let _ = change.isr.as_ref().map(|isr| write!(text, "isr {isr:?} "));
+    let lists = [
+        ("replicas", &change.replicas),
+        ("isr", &change.isr),
+        ("elr", &change.elr),
+        ("last", &change.last_known_elr),
+        ("adding", &change.adding),
+        ("removing", &change.removing),
+    ];
+    if change.directories.is_some() && change.replicas.is_none() {
+        text.push_str("other directory ");
+    }
+    for (name, ids) in lists {
+        let _ = ids.as_ref().map(|ids| write!(text, "{name} {ids:?} "));
+    }
     let _ = change.leader.map(|leader| write!(text, "leader {leader} "));
     let _ = change.leader_recovery.map(|state| write!(text, "{state:?} "));
     text + &format!("epochs {}/{}", change.leader_epoch, change.partition_epoch)

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use highwater_controller::{
-    AllocateProducerIds, AlterPartition, AlterPartitionEntry, Bootstrap, BrokerSession, Command, ConfigOperation,
-    ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics, CreateTopicsEntry, DeleteTopics,
-    ElectPreferredLeaders, FenceBroker, IncrementalAlterConfigs, IsrMember, ManualAssignment, RegisterController,
-    ResourceConfigOperations, TopicSelector, UnfenceBroker, UnregisterBroker,
+    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, Bootstrap, BrokerSession,
+    Command, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics,
+    CreateTopicsEntry, DeleteTopics, ElectLeaders, ElectionType, FenceBroker, IncrementalAlterConfigs, IsrMember,
+    ManualAssignment, Reassignment, RegisterController, ResourceConfigOperations, TopicSelector, UnfenceBroker,
+    UnregisterBroker,
 };
 use highwater_metadata::{ConfigResource, HostPort, LeaderRecoveryState};
 use highwater_types::{
@@ -65,6 +66,7 @@ pub fn command(cluster: &TestCluster, line: &str) -> Command {
         "config" => config(line),
         "pids" => Command::AllocateProducerIds(AllocateProducerIds { session: session(words.id()) }),
         "elect" => elect(cluster, &words),
+        "reassign" => reassign(&words),
         other => panic!("unknown command {other}"),
     }
 }
@@ -184,9 +186,10 @@ fn target(cluster: &TestCluster, name: &str, partition: &str) -> TopicIdPartitio
     TopicIdPartition { topic_id, partition: PartitionIndex(partition.parse().unwrap()) }
 }
 
-/// `config topic NAME|broker ID|default set key value; delete key; append key value`
+/// `config [replace] [validate] topic NAME|broker ID|default set key value; delete key; append key value`
 fn config(line: &str) -> Command {
     let line = line.strip_prefix("config ").unwrap();
+    let (line, replaces) = line.strip_prefix("replace ").map_or((line, false), |rest| (rest, true));
     let (line, validate_only) = line.strip_prefix("validate ").map_or((line, false), |rest| (rest, true));
     let mut words = line.splitn(3, ' ');
     let (kind, name) = (words.next().unwrap(), words.next().unwrap());
@@ -209,12 +212,27 @@ fn config(line: &str) -> Command {
     };
     let operations = words.next().unwrap().split(';').map(operation).collect();
     Command::IncrementalAlterConfigs(IncrementalAlterConfigs {
-        resources: vec![ResourceConfigOperations { resource, operations }],
+        resources: vec![ResourceConfigOperations { resource, operations, replaces }],
         validate_only,
     })
 }
 
 fn elect(cluster: &TestCluster, words: &Words<'_>) -> Command {
-    let partitions = words.plain.get(1).map(|name| vec![target(cluster, name, words.plain[2])]);
-    Command::ElectPreferredLeaders(ElectPreferredLeaders { partitions })
+    let election = if words.has("unclean") { ElectionType::Unclean } else { ElectionType::Preferred };
+    let named: Vec<&str> = words.plain[1..].iter().copied().filter(|word| *word != "unclean").collect();
+    let partitions = named.first().map(|name| vec![target(cluster, name, named[1])]);
+    Command::ElectLeaders(ElectLeaders { partitions, election })
+}
+
+/// `reassign topic partition replicas=1,2 same-factor`; without replicas it is cancelled.
+fn reassign(words: &Words<'_>) -> Command {
+    let reassignment = Reassignment {
+        topic: words.plain[1].to_owned(),
+        partition: PartitionIndex(words.plain[2].parse().unwrap()),
+        replicas: words.named.get("replicas").map(|text| ids(text)),
+    };
+    Command::AlterPartitionReassignments(AlterPartitionReassignments {
+        reassignments: vec![reassignment],
+        allow_replication_factor_change: !words.has("same-factor"),
+    })
 }

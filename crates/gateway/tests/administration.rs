@@ -1,0 +1,150 @@
+//! What an administrator's tools ask for, through a real connection.
+
+mod harness;
+
+use harness::TestBroker;
+use harness::client::Client;
+use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use highwater_protocol::messages::*;
+
+async fn create(client: &mut Client, topic: &'static str) {
+    let config = CreatableTopicConfig::default().with_name("retention.ms".into()).with_value(Some("1000".into()));
+    let topic = CreatableTopic::default()
+        .with_name(TopicName(topic.into()))
+        .with_num_partitions(2)
+        .with_replication_factor(1)
+        .with_configs(vec![config]);
+    let response = client.call(7, &CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000)).await;
+    assert_eq!(response.topics[0].error_code, 0, "{response:?}");
+}
+
+/// Topic keys that were set for the topic itself.
+async fn overrides(client: &mut Client, topic: &'static str) -> Vec<(String, String)> {
+    use describe_configs_request::DescribeConfigsResource;
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(topic.into())
+        .with_configuration_keys(None);
+    let response = client.call(4, &DescribeConfigsRequest::default().with_resources(vec![resource])).await;
+    let own = response.results[0].configs.iter().filter(|config| config.config_source == 1);
+    own.map(|config| (config.name.to_string(), config.value.as_ref().unwrap().to_string())).collect()
+}
+
+#[tokio::test]
+async fn alter_configs_replaces_what_is_not_named() {
+    use alter_configs_request::{AlterConfigsResource, AlterableConfig};
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "t").await;
+    let set = |name: &'static str, value: &'static str| {
+        AlterableConfig::default().with_name(name.into()).with_value(Some(value.into()))
+    };
+    let request = |config, validate_only| {
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name("t".into())
+            .with_configs(vec![config]);
+        AlterConfigsRequest::default().with_resources(vec![resource]).with_validate_only(validate_only)
+    };
+    let cases = [
+        (set("cleanup.policy", "nonsense"), false, 40),
+        (set("no.such.key", "1"), false, 40),
+        (set("segment.ms", "60000"), true, 0),
+    ];
+    for (config, validate_only, error) in cases {
+        let response = client.call(2, &request(config, validate_only)).await;
+        assert_eq!(response.responses[0].error_code, error, "{response:?}");
+        assert_eq!(overrides(&mut client, "t").await, [("retention.ms".to_owned(), "1000".to_owned())]);
+    }
+    let response = client.call(2, &request(set("segment.ms", "60000"), false)).await;
+    assert_eq!((response.responses[0].error_code, &response.responses[0].error_message), (0, &None));
+    assert_eq!(overrides(&mut client, "t").await, [("segment.ms".to_owned(), "60000".to_owned())]);
+}
+
+#[tokio::test]
+async fn elections_answer_each_partition() {
+    use elect_leaders_request::TopicPartitions;
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "t").await;
+    let topics = ["nowhere", "t"]
+        .map(|name| TopicPartitions::default().with_topic(TopicName(name.into())).with_partitions(vec![0, 7]));
+    let request = ElectLeadersRequest::default().with_topic_partitions(Some(topics.to_vec())).with_timeout_ms(1000);
+    for election_type in [0, 1] {
+        let response = client.call(2, &request.clone().with_election_type(election_type)).await;
+        assert_eq!(response.error_code, 0);
+        let errors: Vec<Vec<_>> = response
+            .replica_election_results
+            .iter()
+            .map(|topic| {
+                let mut errors: Vec<_> =
+                    topic.partition_result.iter().map(|one| (one.partition_id, one.error_code)).collect();
+                errors.sort_unstable();
+                errors
+            })
+            .collect();
+        // UNKNOWN_TOPIC_OR_PARTITION and ELECTION_NOT_NEEDED.
+        assert_eq!(errors, [[(0, 3), (7, 3)], [(0, 84), (7, 3)]]);
+    }
+    let all = ElectLeadersRequest::default().with_topic_partitions(None).with_timeout_ms(1000);
+    let response = client.call(2, &all).await;
+    assert_eq!((response.error_code, response.replica_election_results.len()), (0, 0), "nothing to elect");
+    assert_eq!(client.call(2, &request.with_election_type(9)).await.error_code, 42);
+}
+
+#[tokio::test]
+async fn reassignments_are_checked_listed_and_cancelled() {
+    use alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "t").await;
+    let request = |replicas: Option<Vec<i32>>, allow| {
+        let replicas = replicas.map(|ids| ids.into_iter().map(BrokerId).collect());
+        let partition = ReassignablePartition::default().with_partition_index(0).with_replicas(replicas);
+        let topic = ReassignableTopic::default().with_name(TopicName("t".into())).with_partitions(vec![partition]);
+        AlterPartitionReassignmentsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(1000)
+            .with_allow_replication_factor_change(allow)
+    };
+    let cases = [(None, 85), (Some(vec![]), 39), (Some(vec![1, 1]), 39), (Some(vec![5]), 39), (Some(vec![1]), 0)];
+    for (replicas, error) in cases {
+        let response = client.call(1, &request(replicas, true)).await;
+        assert_eq!(response.error_code, 0);
+        assert_eq!(response.responses[0].partitions[0].error_code, error, "{response:?}");
+    }
+    let list = ListPartitionReassignmentsRequest::default().with_topics(None).with_timeout_ms(1000);
+    assert!(client.call(0, &list).await.topics.is_empty(), "nothing moves");
+
+    // A second broker that never comes up: the reassignment waits until it is cancelled.
+    broker.register_absent(2).await;
+    let response = client.call(1, &request(Some(vec![2, 1]), false)).await;
+    assert_eq!(response.responses[0].partitions[0].error_code, 38, "{response:?}");
+    let response = client.call(1, &request(Some(vec![2, 1]), true)).await;
+    assert_eq!(response.responses[0].partitions[0].error_code, 0, "{response:?}");
+    let moving = &client.call(0, &list).await.topics[0].partitions[0];
+    assert_eq!((moving.partition_index, &moving.replicas[..]), (0, &[BrokerId(2), BrokerId(1)][..]));
+    assert_eq!((&moving.adding_replicas[..], &moving.removing_replicas[..]), (&[BrokerId(2)][..], &[][..]));
+    let response = client.call(1, &request(None, true)).await;
+    assert_eq!(response.responses[0].partitions[0].error_code, 0, "{response:?}");
+    assert!(client.call(0, &list).await.topics.is_empty());
+
+    let unregister = |id| UnregisterBrokerRequest::default().with_broker_id(BrokerId(id));
+    assert_eq!(client.call(0, &unregister(2)).await.error_code, 0);
+    assert_eq!(client.call(0, &unregister(2)).await.error_code, 102, "BROKER_ID_NOT_REGISTERED");
+}
+
+#[tokio::test]
+async fn log_directories_tell_what_they_hold() {
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "t").await;
+    let response = client.call(4, &DescribeLogDirsRequest::default().with_topics(None)).await;
+    let directory = &response.results[0];
+    assert_eq!((directory.error_code, directory.log_dir.as_str()), (0, "/data"));
+    let partitions: Vec<_> =
+        directory.topics[0].partitions.iter().map(|one| (one.partition_index, one.offset_lag)).collect();
+    assert_eq!((directory.topics[0].name.as_str(), partitions), ("t", vec![(0, 0), (1, 0)]));
+    let none = client.call(4, &DescribeLogDirsRequest::default().with_topics(Some(vec![]))).await;
+    assert!(none.results[0].topics.is_empty());
+}
