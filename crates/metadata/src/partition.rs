@@ -110,6 +110,12 @@ impl PartitionImage {
         self.leader != BrokerId::NONE
     }
 
+    /// Whether the controller may make this replica the leader without an operator's word: then it must keep what it holds.
+    pub fn is_candidate(&self, broker: BrokerId) -> bool {
+        [&self.isr, &self.elr, &self.last_known_elr].into_iter().any(|group| group.contains(&broker))
+            || self.leader == broker
+    }
+
     /// The first assigned replica, which leads when it can.
     pub fn preferred_leader(&self) -> BrokerId {
         self.replicas[0]
@@ -185,4 +191,20 @@ pub struct PartitionChange {
     pub leader_epoch: LeaderEpoch,
     /// Partition epoch after the change: more than the old one.
     pub partition_epoch: PartitionEpoch,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_be_elected_must_keep_its_data() {
+        let ids = [1, 2, 3, 4, 5].map(BrokerId);
+        let mut partition = PartitionImage::new(ids.to_vec(), vec![DirectoryId::default(); 5], vec![ids[0]], ids[0]);
+        assert_eq!(ids.map(|id| partition.is_candidate(id)), [true, false, false, false, false]);
+        partition.elr = vec![ids[1]];
+        partition.last_known_elr = vec![ids[2]];
+        partition.leader = ids[3];
+        assert_eq!(ids.map(|id| partition.is_candidate(id)), [true, true, true, true, false]);
+    }
 }

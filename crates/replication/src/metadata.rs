@@ -128,7 +128,7 @@ impl MetadataFollower {
             }
             let settings = settings.get_or_insert_with(|| self.settings(image, topic));
             // Nobody waits for what this replica holds, so it may hold nothing.
-            let replaceable = !partition.isr.contains(&node_id) && partition.leader != node_id;
+            let replaceable = !partition.is_candidate(node_id);
             let Some(replica) = self.ensure(id, topic, settings, replaceable) else { continue };
             assign(&replica, partition, settings, &mut self.changes);
         }
