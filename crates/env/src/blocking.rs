@@ -61,6 +61,23 @@ pub async fn run_blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + '
     }
 }
 
+/// Starts `work` where it may block, for callers that do not wait for it: as [`run_blocking`], with one task less.
+///
+/// A panic of `work` ends it and nothing else.
+///
+/// # Panics
+/// Outside a tokio runtime.
+#[expect(clippy::disallowed_methods, reason = "the one place that uses the blocking pool")]
+pub fn start_blocking(work: impl FnOnce() + Send + 'static) {
+    #[cfg(feature = "sim")]
+    if turmoil::in_simulation() {
+        tokio::spawn(run_blocking(work));
+        return;
+    }
+    // Dropping the handle detaches the work.
+    drop(tokio::task::spawn_blocking(work));
+}
+
 #[cfg(feature = "sim")]
 fn draw_latency() -> Duration {
     LATENCY.with_borrow_mut(|(latency, rng)| {

@@ -32,7 +32,7 @@ mod sim;
 
 use std::sync::Arc;
 
-pub use blocking::{FlushLatency, install_flush_latency, run_blocking};
+pub use blocking::{FlushLatency, install_flush_latency, run_blocking, start_blocking};
 pub use file_terms::{DirEntry, OpenMode};
 pub use fs::{DirLock, File, Fs};
 pub use grpc::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, grpc_serve};

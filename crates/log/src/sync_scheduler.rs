@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use highwater_env::run_blocking;
+use highwater_env::start_blocking;
 use parking_lot::Mutex;
 
 use crate::directory_health::DirectoryHealth;
@@ -50,7 +50,7 @@ impl SyncScheduler {
             state.workers += 1;
             drop(state);
             let scheduler = self.clone();
-            tokio::spawn(run_blocking(move || scheduler.work()));
+            start_blocking(move || scheduler.work());
         }
     }
 
