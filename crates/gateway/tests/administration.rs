@@ -4,6 +4,7 @@ mod harness;
 
 use harness::TestBroker;
 use harness::client::Client;
+use harness::samples::batch;
 use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use highwater_protocol::messages::*;
 
@@ -16,6 +17,16 @@ async fn create(client: &mut Client, topic: &'static str) {
         .with_configs(vec![config]);
     let response = client.call(7, &CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000)).await;
     assert_eq!(response.topics[0].error_code, 0, "{response:?}");
+}
+
+/// Appends records to partition 0.
+async fn produce(client: &mut Client, topic: &'static str, values: &[&'static str]) {
+    use produce_request::{PartitionProduceData, TopicProduceData};
+    let partition = PartitionProduceData::default().with_index(0).with_records(Some(batch(values)));
+    let topic = TopicProduceData::default().with_name(TopicName(topic.into())).with_partition_data(vec![partition]);
+    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(1000).with_topic_data(vec![topic]);
+    let response = client.call(9, &request).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0, "{response:?}");
 }
 
 /// Topic keys that were set for the topic itself.
@@ -147,4 +158,37 @@ async fn log_directories_tell_what_they_hold() {
     assert_eq!((directory.topics[0].name.as_str(), partitions), ("t", vec![(0, 0), (1, 0)]));
     let none = client.call(4, &DescribeLogDirsRequest::default().with_topics(Some(vec![]))).await;
     assert!(none.results[0].topics.is_empty());
+}
+
+#[tokio::test]
+async fn deleted_records_raise_the_low_watermark() {
+    use delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "t").await;
+    produce(&mut client, "t", &["a", "b", "c"]).await;
+    for version in 0..=2 {
+        let request = |topic: &'static str, partition, offset| {
+            let partition = DeleteRecordsPartition::default().with_partition_index(partition).with_offset(offset);
+            let topic =
+                DeleteRecordsTopic::default().with_name(TopicName(topic.into())).with_partitions(vec![partition]);
+            DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000)
+        };
+        let last = 1 + i64::from(version);
+        let cases = [
+            // OFFSET_OUT_OF_RANGE and UNKNOWN_TOPIC_OR_PARTITION.
+            (request("t", 0, 4), (-1, 1)),
+            (request("t", 0, -2), (-1, 1)),
+            (request("t", 7, 1), (-1, 3)),
+            (request("nowhere", 0, 1), (-1, 3)),
+            (request("t", 0, last), (last, 0)),
+            (request("t", 0, 0), (last, 0)),
+            (request("t", 1, -1), (0, 0)),
+        ];
+        for (request, expected) in cases {
+            let response = client.call(version, &request).await;
+            let partition = &response.topics[0].partitions[0];
+            assert_eq!((partition.low_watermark, partition.error_code), expected, "version {version}: {request:?}");
+        }
+    }
 }

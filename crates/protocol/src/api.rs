@@ -68,6 +68,7 @@ macro_rules! for_each_api {
             ApiVersions = 18, 0, 0..=4, flexible 3, ApiVersionsRequest => ApiVersionsResponse, API_VERSIONS;
             CreateTopics = 19, 2, 2..=7, flexible 5, CreateTopicsRequest => CreateTopicsResponse, CREATE_TOPICS;
             DeleteTopics = 20, 1, 1..=6, flexible 4, DeleteTopicsRequest => DeleteTopicsResponse, DELETE_TOPICS;
+            DeleteRecords = 21, 0, 0..=2, flexible 2, DeleteRecordsRequest => DeleteRecordsResponse, DELETE_RECORDS;
             InitProducerId = 22, 0, 0..=5, flexible 2, InitProducerIdRequest => InitProducerIdResponse, INIT_PRODUCER_ID;
             OffsetForLeaderEpoch = 23, 2, 2..=4, flexible 4,
                 OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse, OFFSET_FOR_LEADER_EPOCH;

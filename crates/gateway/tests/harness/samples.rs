@@ -280,6 +280,15 @@ fn admin(all: &mut Vec<Sample>) {
         request.with_topics(vec![DeleteTopicState::default().with_name(Some(TopicName(text("no-such-topic")))), by_id])
     });
     add(all, |_| {
+        use delete_records_request::*;
+        let partitions = [(0, 0), (0, 1 << 40), (99, -1)]
+            .map(|(index, offset)| DeleteRecordsPartition::default().with_partition_index(index).with_offset(offset));
+        let topics = [TOPIC, "unknown-topic"].map(|name| {
+            DeleteRecordsTopic::default().with_name(TopicName(text(name))).with_partitions(partitions.to_vec())
+        });
+        DeleteRecordsRequest::default().with_topics(topics.to_vec()).with_timeout_ms(1000)
+    });
+    add(all, |_| {
         use create_partitions_request::*;
         let placed = CreatePartitionsAssignment::default().with_broker_ids(vec![BrokerId(1)]);
         let grow =
