@@ -14,7 +14,7 @@ pub struct ApiSpec {
     pub served_min: i16,
     /// Highest version, both listed and decoded.
     pub max: i16,
-    /// First version with compact encodings and tagged fields (KIP-482).
+    /// First version with compact encodings and tagged fields (KIP-482); above `max` if there is none yet.
     pub flexible_from: i16,
 }
 
@@ -85,6 +85,7 @@ macro_rules! for_each_api {
                 AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse, ALTER_PARTITION_REASSIGNMENTS;
             ListPartitionReassignments = 46, 0, 0..=0, flexible 0,
                 ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse, LIST_PARTITION_REASSIGNMENTS;
+            OffsetDelete = 47, 0, 0..=0, flexible 1, OffsetDeleteRequest => OffsetDeleteResponse, OFFSET_DELETE;
             UpdateFeatures = 57, 0, 0..=2, flexible 0, UpdateFeaturesRequest => UpdateFeaturesResponse, UPDATE_FEATURES;
             DescribeCluster = 60, 0, 0..=2, flexible 0, DescribeClusterRequest => DescribeClusterResponse, DESCRIBE_CLUSTER;
             UnregisterBroker = 64, 0, 0..=0, flexible 0,

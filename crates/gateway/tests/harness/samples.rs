@@ -244,6 +244,14 @@ fn groups(all: &mut Vec<Sample>) {
         request
     });
     add(all, |_| DeleteGroupsRequest::default().with_groups_names(vec![GroupId(text("unknown"))]));
+    add(all, |_| {
+        use offset_delete_request::*;
+        let partitions = [0, 99].map(|index| OffsetDeleteRequestPartition::default().with_partition_index(index));
+        let topics = [TOPIC, "unknown-topic"].map(|name| {
+            OffsetDeleteRequestTopic::default().with_name(TopicName(text(name))).with_partitions(partitions.to_vec())
+        });
+        OffsetDeleteRequest::default().with_group_id(group()).with_topics(topics.to_vec())
+    });
 }
 
 fn admin(all: &mut Vec<Sample>) {
