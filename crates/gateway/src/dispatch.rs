@@ -80,6 +80,7 @@ impl Dispatcher {
             RequestBody::ApiVersions(body) => Answer::now(api::api_versions::handle(&state, &context, &body)),
             RequestBody::CreateTopics(body) => Answer::exclusive(api::create_topics::handle(state, context, body)),
             RequestBody::DeleteTopics(body) => Answer::exclusive(api::delete_topics::handle(state, context, body)),
+            RequestBody::DeleteRecords(body) => Answer::exclusive(api::delete_records::handle(state, body)),
             RequestBody::InitProducerId(body) => Answer::exclusive(api::init_producer_id::handle(state, body)),
             RequestBody::OffsetForLeaderEpoch(body) => Answer::now(api::offset_for_leader_epoch::handle(&state, body)),
             RequestBody::DescribeConfigs(body) => Answer::now(api::describe_configs::handle(&state, &context, body)),
@@ -96,6 +97,7 @@ impl Dispatcher {
                 Answer::now(api::list_partition_reassignments::handle(&state, &body))
             }
             RequestBody::UnregisterBroker(body) => Answer::exclusive(api::unregister_broker::handle(state, body)),
+            RequestBody::OffsetDelete(body) => Answer::exclusive(api::offset_delete::handle(state, body)),
             RequestBody::UpdateFeatures(body) => Answer::exclusive(api::update_features::handle(state, context, body)),
             RequestBody::ListConfigResources(body) => {
                 Answer::now(api::list_config_resources::handle(&state, &context, &body))

@@ -2,8 +2,11 @@
 
 mod harness;
 
+use std::time::Duration;
+
 use harness::TestBroker;
 use harness::client::Client;
+use harness::samples::batch;
 use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use highwater_protocol::messages::*;
 
@@ -16,6 +19,16 @@ async fn create(client: &mut Client, topic: &'static str) {
         .with_configs(vec![config]);
     let response = client.call(7, &CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000)).await;
     assert_eq!(response.topics[0].error_code, 0, "{response:?}");
+}
+
+/// Appends records to partition 0.
+async fn produce(client: &mut Client, topic: &'static str, values: &[&'static str]) {
+    use produce_request::{PartitionProduceData, TopicProduceData};
+    let partition = PartitionProduceData::default().with_index(0).with_records(Some(batch(values)));
+    let topic = TopicProduceData::default().with_name(TopicName(topic.into())).with_partition_data(vec![partition]);
+    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(1000).with_topic_data(vec![topic]);
+    let response = client.call(9, &request).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0, "{response:?}");
 }
 
 /// Topic keys that were set for the topic itself.
@@ -147,4 +160,128 @@ async fn log_directories_tell_what_they_hold() {
     assert_eq!((directory.topics[0].name.as_str(), partitions), ("t", vec![(0, 0), (1, 0)]));
     let none = client.call(4, &DescribeLogDirsRequest::default().with_topics(Some(vec![]))).await;
     assert!(none.results[0].topics.is_empty());
+}
+
+#[tokio::test]
+async fn deleted_records_raise_the_low_watermark() {
+    use delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "t").await;
+    produce(&mut client, "t", &["a", "b", "c"]).await;
+    for version in 0..=2 {
+        let request = |topic: &'static str, partition, offset| {
+            let partition = DeleteRecordsPartition::default().with_partition_index(partition).with_offset(offset);
+            let topic =
+                DeleteRecordsTopic::default().with_name(TopicName(topic.into())).with_partitions(vec![partition]);
+            DeleteRecordsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000)
+        };
+        let last = 1 + i64::from(version);
+        let cases = [
+            // OFFSET_OUT_OF_RANGE and UNKNOWN_TOPIC_OR_PARTITION.
+            (request("t", 0, 4), (-1, 1)),
+            (request("t", 0, -2), (-1, 1)),
+            (request("t", 7, 1), (-1, 3)),
+            (request("nowhere", 0, 1), (-1, 3)),
+            (request("t", 0, last), (last, 0)),
+            (request("t", 0, 0), (last, 0)),
+            (request("t", 1, -1), (0, 0)),
+        ];
+        for (request, expected) in cases {
+            let response = client.call(version, &request).await;
+            let partition = &response.topics[0].partitions[0];
+            assert_eq!((partition.low_watermark, partition.error_code), expected, "version {version}: {request:?}");
+        }
+    }
+}
+
+/// Errors of partitions 0, 1 and 9 of each topic, or that of the whole request.
+async fn delete_offsets(
+    client: &mut Client,
+    group: &'static str,
+    topics: &[&'static str],
+) -> Result<Vec<[i16; 3]>, i16> {
+    use offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
+    let partitions = [0, 1, 9].map(|index| OffsetDeleteRequestPartition::default().with_partition_index(index));
+    let topics = topics.iter().map(|&name| {
+        OffsetDeleteRequestTopic::default().with_name(TopicName(name.into())).with_partitions(partitions.to_vec())
+    });
+    let request = OffsetDeleteRequest::default().with_group_id(GroupId(group.into())).with_topics(topics.collect());
+    let response = client.call(0, &request).await;
+    let errors = response.topics.iter().map(|topic| {
+        let errors: Vec<i16> = topic.partitions.iter().map(|partition| partition.error_code).collect();
+        errors.try_into().unwrap()
+    });
+    if response.error_code == 0 { Ok(errors.collect()) } else { Err(response.error_code) }
+}
+
+async fn commit_offsets(client: &mut Client, group: &'static str, topic: &'static str) {
+    use offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+    let partitions = [0, 1]
+        .map(|index| OffsetCommitRequestPartition::default().with_partition_index(index).with_committed_offset(7));
+    let topic =
+        OffsetCommitRequestTopic::default().with_name(TopicName(topic.into())).with_partitions(partitions.to_vec());
+    let request = OffsetCommitRequest::default()
+        .with_group_id(GroupId(group.into()))
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![topic]);
+    let response = client.call(8, &request).await;
+    assert!(response.topics[0].partitions.iter().all(|partition| partition.error_code == 0), "{response:?}");
+}
+
+async fn committed_offsets(client: &mut Client, group: &'static str) -> Vec<(String, i64)> {
+    let request = OffsetFetchRequest::default().with_group_id(GroupId(group.into())).with_topics(None);
+    let response = client.call(7, &request).await;
+    let offsets = response.topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(|one| (format!("{}-{}", &*topic.name, one.partition_index), one.committed_offset))
+    });
+    offsets.collect()
+}
+
+#[tokio::test]
+async fn a_group_forgets_offsets_of_topics_that_it_does_not_read() {
+    use join_group_request::JoinGroupRequestProtocol;
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    for topic in ["read", "unread"] {
+        create(&mut client, topic).await;
+    }
+    let find = FindCoordinatorRequest::default().with_coordinator_keys(vec!["g".into()]);
+    assert_eq!(client.call(4, &find).await.coordinators[0].error_code, 0);
+    let coordinator_load_in_progress = Err(14);
+    for group in ["g", "other"] {
+        while delete_offsets(&mut client, group, &["read"]).await == coordinator_load_in_progress {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    assert_eq!(delete_offsets(&mut client, "g", &["read"]).await, Err(69), "GROUP_ID_NOT_FOUND");
+    for topic in ["read", "unread"] {
+        commit_offsets(&mut client, "g", topic).await;
+        commit_offsets(&mut client, "other", topic).await;
+    }
+    assert_eq!(delete_offsets(&mut client, "g", &["nowhere"]).await, Ok(vec![[3, 3, 3]]));
+    assert_eq!(delete_offsets(&mut client, "g", &["unread"]).await, Ok(vec![[0, 0, 3]]));
+    let left = |topic: &str| [0, 1].map(|index| (format!("{topic}-{index}"), 7));
+    assert_eq!(committed_offsets(&mut client, "g").await, left("read"));
+    assert_eq!(committed_offsets(&mut client, "other").await.len(), 4);
+    commit_offsets(&mut client, "g", "unread").await;
+
+    // A consumer of one topic, and a member of another kind.
+    let subscription = [&[0, 0, 0, 0, 0, 1, 0, 4][..], b"read", &[0xff; 4]].concat();
+    for (group, protocol_type, metadata) in [("g", "consumer", subscription), ("other", "connect", vec![])] {
+        let mut member = Client::connect(broker.address).await;
+        let protocol = JoinGroupRequestProtocol::default().with_name("p".into()).with_metadata(metadata.into());
+        let join = JoinGroupRequest::default()
+            .with_group_id(GroupId(group.into()))
+            .with_session_timeout_ms(10_000)
+            .with_rebalance_timeout_ms(10_000)
+            .with_protocol_type(protocol_type.into())
+            .with_protocols(vec![protocol]);
+        assert_eq!(member.call(3, &join).await.error_code, 0);
+    }
+    // GROUP_SUBSCRIBED_TO_TOPIC and NON_EMPTY_GROUP.
+    assert_eq!(delete_offsets(&mut client, "g", &["read", "unread"]).await, Ok(vec![[86, 86, 3], [0, 0, 3]]));
+    assert_eq!(committed_offsets(&mut client, "g").await, left("read"));
+    assert_eq!(delete_offsets(&mut client, "other", &["unread"]).await, Err(68));
+    assert_eq!(committed_offsets(&mut client, "other").await.len(), 4);
 }

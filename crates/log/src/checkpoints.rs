@@ -207,11 +207,11 @@ impl State {
         let flushed = flush.flushed();
         self.recovery_points.set(partition, flushed);
         // A log start above what is durable would make an empty log of what a power loss leaves. As in Kafka, the file names
-        // only logs that start within a segment: the others' starts show in file names.
+        // only logs that start within a segment: the others' starts show in file names. One that was named stays named, because
+        // the removal of the segments below may be under way, and then a power loss brings them back.
         let log_start = flush.reader().log_start().min(flushed);
-        match log_start > flush.reader().view().segments[0].base() {
-            true => self.log_starts.set(partition, log_start),
-            false => self.log_starts.remove(partition),
+        if log_start > flush.reader().view().segments[0].base() || self.log_starts.get(partition).is_some() {
+            self.log_starts.set(partition, log_start);
         }
     }
 

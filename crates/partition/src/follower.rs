@@ -32,6 +32,8 @@ pub(crate) struct Follower {
     pub unclean: bool,
     /// As the leader last said; may be above what is held here.
     pub leader_high_watermark: Offset,
+    /// As the leader last said; may be above what is committed here.
+    pub leader_log_start: Offset,
 }
 
 impl Follower {
@@ -44,6 +46,7 @@ impl Follower {
             link: Link::Closed,
             unclean: assignment.unclean,
             leader_high_watermark: Offset::NONE,
+            leader_log_start: Offset::NONE,
         }
     }
 

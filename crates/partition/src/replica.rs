@@ -360,6 +360,7 @@ impl Replica {
         }
         self.cursors.flushed = flushed;
         if self.settings.durability == Durability::Strict {
+            self.follow_log_start(actions);
             self.maybe_acknowledge(actions);
         }
     }
@@ -421,8 +422,15 @@ impl Replica {
     fn on_leader_positions(&mut self, high_watermark: Offset, log_start: Offset, actions: &mut Vec<Action>) {
         let Role::Follower(follower) = &mut self.role else { return };
         follower.leader_high_watermark = follower.leader_high_watermark.max(high_watermark);
+        follower.leader_log_start = follower.leader_log_start.max(log_start);
+        self.follow_log_start(actions);
+    }
+
+    /// Moves the log start to the leader's, as far as what is below it is committed here.
+    fn follow_log_start(&mut self, actions: &mut Vec<Action>) {
+        let Role::Follower(follower) = &self.role else { return };
         let committed = follower.committed(self.cursors, self.settings.durability).max(self.high_watermark);
-        let log_start = log_start.min(committed);
+        let log_start = follower.leader_log_start.min(committed);
         if log_start > self.cursors.log_start {
             // The high watermark moves first (in `settle`, before the shell acts), so the number line holds.
             self.high_watermark_moved(committed, actions);

@@ -14,7 +14,7 @@ pub struct ApiSpec {
     pub served_min: i16,
     /// Highest version, both listed and decoded.
     pub max: i16,
-    /// First version with compact encodings and tagged fields (KIP-482).
+    /// First version with compact encodings and tagged fields (KIP-482); above `max` if there is none yet.
     pub flexible_from: i16,
 }
 
@@ -68,6 +68,7 @@ macro_rules! for_each_api {
             ApiVersions = 18, 0, 0..=4, flexible 3, ApiVersionsRequest => ApiVersionsResponse, API_VERSIONS;
             CreateTopics = 19, 2, 2..=7, flexible 5, CreateTopicsRequest => CreateTopicsResponse, CREATE_TOPICS;
             DeleteTopics = 20, 1, 1..=6, flexible 4, DeleteTopicsRequest => DeleteTopicsResponse, DELETE_TOPICS;
+            DeleteRecords = 21, 0, 0..=2, flexible 2, DeleteRecordsRequest => DeleteRecordsResponse, DELETE_RECORDS;
             InitProducerId = 22, 0, 0..=5, flexible 2, InitProducerIdRequest => InitProducerIdResponse, INIT_PRODUCER_ID;
             OffsetForLeaderEpoch = 23, 2, 2..=4, flexible 4,
                 OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse, OFFSET_FOR_LEADER_EPOCH;
@@ -84,6 +85,7 @@ macro_rules! for_each_api {
                 AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse, ALTER_PARTITION_REASSIGNMENTS;
             ListPartitionReassignments = 46, 0, 0..=0, flexible 0,
                 ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse, LIST_PARTITION_REASSIGNMENTS;
+            OffsetDelete = 47, 0, 0..=0, flexible 1, OffsetDeleteRequest => OffsetDeleteResponse, OFFSET_DELETE;
             UpdateFeatures = 57, 0, 0..=2, flexible 0, UpdateFeaturesRequest => UpdateFeaturesResponse, UPDATE_FEATURES;
             DescribeCluster = 60, 0, 0..=2, flexible 0, DescribeClusterRequest => DescribeClusterResponse, DESCRIBE_CLUSTER;
             UnregisterBroker = 64, 0, 0..=0, flexible 0,

@@ -19,7 +19,8 @@ pub fn api_matrix_markdown() -> String {
         } else {
             format!(" ({} and later are served)", api.served_min)
         };
-        writeln!(text, "| {} | {} | {versions}{note} | {} |", api.key, api.name, api.flexible_from)
+        let flexible = if api.flexible_from > api.max { "none".to_owned() } else { api.flexible_from.to_string() };
+        writeln!(text, "| {} | {} | {versions}{note} | {flexible} |", api.key, api.name)
             .expect("writing to a string cannot fail");
     }
     text.push_str(

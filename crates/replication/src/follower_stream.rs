@@ -6,7 +6,7 @@
 //! [`POSITIONS_DELAY`] do they get a frame.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -78,6 +78,8 @@ pub(crate) struct FollowerSlot {
     queued: AtomicBool,
     /// Whether it is among the slots with new positions.
     positions_wait: AtomicBool,
+    /// What the follower has deleted durably.
+    log_start: AtomicI64,
     sent: Mutex<Sent>,
 }
 
@@ -98,6 +100,7 @@ impl FollowerSlot {
             source,
             queued: AtomicBool::new(false),
             positions_wait: AtomicBool::new(false),
+            log_start: AtomicI64::new(0),
             sent: Mutex::new(Sent { next: open.log_end, told: (Offset::NONE, Offset::NONE) }),
         }
     }
@@ -122,6 +125,16 @@ impl FollowerSlot {
             drop(outbox);
             self.stream.notify.notify_one();
         }
+    }
+
+    /// The follower's log start, as far as it is durable there.
+    pub fn log_start(&self) -> Offset {
+        Offset(self.log_start.load(Ordering::Acquire))
+    }
+
+    /// The follower has deleted everything below `log_start` durably.
+    pub fn on_log_start(&self, log_start: Offset) {
+        self.log_start.store(log_start.get(), Ordering::Release);
     }
 
     /// The leadership or the session is over: the follower is told to open again.

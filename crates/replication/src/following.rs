@@ -50,7 +50,14 @@ impl Partition {
 
     /// The leader accepted the opening.
     pub fn on_open_accepted(self: &Arc<Self>, slot: Slot, high_watermark: Offset, log_start: Offset) {
-        self.on_slot(slot, |leader_epoch, _| Event::OpenAccepted { leader_epoch, high_watermark, log_start });
+        self.locked(|state, aftermath| {
+            let Some(leader_epoch) = state.slot_epoch(slot) else { return };
+            state.step(self, Event::OpenAccepted { leader_epoch, high_watermark, log_start }, aftermath);
+            // The log may start higher than what this process knows to be durable.
+            if state.durable_log_start < state.replica.cursors().log_start {
+                aftermath.secure_log_start();
+            }
+        });
     }
 
     /// The logs diverge: cuts this one. Blocks for the disk.

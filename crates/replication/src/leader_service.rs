@@ -107,7 +107,7 @@ impl Reader {
             if let Some(open) = self.slots.get(&ack.slot)
                 && let Some(partition) = open.partition.upgrade()
             {
-                partition.on_follower_ack(&open.slot, ack.log_end, ack.flushed);
+                partition.on_follower_ack(&open.slot, &ack);
             }
         }
         for open in frame.opens {

@@ -6,7 +6,7 @@ use highwater_env::clock;
 use highwater_log::{AppendError, LeaderAppend};
 use highwater_partition::{AppendRefusal, EpochEnd, Event, OpenCheck, OpenedFollower, RoleKind, SessionId, check_open};
 use highwater_records::ValidatedBatch;
-use highwater_rpc::replication::{Open, OpenOutcome, Opened, Push};
+use highwater_rpc::replication::{Ack, Open, OpenOutcome, Opened, Push};
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
 use tokio::sync::oneshot;
 
@@ -27,25 +27,6 @@ impl Partition {
         }
         let now = clock::wall_ms();
         self.locked(|state, aftermath| state.append(self, (batch, acks, epoch), now, aftermath))
-    }
-
-    /// Deletes the records below `offset`, or all that are committed. Blocks for the disk.
-    pub fn delete_records(self: &Arc<Self>, offset: Option<Offset>) -> Result<Offset, ErrorCode> {
-        if !self.lease.is_valid() || self.snapshot().role != RoleKind::Leader {
-            return Err(ErrorCode::NotLeaderOrFollower);
-        }
-        let moved = self.with_log(|log, replica| {
-            let high_watermark = replica.high_watermark();
-            let offset = offset.unwrap_or(high_watermark);
-            if offset < Offset::ZERO || offset > high_watermark {
-                return Err(ErrorCode::OffsetOutOfRange);
-            }
-            log.set_log_start(offset).map_err(|error| error.code())?;
-            Ok(log.log_start())
-        });
-        let log_start = moved.unwrap_or(Err(ErrorCode::KafkaStorageError))?;
-        self.persist_log_start();
-        Ok(log_start)
     }
 
     /// A follower opens this partition. Queues the answer on its stream, before anything that is pushed; returns the slot
@@ -70,13 +51,14 @@ impl Partition {
     }
 
     /// A follower acknowledged.
-    pub fn on_follower_ack(self: &Arc<Self>, slot: &FollowerSlot, log_end: Offset, flushed: Offset) {
+    pub fn on_follower_ack(self: &Arc<Self>, slot: &FollowerSlot, ack: &Ack) {
+        slot.on_log_start(ack.log_start);
         self.step(Event::FollowerAcked {
             replica: slot.stream.replica,
             session: slot.session,
             leader_epoch: slot.epoch,
-            log_end,
-            flushed,
+            log_end: ack.log_end,
+            flushed: ack.flushed,
         });
     }
 

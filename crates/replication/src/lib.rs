@@ -20,6 +20,7 @@ mod cleaner_metrics;
 mod cleaner_progress;
 mod config;
 mod context;
+mod deletion;
 mod fetch;
 mod follower_stream;
 mod following;

@@ -12,15 +12,14 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct AckQueue {
     /// The latest of each slot.
-    acks: Mutex<BTreeMap<Slot, (Offset, Offset)>>,
+    acks: Mutex<BTreeMap<Slot, Ack>>,
     bell: Notify,
 }
 
 impl AckQueue {
     /// Takes out all.
     pub fn take(&self) -> Vec<Ack> {
-        let acks = std::mem::take(&mut *self.acks.lock());
-        acks.into_iter().map(|(slot, (log_end, flushed))| Ack { slot, log_end, flushed }).collect()
+        std::mem::take(&mut *self.acks.lock()).into_values().collect()
     }
 
     /// Wakes the task.
@@ -46,9 +45,9 @@ impl LinkSlot {
         Self { slot, epoch, queue: queue.clone() }
     }
 
-    /// Everything below is appended, and flushed.
-    pub fn acknowledge(&self, log_end: Offset, flushed: Offset) {
-        self.queue.acks.lock().insert(self.slot, (log_end, flushed));
+    /// Everything below is appended, and flushed; everything below `log_start` is deleted for good.
+    pub fn acknowledge(&self, log_end: Offset, flushed: Offset, log_start: Offset) {
+        self.queue.acks.lock().insert(self.slot, Ack { slot: self.slot, log_end, flushed, log_start });
         self.queue.ring();
     }
 }

@@ -1,4 +1,5 @@
-//! Produce requests with acks=all that wait for the high watermark, in the order of their offsets.
+//! Requests that wait for an offset to be passed, in the order of their offsets: Produce with acks=all for the high watermark,
+//! DeleteRecords for the low watermark.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ pub(crate) type Reply = oneshot::Sender<Result<(), ErrorCode>>;
 /// The waiting requests of one partition.
 #[derive(Debug, Default)]
 pub(crate) struct ParkedAcks {
-    /// By the high watermark each needs, then by arrival.
+    /// By the watermark each needs, then by arrival.
     waiting: BTreeMap<(Offset, u64), Reply>,
     arrivals: u64,
 }
@@ -39,10 +40,15 @@ impl ParkedAcks {
         receiver
     }
 
-    /// Takes out those that `high_watermark` satisfies, in the order of their offsets.
-    pub fn release(&mut self, high_watermark: Offset) -> impl Iterator<Item = Reply> {
-        let later = self.waiting.split_off(&(high_watermark.plus(1), 0));
+    /// Takes out those that `watermark` satisfies, in the order of their offsets.
+    pub fn release(&mut self, watermark: Offset) -> impl Iterator<Item = Reply> {
+        let later = self.waiting.split_off(&(watermark.plus(1), 0));
         std::mem::replace(&mut self.waiting, later).into_values()
+    }
+
+    /// Forgets those who have given up waiting.
+    pub fn forget_abandoned(&mut self) {
+        self.waiting.retain(|_, reply| !reply.is_closed());
     }
 
     /// Takes out all.
@@ -66,5 +72,15 @@ mod tests {
         assert_eq!(released, [true, true, true, false]);
         assert_eq!(parked.take().count(), 1);
         assert_eq!(parked.release(Offset(100)).count(), 0);
+    }
+
+    #[test]
+    fn the_abandoned_are_forgotten() {
+        let mut parked = ParkedAcks::default();
+        let waits = parked.park(Offset(5));
+        drop(parked.park(Offset(5)));
+        parked.forget_abandoned();
+        drop(waits);
+        assert_eq!(parked.take().count(), 1);
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct Partition {
     pub directory: Weak<LogDirectory>,
     pub reader: Arc<LogReader>,
     pub lease: Arc<dyn Lease>,
-    flush: Arc<FlushTarget>,
+    pub flush: Arc<FlushTarget>,
     sync: Arc<SyncScheduler>,
     state: Mutex<State>,
     published: RwLock<Snapshot>,
@@ -68,6 +68,10 @@ pub(crate) struct State {
     /// The disk refused something: neither leader nor follower any more.
     pub failed: bool,
     pub parked: ParkedAcks,
+    /// As leader: deletions that not all replicas have made durable.
+    pub deletions: ParkedAcks,
+    /// Everything below is deleted and stays so, whatever happens to this machine. Never above the log start.
+    pub durable_log_start: Offset,
     /// As leader: one per follower with an open session.
     pub followers: Arc<[Arc<FollowerSlot>]>,
     /// As follower: the opening on the stream to the leader.
@@ -115,6 +119,16 @@ impl Aftermath {
     pub fn flush(&mut self) {
         self.flush = true;
     }
+
+    /// The log start is to be made durable, and then acknowledged.
+    pub fn secure_log_start(&mut self) {
+        self.persist_log_start = true;
+    }
+
+    /// These requests are answered.
+    pub fn answer(&mut self, replies: impl Iterator<Item = Reply>) {
+        self.released.extend(replies.map(|reply| (reply, Ok(()))));
+    }
 }
 
 impl Partition {
@@ -131,6 +145,8 @@ impl Partition {
             replica,
             failed: false,
             parked: ParkedAcks::default(),
+            deletions: ParkedAcks::default(),
+            durable_log_start: Offset::ZERO,
             followers: Arc::new([]),
             link: None,
             replicas: Vec::new(),
@@ -189,15 +205,6 @@ impl Partition {
         }
     }
 
-    /// Makes the log start durable. Blocks for the disk.
-    pub fn persist_log_start(&self) {
-        if let Some(directory) = self.directory.upgrade()
-            && let Err(error) = directory.persist_log_start(&self.name)
-        {
-            tracing::error!(partition = %self.name, %error, "the log start is not durable yet");
-        }
-    }
-
     /// Asks for a flush of what the log holds now.
     pub fn request_flush(&self) {
         self.sync.request(&self.flush);
@@ -214,13 +221,15 @@ impl Partition {
         let (result, followers) = {
             let mut state = self.state.lock();
             let result = work(&mut state, &mut aftermath);
+            state.release_deletions(&mut aftermath);
             let snapshot = state.snapshot();
             let before = std::mem::replace(&mut *self.published.write(), snapshot);
             aftermath.wake_fetches |= snapshot.role != before.role
                 || snapshot.leader_epoch != before.leader_epoch
                 || snapshot.failed != before.failed;
             // Those who wait must hear of it when the disk fails under the flush they wait for.
-            aftermath.watch = state.replica.needs_ticks(clock::mono_ms()) || !state.parked.is_empty();
+            let waited_for = !state.parked.is_empty() || !state.deletions.is_empty();
+            aftermath.watch = state.replica.needs_ticks(clock::mono_ms()) || waited_for;
             (result, (aftermath.news > News::None).then(|| state.followers.clone()))
         };
         self.finish(aftermath, followers);
@@ -244,7 +253,7 @@ impl Partition {
         }
         if aftermath.persist_log_start {
             let partition = self.clone();
-            tokio::spawn(run_blocking(move || partition.persist_log_start()));
+            tokio::spawn(run_blocking(move || partition.secure_log_start()));
         }
         if !aftermath.released.is_empty() {
             let leased = self.lease.is_valid();
@@ -429,7 +438,7 @@ impl State {
             Action::AdvanceLogStart { log_start } => self.advance_log_start(partition, log_start, aftermath),
             Action::Acknowledge { log_end, flushed } => {
                 if let Some(link) = &self.link {
-                    link.acknowledge(log_end, flushed);
+                    link.acknowledge(log_end, flushed, self.durable_log_start);
                 }
             }
         }
@@ -438,7 +447,7 @@ impl State {
     fn resign(&mut self, aftermath: &mut Aftermath) {
         let code = if self.failed { ErrorCode::KafkaStorageError } else { ErrorCode::NotLeaderOrFollower };
         let refused = Err(code);
-        aftermath.released.extend(self.parked.take().map(|reply| (reply, refused)));
+        aftermath.released.extend(self.parked.take().chain(self.deletions.take()).map(|reply| (reply, refused)));
         aftermath.closed.extend(self.followers.iter().cloned());
         self.followers = Arc::new([]);
     }
@@ -451,6 +460,7 @@ impl State {
         }
         let result = if anew { log.truncate_fully_and_start_at(offset, now) } else { log.truncate_to(offset, now) };
         let cursors = cursors_of(log);
+        self.durable_log_start = self.durable_log_start.min(cursors.log_start);
         match result {
             Ok(()) => self.step_nested(partition, Event::Truncated { cursors }, aftermath),
             Err(error) => self.fail(partition, &error.to_string(), aftermath),

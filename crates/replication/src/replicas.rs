@@ -12,6 +12,7 @@ use highwater_types::{ErrorCode, LeaderEpoch, Offset, TopicIdPartition};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::leader_service::LeaderService;
@@ -157,13 +158,22 @@ impl Replicas {
         self.readable(partition)?.offset_for_leader_epoch(current_leader_epoch, epoch)
     }
 
-    /// Deletes the records below `offset` as leader (DeleteRecords, KIP-107); `None` stands for all that are committed. The log
-    /// start is durable here on return, and followers are told. Blocks for the disk. Returns the log start.
+    /// Deletes the records below `offset` as leader (DeleteRecords, KIP-107); `None` stands for all that are committed.
+    /// Resolves once that is durable on every replica that may lead next without an unclean election, and returns the least
+    /// log start of those: the low watermark.
     ///
     /// # Errors
-    /// OFFSET_OUT_OF_RANGE for an offset beyond the high watermark; NOT_LEADER_OR_FOLLOWER and the like.
-    pub fn delete_records(&self, partition: TopicIdPartition, offset: Option<Offset>) -> Result<Offset, ErrorCode> {
-        self.led(partition).map_err(|error| error.code)?.delete_records(offset)
+    /// OFFSET_OUT_OF_RANGE for an offset that is negative or beyond the high watermark; POLICY_VIOLATION if the topic is
+    /// compacted and nothing else; NOT_LEADER_OR_FOLLOWER and the like. REQUEST_TIMED_OUT at `deadline`: the records are gone
+    /// here and will go elsewhere.
+    pub async fn delete_records(
+        &self,
+        partition: TopicIdPartition,
+        offset: Option<Offset>,
+        deadline: Instant,
+    ) -> Result<Offset, ErrorCode> {
+        let partition = self.led(partition).map_err(|error| error.code)?;
+        partition.delete_records(offset, deadline).await
     }
 
     /// The figures of one replica, or `None` if this broker has none of that partition.

@@ -244,6 +244,14 @@ fn groups(all: &mut Vec<Sample>) {
         request
     });
     add(all, |_| DeleteGroupsRequest::default().with_groups_names(vec![GroupId(text("unknown"))]));
+    add(all, |_| {
+        use offset_delete_request::*;
+        let partitions = [0, 99].map(|index| OffsetDeleteRequestPartition::default().with_partition_index(index));
+        let topics = [TOPIC, "unknown-topic"].map(|name| {
+            OffsetDeleteRequestTopic::default().with_name(TopicName(text(name))).with_partitions(partitions.to_vec())
+        });
+        OffsetDeleteRequest::default().with_group_id(group()).with_topics(topics.to_vec())
+    });
 }
 
 fn admin(all: &mut Vec<Sample>) {
@@ -278,6 +286,15 @@ fn admin(all: &mut Vec<Sample>) {
         }
         let by_id = DeleteTopicState::default().with_name(None).with_topic_id(TopicId::from_random(5).0);
         request.with_topics(vec![DeleteTopicState::default().with_name(Some(TopicName(text("no-such-topic")))), by_id])
+    });
+    add(all, |_| {
+        use delete_records_request::*;
+        let partitions = [(0, 0), (0, 1 << 40), (99, -1)]
+            .map(|(index, offset)| DeleteRecordsPartition::default().with_partition_index(index).with_offset(offset));
+        let topics = [TOPIC, "unknown-topic"].map(|name| {
+            DeleteRecordsTopic::default().with_name(TopicName(text(name))).with_partitions(partitions.to_vec())
+        });
+        DeleteRecordsRequest::default().with_topics(topics.to_vec()).with_timeout_ms(1000)
     });
     add(all, |_| {
         use create_partitions_request::*;

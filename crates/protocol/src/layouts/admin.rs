@@ -67,6 +67,32 @@ pub(crate) const DELETE_TOPICS: MessageLayout = MessageLayout {
     ],
 };
 
+pub(crate) const DELETE_RECORDS: MessageLayout = MessageLayout {
+    request: &[
+        array(
+            "Topics",
+            &Struct(&[
+                field("Name", STRING),
+                array("Partitions", &Struct(&[field("PartitionIndex", INT32), field("Offset", INT64)])),
+            ]),
+        ),
+        field("TimeoutMs", INT32),
+    ],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Topics",
+            &Struct(&[
+                field("Name", STRING),
+                array(
+                    "Partitions",
+                    &Struct(&[field("PartitionIndex", INT32), field("LowWatermark", INT64), field("ErrorCode", INT16)]),
+                ),
+            ]),
+        ),
+    ],
+};
+
 pub(crate) const DESCRIBE_CONFIGS: MessageLayout = MessageLayout {
     request: &[
         array(

@@ -265,6 +265,27 @@ pub(crate) const LIST_GROUPS: MessageLayout = MessageLayout {
     ],
 };
 
+pub(crate) const OFFSET_DELETE: MessageLayout = MessageLayout {
+    request: &[
+        field("GroupId", STRING),
+        array(
+            "Topics",
+            &Struct(&[field("Name", STRING), array("Partitions", &Struct(&[field("PartitionIndex", INT32)]))]),
+        ),
+    ],
+    response: &[
+        field("ErrorCode", INT16),
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Topics",
+            &Struct(&[
+                field("Name", STRING),
+                array("Partitions", &Struct(&[field("PartitionIndex", INT32), field("ErrorCode", INT16)])),
+            ]),
+        ),
+    ],
+};
+
 pub(crate) const DELETE_GROUPS: MessageLayout = MessageLayout {
     request: &[array("GroupsNames", &STRING)],
     response: &[

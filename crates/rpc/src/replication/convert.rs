@@ -22,7 +22,12 @@ impl From<FollowerFrame> for pb::FollowerFrame {
             acks: frame
                 .acks
                 .iter()
-                .map(|ack| pb::Ack { slot: ack.slot.0, log_end: ack.log_end.get(), flushed: ack.flushed.get() })
+                .map(|ack| pb::Ack {
+                    slot: ack.slot.0,
+                    log_end: ack.log_end.get(),
+                    flushed: ack.flushed.get(),
+                    log_start: ack.log_start.get(),
+                })
                 .collect(),
             closes: frame.closes.iter().map(|slot| slot.0).collect(),
             frames_received: frame.frames_received,
@@ -57,6 +62,7 @@ impl TryFrom<pb::FollowerFrame> for FollowerFrame {
                 slot: Slot(ack.slot),
                 log_end: offset("Ack", "log_end", ack.log_end)?,
                 flushed: offset("Ack", "flushed", ack.flushed)?,
+                log_start: offset("Ack", "log_start", ack.log_start)?,
             })
         };
         Ok(Self {

@@ -70,6 +70,8 @@ pub struct Ack {
     pub log_end: Offset,
     /// Everything below is on disk.
     pub flushed: Offset,
+    /// Everything below is deleted, and no loss of power brings it back.
+    pub log_start: Offset,
 }
 
 /// What a leader sends.
