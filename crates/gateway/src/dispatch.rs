@@ -96,6 +96,7 @@ impl Dispatcher {
             RequestBody::ListPartitionReassignments(body) => {
                 Answer::now(api::list_partition_reassignments::handle(&state, &body))
             }
+            RequestBody::DescribeProducers(body) => Answer::now(api::describe_producers::handle(&state, body)),
             RequestBody::UnregisterBroker(body) => Answer::exclusive(api::unregister_broker::handle(state, body)),
             RequestBody::OffsetDelete(body) => Answer::exclusive(api::offset_delete::handle(state, body)),
             RequestBody::UpdateFeatures(body) => Answer::exclusive(api::update_features::handle(state, context, body)),

@@ -4,11 +4,14 @@ mod harness;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use harness::TestBroker;
 use harness::client::Client;
 use harness::samples::batch;
 use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use highwater_protocol::messages::*;
+use highwater_records::{BatchBuilder, Compression};
+use highwater_types::{ProducerEpoch, Sequence, Timestamp};
 
 async fn create(client: &mut Client, topic: &'static str) {
     let config = CreatableTopicConfig::default().with_name("retention.ms".into()).with_value(Some("1000".into()));
@@ -22,9 +25,9 @@ async fn create(client: &mut Client, topic: &'static str) {
 }
 
 /// Appends records to partition 0.
-async fn produce(client: &mut Client, topic: &'static str, values: &[&'static str]) {
+async fn produce(client: &mut Client, topic: &'static str, batch: Bytes) {
     use produce_request::{PartitionProduceData, TopicProduceData};
-    let partition = PartitionProduceData::default().with_index(0).with_records(Some(batch(values)));
+    let partition = PartitionProduceData::default().with_index(0).with_records(Some(batch));
     let topic = TopicProduceData::default().with_name(TopicName(topic.into())).with_partition_data(vec![partition]);
     let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(1000).with_topic_data(vec![topic]);
     let response = client.call(9, &request).await;
@@ -168,7 +171,7 @@ async fn deleted_records_raise_the_low_watermark() {
     let broker = TestBroker::start().await;
     let mut client = Client::connect(broker.address).await;
     create(&mut client, "t").await;
-    produce(&mut client, "t", &["a", "b", "c"]).await;
+    produce(&mut client, "t", batch(&["a", "b", "c"])).await;
     for version in 0..=2 {
         let request = |topic: &'static str, partition, offset| {
             let partition = DeleteRecordsPartition::default().with_partition_index(partition).with_offset(offset);
@@ -284,4 +287,32 @@ async fn a_group_forgets_offsets_of_topics_that_it_does_not_read() {
     assert_eq!(committed_offsets(&mut client, "g").await, left("read"));
     assert_eq!(delete_offsets(&mut client, "other", &["unread"]).await, Err(68));
     assert_eq!(committed_offsets(&mut client, "other").await.len(), 4);
+}
+
+#[tokio::test]
+async fn producers_are_described_with_what_is_remembered_of_them() {
+    use describe_producers_request::TopicRequest;
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "t").await;
+    produce(&mut client, "t", batch(&["of", "nobody"])).await;
+    for (producer_id, epoch, base_sequence) in [(9, 2, 0), (5, 0, 0), (9, 2, 1)] {
+        let (id, epoch) = (highwater_types::ProducerId(producer_id), ProducerEpoch(epoch));
+        let mut builder = BatchBuilder::new(Compression::None).producer(id, epoch, Sequence(base_sequence));
+        builder.append(Timestamp(1_700_000_000_000), None, Some(b"value"), &[]);
+        produce(&mut client, "t", builder.build()).await;
+    }
+    let topics = ["t", "nowhere"]
+        .map(|name| TopicRequest::default().with_name(TopicName(name.into())).with_partition_indexes(vec![0, 1, 9]));
+    let request = DescribeProducersRequest::default().with_topics(topics.to_vec());
+    let response = client.call(0, &request).await;
+    let errors = response.topics.iter().flat_map(|topic| topic.partitions.iter().map(|one| one.error_code));
+    assert_eq!(errors.collect::<Vec<_>>(), [0, 0, 3, 3, 3, 3]);
+    let partitions = &response.topics[0].partitions;
+    let described = partitions[0].active_producers.iter().map(|producer| {
+        assert_eq!((producer.coordinator_epoch, producer.current_txn_start_offset), (-1, -1));
+        (producer.producer_id.0, producer.producer_epoch, producer.last_sequence, producer.last_timestamp)
+    });
+    assert_eq!(described.collect::<Vec<_>>(), [(5, 0, 0, 1_700_000_000_000), (9, 2, 1, 1_700_000_000_000)]);
+    assert!(partitions[1].active_producers.is_empty());
 }

@@ -51,6 +51,7 @@ pub use flush_target::{FlushListener, FlushTarget};
 pub use log::{FollowerAppend, LeaderAppend, Log, Retention};
 pub use log_directory::{FoundPartition, Identity, LogDirectory, LogDirectoryError};
 pub use log_reader::{LogRead, LogReader};
+pub use producers::ActiveProducer;
 pub use sync_scheduler::SyncScheduler;
 pub use text_file::Malformed;
 pub use time_lookup::TimestampOffset;

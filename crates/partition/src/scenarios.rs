@@ -297,3 +297,26 @@ fn a_member_that_lost_records_leaves() {
     assert_eq!(proposed(&script.open(1, 6, 2)), Some(vec![0]));
     assert_eq!(script.high_watermark(), 5, "never back");
 }
+
+#[test]
+fn a_follower_deletes_what_its_leader_has_deleted_once_it_holds_it() {
+    let cursors = LogCursors { log_start: Offset(0), flushed: Offset(10), log_end: Offset(20) };
+    let mut script = Script::at(STRICT, cursors, 10, None);
+    script.assign(1, (5, 1), &[0, 1]);
+    let (high_watermark, log_start) = (Offset(20), Offset(15));
+    let starts = |actions: Vec<Action>| {
+        let start = |action: &Action| match action {
+            Action::AdvanceLogStart { log_start } => Some(log_start.get()),
+            _ => None,
+        };
+        actions.iter().filter_map(start).collect::<Vec<_>>()
+    };
+    let opened = script.step(Event::OpenAccepted { leader_epoch: LeaderEpoch(5), high_watermark, log_start });
+    assert_eq!(starts(opened), [10], "no further than what is on disk");
+    script.step(Event::LogStartMoved { log_start: Offset(10) });
+    // The leader has nothing more to say.
+    assert_eq!(starts(script.step(Event::Flushed { flushed: Offset(20) })), [15]);
+    script.step(Event::LogStartMoved { log_start });
+    script.append_and_flush(21);
+    assert_eq!(script.replica.cursors().log_start, log_start);
+}

@@ -88,6 +88,8 @@ macro_rules! for_each_api {
             OffsetDelete = 47, 0, 0..=0, flexible 1, OffsetDeleteRequest => OffsetDeleteResponse, OFFSET_DELETE;
             UpdateFeatures = 57, 0, 0..=2, flexible 0, UpdateFeaturesRequest => UpdateFeaturesResponse, UPDATE_FEATURES;
             DescribeCluster = 60, 0, 0..=2, flexible 0, DescribeClusterRequest => DescribeClusterResponse, DESCRIBE_CLUSTER;
+            DescribeProducers = 61, 0, 0..=0, flexible 0,
+                DescribeProducersRequest => DescribeProducersResponse, DESCRIBE_PRODUCERS;
             UnregisterBroker = 64, 0, 0..=0, flexible 0,
                 UnregisterBrokerRequest => UnregisterBrokerResponse, UNREGISTER_BROKER;
             ListConfigResources = 74, 0, 0..=1, flexible 0,

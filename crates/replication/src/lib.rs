@@ -48,6 +48,8 @@ mod totals;
 mod waiter;
 mod window;
 
+pub use highwater_log::ActiveProducer;
+
 pub use append::{Acks, AppendOutcome, HighWatermarkWait, ProduceError};
 pub use config::ReplicationConfig;
 pub use fetch::{DivergingEpoch, FetchError, FetchRead, FetchResult, Isolation, LeaderHint};

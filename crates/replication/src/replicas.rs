@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use highwater_env::{Env, GRPC_MAX_MESSAGE_BYTES, clock, run_blocking};
-use highwater_log::LogDirectory;
+use highwater_log::{ActiveProducer, LogDirectory};
 use highwater_metadata::{MetadataDelta, MetadataImage};
 use highwater_records::{AppendOrigin, ValidatedBatch, ValidationLimits, validate_produce};
 use highwater_rpc::replication::ReplicationServer;
@@ -174,6 +174,15 @@ impl Replicas {
     ) -> Result<Offset, ErrorCode> {
         let partition = self.led(partition).map_err(|error| error.code)?;
         partition.delete_records(offset, deadline).await
+    }
+
+    /// The idempotent producers that a replica here remembers (DescribeProducers, KIP-664), as leader or follower.
+    ///
+    /// # Errors
+    /// NOT_LEADER_OR_FOLLOWER, KAFKA_STORAGE_ERROR, UNKNOWN_TOPIC_OR_PARTITION.
+    pub fn active_producers(&self, partition: TopicIdPartition) -> Result<Vec<ActiveProducer>, ErrorCode> {
+        let partition = self.readable(partition).map_err(|error| error.code)?;
+        partition.with_log(|log, _| log.active_producers()).ok_or(ErrorCode::KafkaStorageError)
     }
 
     /// The figures of one replica, or `None` if this broker has none of that partition.

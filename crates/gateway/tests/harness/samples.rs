@@ -288,6 +288,12 @@ fn admin(all: &mut Vec<Sample>) {
         request.with_topics(vec![DeleteTopicState::default().with_name(Some(TopicName(text("no-such-topic")))), by_id])
     });
     add(all, |_| {
+        use describe_producers_request::*;
+        let topics = [TOPIC, "unknown-topic"]
+            .map(|name| TopicRequest::default().with_name(TopicName(text(name))).with_partition_indexes(vec![0, 99]));
+        DescribeProducersRequest::default().with_topics(topics.to_vec())
+    });
+    add(all, |_| {
         use delete_records_request::*;
         let partitions = [(0, 0), (0, 1 << 40), (99, -1)]
             .map(|(index, offset)| DeleteRecordsPartition::default().with_partition_index(index).with_offset(offset));

@@ -29,7 +29,7 @@ use crate::file_names::{FileKind, LEADER_EPOCH_CHECKPOINT};
 use crate::flush_target::FlushTarget;
 use crate::leader_epochs::LeaderEpochs;
 use crate::log_reader::LogReader;
-use crate::producers::{ProducerStates, RememberedBatches};
+use crate::producers::{ActiveProducer, ProducerStates, RememberedBatches};
 use crate::recovery::{OpenMode, recover};
 use crate::segment::Segment;
 use crate::tail_cache::TailCache;
@@ -178,6 +178,11 @@ impl Log {
     /// The base offset of the oldest transaction that is neither committed nor aborted.
     pub fn first_open_transaction(&self) -> Option<Offset> {
         self.producers.first_open_transaction()
+    }
+
+    /// The idempotent producers whose retries are recognised, by id.
+    pub fn active_producers(&self) -> Vec<ActiveProducer> {
+        self.producers.active()
     }
 
     /// See [`LogReader::offset_for_timestamp`].

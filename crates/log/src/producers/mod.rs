@@ -7,6 +7,7 @@
 //! Architecture invariant: `apply` over the same batches gives the same state, however they were grouped and whether or not
 //! a snapshot was in between. Only [`ProducerEntry::last_used`] may differ, and it decides on nothing but forgetting.
 
+mod active;
 mod entry;
 mod snapshot;
 
@@ -16,6 +17,7 @@ use highwater_records::{BatchHeader, EndTransactionMarker};
 use highwater_types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
 use crate::error::AppendError;
+pub use active::ActiveProducer;
 pub(crate) use entry::{AppendedBatch, ProducerEntry};
 pub(crate) use snapshot::SnapshotError;
 
@@ -136,6 +138,19 @@ impl ProducerStates {
     /// The first offset of the oldest open transaction.
     pub(crate) fn first_open_transaction(&self) -> Option<Offset> {
         self.entries.values().filter_map(|entry| entry.open_transaction).min()
+    }
+
+    /// Everyone who is remembered, by id.
+    pub(crate) fn active(&self) -> Vec<ActiveProducer> {
+        let active = self.entries.iter().map(|(&producer_id, entry)| ActiveProducer {
+            producer_id,
+            epoch: entry.epoch,
+            last_sequence: entry.last_sequence(),
+            last_timestamp: entry.last_timestamp,
+            coordinator_epoch: entry.coordinator_epoch,
+            open_transaction: entry.open_transaction,
+        });
+        active.collect()
     }
 
     /// What must stay in the log when it is compacted.

@@ -93,6 +93,38 @@ pub(crate) const DELETE_RECORDS: MessageLayout = MessageLayout {
     ],
 };
 
+pub(crate) const DESCRIBE_PRODUCERS: MessageLayout = MessageLayout {
+    request: &[array("Topics", &Struct(&[field("Name", STRING), array("PartitionIndexes", &INT32)]))],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Topics",
+            &Struct(&[
+                field("Name", STRING),
+                array(
+                    "Partitions",
+                    &Struct(&[
+                        field("PartitionIndex", INT32),
+                        field("ErrorCode", INT16),
+                        field("ErrorMessage", STRING).nullable(0),
+                        array(
+                            "ActiveProducers",
+                            &Struct(&[
+                                field("ProducerId", INT64),
+                                field("ProducerEpoch", INT32),
+                                field("LastSequence", INT32),
+                                field("LastTimestamp", INT64),
+                                field("CoordinatorEpoch", INT32),
+                                field("CurrentTxnStartOffset", INT64),
+                            ]),
+                        ),
+                    ]),
+                ),
+            ]),
+        ),
+    ],
+};
+
 pub(crate) const DESCRIBE_CONFIGS: MessageLayout = MessageLayout {
     request: &[
         array(
