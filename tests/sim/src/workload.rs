@@ -5,13 +5,14 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use highwater_protocol::StrBytes;
 use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use highwater_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use highwater_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use highwater_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use highwater_protocol::messages::{
-    CreateTopicsRequest, FetchRequest, InitProducerIdRequest, ProduceRequest, TopicName,
+    CreateTopicsRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, ProduceRequest, TopicName,
 };
+use highwater_protocol::{KafkaRequest, StrBytes};
 use highwater_records::{BatchBuilder, Compression, split_batches};
 use highwater_types::{ErrorCode, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence};
 use tokio::time::sleep;
@@ -23,6 +24,8 @@ use crate::plan::NODES;
 
 pub const TOPIC: &str = "t";
 pub const PARTITIONS: i32 = 3;
+/// ListOffsets' timestamp that asks for the end.
+const LATEST: i64 = -1;
 /// Pause after a failed call.
 const BACKOFF: Duration = Duration::from_millis(60);
 /// Most retries of one batch before the producer gives it up as unknown.
@@ -92,6 +95,21 @@ impl Router {
             }
         }
         self.leaders.get(&partition).copied().context("no leader")
+    }
+
+    /// Asks that node; after a failure nothing is believed of it any more.
+    async fn call<R: KafkaRequest>(
+        &mut self,
+        partition: i32,
+        node: usize,
+        version: i16,
+        request: &R,
+    ) -> Result<R::Response> {
+        let answer = match self.client(node).await {
+            Ok(client) => client.call(version, request).await,
+            Err(error) => Err(error),
+        };
+        answer.inspect_err(|_| self.forget(partition, node))
     }
 
     fn forget(&mut self, partition: i32, node: usize) {
@@ -217,7 +235,7 @@ pub async fn consume(history: History, stop: impl Fn() -> bool) -> Result<()> {
     while !stop() {
         for partition in 0..PARTITIONS {
             let position = positions.get(&partition).copied().unwrap_or(Offset(0));
-            if let Ok((next, _)) = fetch(&mut router, &history, partition, position).await {
+            if let Ok(next) = fetch(&mut router, &history, partition, position).await {
                 positions.insert(partition, next);
             }
         }
@@ -226,16 +244,19 @@ pub async fn consume(history: History, stop: impl Fn() -> bool) -> Result<()> {
     Ok(())
 }
 
-/// Reads every partition from the beginning to its high watermark.
+/// Reads every partition from the beginning to its end.
 pub async fn read_all(history: History) -> Result<()> {
     let mut router = Router::default();
     for partition in 0..PARTITIONS {
-        let mut position = Offset(0);
+        let (mut position, mut end) = (Offset(0), None);
         let mut failures = 0;
-        loop {
-            match fetch(&mut router, &history, partition, position).await {
-                Ok((next, high_watermark)) if next >= high_watermark => break,
-                Ok((next, _)) => position = next,
+        while end.is_none_or(|end| position < end) {
+            let progress = match end {
+                None => latest(&mut router, partition).await.map(|latest| end = Some(latest)),
+                Some(_) => fetch(&mut router, &history, partition, position).await.map(|next| position = next),
+            };
+            match progress {
+                Ok(()) => {}
                 Err(error) => {
                     failures += 1;
                     ensure!(failures < 300, "partition {partition} cannot be read at {position}: {error:#}");
@@ -247,8 +268,27 @@ pub async fn read_all(history: History) -> Result<()> {
     Ok(())
 }
 
-/// One fetch; notes what it read and gives the next position and the high watermark.
-async fn fetch(router: &mut Router, history: &History, partition: i32, from: Offset) -> Result<(Offset, Offset)> {
+/// The end that the leader exposes. Unlike the high watermark in a fetch answer, it never goes back when leaders change (P3):
+/// a new leader that does not know yet what was committed refuses.
+async fn latest(router: &mut Router, partition: i32) -> Result<Offset> {
+    let node = router.leader(partition).await?;
+    let wanted = ListOffsetsPartition::default()
+        .with_partition_index(partition)
+        .with_current_leader_epoch(-1)
+        .with_timestamp(LATEST);
+    let topic = ListOffsetsTopic::default().with_name(topic_name()).with_partitions(vec![wanted]);
+    let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
+    let answer = router.call(partition, node, 5, &request).await?;
+    let answer = answer.topics.first().and_then(|topic| topic.partitions.first()).context("no partition")?;
+    if answer.error_code != 0 {
+        router.leaders.remove(&partition);
+        bail!("list offsets: {:?}", ErrorCode::from_code(answer.error_code));
+    }
+    Ok(Offset(answer.offset))
+}
+
+/// One fetch; notes what it read and gives the next position.
+async fn fetch(router: &mut Router, history: &History, partition: i32, from: Offset) -> Result<Offset> {
     let node = router.leader(partition).await?;
     let wanted = FetchPartition::default()
         .with_partition(partition)
@@ -264,17 +304,7 @@ async fn fetch(router: &mut Router, history: &History, partition: i32, from: Off
         .with_max_bytes(1 << 20)
         .with_session_epoch(-1)
         .with_topics(vec![topic]);
-    let answer = match router.client(node).await {
-        Ok(client) => client.call(11, &request).await,
-        Err(error) => Err(error),
-    };
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            router.forget(partition, node);
-            return Err(error);
-        }
-    };
+    let answer = router.call(partition, node, 11, &request).await?;
     let answer = answer.responses.first().and_then(|topic| topic.partitions.first()).context("no partition")?;
     if answer.error_code != 0 {
         router.leaders.remove(&partition);
@@ -294,5 +324,5 @@ async fn fetch(router: &mut Router, history: &History, partition: i32, from: Off
             }
         }
     }
-    Ok((next, Offset(answer.high_watermark)))
+    Ok(next)
 }
