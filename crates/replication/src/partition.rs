@@ -100,6 +100,8 @@ pub(crate) struct Aftermath {
     released: Vec<(Reply, Result<(), ErrorCode>)>,
     proposals: Vec<IsrChange>,
     news: News,
+    /// Bytes of the new records.
+    news_bytes: usize,
     wake_fetches: bool,
     flush: bool,
     follow: Option<Option<BrokerId>>,
@@ -110,9 +112,10 @@ pub(crate) struct Aftermath {
 }
 
 impl Aftermath {
-    /// New records are to be pushed, or an opening was accepted.
-    pub fn tell_followers(&mut self) {
+    /// New records are to be pushed, so many bytes, or an opening was accepted.
+    pub fn tell_followers(&mut self, bytes: usize) {
         self.news = News::Records;
+        self.news_bytes += bytes;
     }
 
     /// The log is to be flushed.
@@ -247,7 +250,7 @@ impl Partition {
         }
         for slot in followers.iter().flat_map(|followers| followers.iter()) {
             match aftermath.news {
-                News::Records => slot.mark_dirty(),
+                News::Records => slot.mark_dirty(aftermath.news_bytes),
                 News::Positions | News::None => slot.on_positions(),
             }
         }
@@ -317,7 +320,7 @@ impl Partition {
             let log_start = log.log_start();
             if log_start > state.replica.cursors().log_start {
                 state.step(self, Event::LogStartMoved { log_start }, aftermath);
-                aftermath.tell_followers();
+                aftermath.tell_followers(0);
             }
             Some(result)
         })
@@ -437,8 +440,9 @@ impl State {
             ),
             Action::AdvanceLogStart { log_start } => self.advance_log_start(partition, log_start, aftermath),
             Action::Acknowledge { log_end, flushed } => {
-                if let Some(link) = &self.link {
-                    link.acknowledge(log_end, flushed, self.durable_log_start);
+                let flush_awaited = self.is_strict();
+                if let Some(link) = &mut self.link {
+                    link.acknowledge(log_end, flushed, self.durable_log_start, flush_awaited);
                 }
             }
         }
