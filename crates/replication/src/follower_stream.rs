@@ -2,9 +2,9 @@
 //!
 //! An append marks the follower's slot dirty and wakes the connection, which asks [`LeaderFrames`] for the next frame; that
 //! goes through the dirty slots. Batching comes from backlog: while the follower has not reported the frame before, what is
-//! appended waits for it, until it is worth a frame of its own ([`WORTH_A_FRAME_BYTES`]; RFC 896 does so in TCP). Where
-//! records keep arriving during round trips, small frames also keep [`PAUSE`] between them: each costs a dozen wake-ups on
-//! two nodes, and so three of four are saved. An idle stream, or one whose producer waits for each acknowledgement, delays
+//! appended waits for it, until it is worth a frame of its own ([`WORTH_A_FRAME_BYTES`]; RFC 896 does so in TCP), but not
+//! longer than [`PAUSE`]. Where records keep arriving during round trips, small frames always keep that pause between them:
+//! each costs a dozen wake-ups on two nodes. An idle stream, or one whose producer waits for each acknowledgement, delays
 //! nothing. Positions without records (the high watermark after an acknowledgement) ride with the records that come next;
 //! only where none come within [`POSITIONS_DELAY`] do they get a frame.
 
@@ -33,7 +33,7 @@ const FRAME_BYTES: usize = 1024 * 1024;
 const SHARE_BYTES: usize = 256 * 1024;
 /// So many bytes of new records are sent although the follower has not reported the frame before.
 const WORTH_A_FRAME_BYTES: usize = 64 * 1024;
-/// Between small frames of a busy stream.
+/// Between small frames of a busy stream, or of one whose follower has not reported the frame before.
 const PAUSE: Duration = Duration::from_millis(1);
 /// A stream is busy if records waited when so many of the last round trips ended, in 256ths (a moving average over about
 /// [`TRIPS`]).
@@ -145,7 +145,8 @@ impl FollowerSlot {
             outbox.dirty.push_back(self.clone());
         }
         outbox.dirty_bytes = outbox.dirty_bytes.saturating_add(bytes);
-        let wake = if first { outbox.concerns_connection() } else { outbox.may_send(Instant::now()) };
+        // For the first one, the connection may have to set its timer.
+        let wake = first || outbox.may_send(Instant::now());
         drop(outbox);
         if wake {
             self.stream.connection.wake();
@@ -192,9 +193,14 @@ impl Outbox {
     /// Whether the next frame may go out at once, if there is anything to put into it.
     fn may_send(&self, now: Instant) -> bool {
         let under_way = self.frames_sent.saturating_sub(self.frames_received);
-        let large = self.dirty_bytes >= WORTH_A_FRAME_BYTES;
-        let worth_it = large || (self.is_reported() && self.pause_ends().is_none_or(|end| end <= now));
+        let in_time = self.may_hurry() || self.pause_ends().is_none_or(|end| end <= now);
+        let worth_it = in_time || self.dirty_bytes >= WORTH_A_FRAME_BYTES;
         under_way < WINDOW_FRAMES && (worth_it || !self.opened.is_empty() || !self.closed.is_empty())
+    }
+
+    /// Whether small frames need not wait for the pause to end.
+    fn may_hurry(&self) -> bool {
+        self.is_reported() && self.busy < BUSY
     }
 
     /// Whether the follower has handled every frame with records.
@@ -202,21 +208,14 @@ impl Outbox {
         self.frames_received >= self.last_with_records
     }
 
-    /// Until when small frames wait although nothing is under way.
     fn pause_ends(&self) -> Option<Instant> {
-        self.last_sent.filter(|_| self.busy >= BUSY).map(|sent| sent + PAUSE)
+        self.last_sent.map(|sent| sent + PAUSE)
     }
 
     /// When the connection must look again by itself, if no frame may go at `now`.
     fn next_timer(&self, now: Instant) -> Option<Instant> {
-        let pause = self.pause_ends().filter(|end| *end > now && !self.dirty.is_empty() && self.is_reported());
+        let pause = self.pause_ends().filter(|end| *end > now && !self.dirty.is_empty());
         pause.into_iter().chain(self.positions_due).min()
-    }
-
-    /// Whether the connection must be asked to look, after a first slot became dirty or the follower reported: a frame may
-    /// go, or its time must be waited for.
-    fn concerns_connection(&self) -> bool {
-        !self.dirty.is_empty() && (self.is_reported() || self.may_send(Instant::now()))
     }
 
     fn on_received(&mut self, frames: u64) {
@@ -250,7 +249,7 @@ impl FollowerStream {
     pub fn on_received(&self, frames: u64) {
         let mut outbox = self.outbox.lock();
         outbox.on_received(frames);
-        let wake = outbox.concerns_connection();
+        let wake = !outbox.dirty.is_empty() && outbox.may_send(Instant::now());
         drop(outbox);
         if wake {
             self.connection.wake();
