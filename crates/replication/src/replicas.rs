@@ -23,8 +23,8 @@ use crate::partition::Partition;
 use crate::{
     Acks, AlterPartitionSender, AppendOutcome, DirectoryReporter, FetchError, FetchRead, FetchResult, FetchWaiter,
     Isolation, LeaderHint, Lease, ListedOffset, LogDirectories, LogDirectoryStatus, OffsetSpec, PartitionStatus,
-    ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_failures, directory_reports,
-    isr_proposals, log_directories,
+    ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_reports, isr_proposals,
+    log_directories,
 };
 
 /// Why the layer did not start.
@@ -67,7 +67,7 @@ impl Replicas {
         let tasks = vec![
             tokio::spawn(isr_proposals::send_proposals(context.proposals.clone(), context.node.clone(), alter)),
             tokio::spawn(background::tick(context.clone())),
-            tokio::spawn(directory_failures::handle_failures(context.clone(), opened.clone(), reporter.clone())),
+            tokio::spawn(background::handle_failures(context.clone(), opened.clone(), reporter.clone())),
             tokio::spawn(directory_reports::send_reports(context.reports.clone(), reporter)),
         ];
         let disk_tasks = vec![
