@@ -25,6 +25,7 @@ mod report;
 mod results;
 mod scale;
 mod schedule;
+mod selection;
 mod system;
 mod workloads;
 
@@ -67,8 +68,8 @@ fn measure(options: &Options) -> Result<()> {
     let mut measured = Results::default();
     if !options.report_only {
         results.machine = Machine::inspect(options);
-        for workload in options.workloads()? {
-            for (run, system) in order(&options.systems_of(workload)?, options.runs) {
+        for workload in selection::workloads(options)? {
+            for (run, system) in selection::order(&selection::systems(options, workload)?, options.runs) {
                 let entry = run_cell(options, workload, system, run)?;
                 results.add(entry.clone());
                 measured.add(entry);
@@ -84,21 +85,6 @@ fn measure(options: &Options) -> Result<()> {
         eprintln!("ended early: {failure}");
     }
     Ok(())
-}
-
-/// Which system runs when: all of them once, then all of them in the opposite order, and so on, so that none always comes
-/// after the same other.
-fn order(systems: &[System], runs: usize) -> Vec<(usize, System)> {
-    let forwards = |run: usize| run.is_multiple_of(2);
-    (0..runs)
-        .flat_map(|run| {
-            let mut systems = systems.to_vec();
-            if !forwards(run) {
-                systems.reverse();
-            }
-            systems.into_iter().map(move |system| (run, system))
-        })
-        .collect()
 }
 
 fn run_cell(options: &Options, workload: &Workload, system: System, run: usize) -> Result<Entry> {
@@ -118,18 +104,4 @@ fn run_cell(options: &Options, workload: &Workload, system: System, run: usize) 
         findings: outcome.findings,
         failure: outcome.failure,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_second_run_goes_the_other_way() {
-        let order = order(&[System::Strict, System::Kafka], 3);
-        let systems: Vec<System> = order.iter().map(|(_, system)| *system).collect();
-        use System::{Kafka, Strict};
-        assert_eq!(systems, [Strict, Kafka, Kafka, Strict, Strict, Kafka]);
-        assert_eq!(order.iter().map(|(run, _)| *run).collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2]);
-    }
 }

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Parser;
 
 use crate::scale::Scale;
-use crate::system::System;
-use crate::workloads::{self, Workload};
 
 /// Measures Highwater, and Apache Kafka beside it: throughput, broker CPU, latency, memory, gaps.
 #[derive(Debug, Clone, Parser)]
@@ -52,28 +50,6 @@ pub struct Options {
 }
 
 impl Options {
-    /// The workloads to run, in the order of the table.
-    pub fn workloads(&self) -> Result<Vec<&'static Workload>> {
-        let words = words(&self.only);
-        if let Some(unknown) = words.iter().find(|word| workloads::find(word).is_none()) {
-            let names: Vec<&str> = workloads::WORKLOADS.iter().map(|workload| workload.id).collect();
-            bail!("no workload {unknown}; there are {}", names.join(", "));
-        }
-        let wanted = |workload: &&Workload| words.is_empty() || words.iter().any(|word| workload.is(word));
-        Ok(workloads::WORKLOADS.iter().filter(wanted).collect())
-    }
-
-    /// Which of the systems that a workload compares are to run.
-    pub fn systems_of(&self, workload: &Workload) -> Result<Vec<System>> {
-        let words = words(&self.systems);
-        if let Some(unknown) = words.iter().find(|word| System::parse(word).is_none()) {
-            bail!("no system {unknown}; there are strict, relaxed and kafka");
-        }
-        let named = |system: &System| words.is_empty() || words.iter().any(|word| System::parse(word) == Some(*system));
-        let present = |system: &System| *system != System::Kafka || self.kafka_libs.is_some();
-        Ok(workload.systems.iter().copied().filter(named).filter(present).collect())
-    }
-
     /// The sizes of this run.
     pub fn scale(&self) -> Result<Scale> {
         let mut scale = if self.quick { Scale::quick() } else { Scale::full() };
@@ -85,6 +61,6 @@ impl Options {
 }
 
 /// The words of a list that is separated by blanks or commas.
-fn words(list: &str) -> Vec<&str> {
+pub fn words(list: &str) -> Vec<&str> {
     list.split([',', ' ']).filter(|word| !word.is_empty()).collect()
 }

@@ -1,10 +1,6 @@
 //! What is measured: Highwater at either durability, or Apache Kafka.
 
-use anyhow::{Context as _, Result};
-use highwater_test_cluster::{Cluster, Software};
 use serde::{Deserialize, Serialize};
-
-use crate::options::Options;
 
 /// One side of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,18 +30,5 @@ impl System {
     /// The system with that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|system| system.name() == name)
-    }
-
-    /// Starts `nodes` empty nodes of it, with these further properties.
-    pub fn start(self, options: &Options, nodes: usize, properties: &[(&str, &str)]) -> Result<Cluster> {
-        let mut properties = properties.to_vec();
-        let software = match self {
-            Self::Kafka => Software::Kafka(options.kafka_libs.clone().context("Kafka needs --kafka-libs")?),
-            Self::Strict | Self::Relaxed => {
-                properties.push(("highwater.durability", self.name()));
-                Software::Highwater(options.binary.clone())
-            }
-        };
-        Cluster::start_software(&software, nodes, &properties)
     }
 }

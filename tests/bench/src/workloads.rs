@@ -11,8 +11,8 @@ mod transfer;
 
 use std::time::Duration;
 
-use anyhow::Result;
-use highwater_test_cluster::Cluster;
+use anyhow::{Result, bail};
+use highwater_test_cluster::{Cluster, Software};
 
 use crate::findings::Findings;
 use crate::options::Options;
@@ -51,7 +51,13 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// Starts an empty cluster of the run's system.
     pub fn start(&self, nodes: usize) -> Result<Cluster> {
-        self.system.start(self.options, nodes, &[])
+        let binary = || Software::Highwater(self.options.binary.clone());
+        let durability = [("highwater.durability", self.system.name())];
+        match (self.system, &self.options.kafka_libs) {
+            (System::Strict | System::Relaxed, _) => Cluster::start_software(&binary(), nodes, &durability),
+            (System::Kafka, Some(libs)) => Cluster::start_software(&Software::Kafka(libs.clone()), nodes, &[]),
+            (System::Kafka, None) => bail!("Kafka needs --kafka-libs"),
+        }
     }
 }
 
