@@ -6,7 +6,7 @@
 //!
 //! Few dirty logs are flushed each by itself, several at a time. Many are flushed by one sync of the whole directory, while
 //! the next ones gather: a journal commits them together anyway, and one call costs less than dozens. That also waits for
-//! what others write to the same file system; where this takes long, logs are flushed one by one for a while.
+//! what others wrote to the same file system; where that is much, or it took long, logs are flushed one by one for a while.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,7 +27,9 @@ const TOGETHER: usize = 4;
 /// A sync of the directory that takes longer waits for something else than these logs...
 const LONG_SYNC: Duration = Duration::from_millis(100);
 /// ...and is not tried again for so long.
-const APART: Duration = Duration::from_secs(10);
+const APART: Duration = Duration::from_secs(30);
+/// How long what others wrote to the disk is believed to be as little, or as much, as it was.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The scheduler of one log directory.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ struct State {
     together: bool,
     /// Until when logs are flushed one by one.
     apart_until: Option<MonoMs>,
+    /// When a sync of the directory was last found to be cheap.
+    cheap_at: Option<MonoMs>,
 }
 
 /// What a worker does next.
@@ -96,18 +100,29 @@ impl SyncScheduler {
         if !self.health.is_online() {
             state.queue.clear();
         }
-        if !state.together && state.queue.len() >= TOGETHER && self.directory.is_some() {
-            let now = clock::mono_ms();
-            if state.apart_until.is_none_or(|until| until <= now) {
-                state.together = true;
-                return Some(Work::Together(std::mem::take(&mut state.queue).into()));
-            }
+        if !state.together && state.queue.len() >= TOGETHER && self.may_sync_directory(&mut state) {
+            state.together = true;
+            return Some(Work::Together(std::mem::take(&mut state.queue).into()));
         }
         let target = if state.together { None } else { state.queue.pop_front() };
         if target.is_none() {
             state.workers -= 1;
         }
         target.map(Work::Single)
+    }
+
+    fn may_sync_directory(&self, state: &mut State) -> bool {
+        let now = clock::mono_ms();
+        let Some(directory) = self.directory.as_ref().filter(|_| state.apart_until.is_none_or(|until| until <= now))
+        else {
+            return false;
+        };
+        if state.cheap_at.is_some_and(|looked| now - looked <= LOOK_EVERY) {
+            return true;
+        }
+        let cheap = directory.is_cheap();
+        (state.cheap_at, state.apart_until) = if cheap { (Some(now), None) } else { (None, Some(now + LOOK_EVERY)) };
+        cheap
     }
 
     /// Flushes these logs by one sync of the directory.

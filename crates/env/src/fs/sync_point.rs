@@ -12,6 +12,9 @@ use crate::sim::SimFs;
 /// Since this version of Linux `syncfs` tells of every failure: of writing pages back (5.8) and of the journal (5.17).
 const TELLS_FAILURES_SINCE: (u32, u32) = (5, 17);
 
+/// With more than this waiting to be written, a sync would mostly wait for others.
+const MUCH_DIRTY_BYTES: u64 = 16 * 1024 * 1024;
+
 /// Makes everything below one directory durable: files, entries, renames and removals.
 #[derive(Debug)]
 pub struct SyncPoint(Kind);
@@ -30,6 +33,15 @@ impl SyncPoint {
             Fs::Real => None,
             Fs::Sim(disk) => Some(Self(Kind::Sim(disk.clone(), path.to_owned()))),
         })
+    }
+
+    /// Whether so little waits to be written on this machine that a sync does not wait long for what others wrote.
+    pub fn is_cheap(&self) -> bool {
+        match &self.0 {
+            Kind::Real(_) => std::fs::read_to_string("/proc/meminfo")
+                .is_ok_and(|info| dirty_bytes(&info).is_some_and(|dirty| dirty <= MUCH_DIRTY_BYTES)),
+            Kind::Sim(..) => true,
+        }
     }
 
     /// Makes durable what was written before the call. Blocks for the disk, also for what others wrote to the same file
@@ -60,6 +72,15 @@ fn tells_failures(release: &str) -> bool {
     version >= TELLS_FAILURES_SINCE
 }
 
+/// Pages that wait to be written, or are being written, by `/proc/meminfo`.
+fn dirty_bytes(meminfo: &str) -> Option<u64> {
+    let kilobytes = |name: &str| {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    };
+    Some((kilobytes("Dirty:")? + kilobytes("Writeback:")?) * 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +98,13 @@ mod tests {
         ] {
             assert_eq!(tells_failures(release), told, "{release}");
         }
+    }
+
+    #[test]
+    fn dirty_pages_are_counted() {
+        let info = "MemTotal:       24689456 kB\nDirty:              1204 kB\nWriteback:             8 kB\nWritebackTmp:          7 kB\n";
+        assert_eq!(dirty_bytes(info), Some(1212 * 1024));
+        assert_eq!(dirty_bytes("Dirty: 12 kB\n"), None);
     }
 
     #[test]
