@@ -97,7 +97,7 @@ mod tests {
 records     100
 time        2.00 s
 throughput  50 records/s, 0.05 MB/s
-latency     p50 1.00 ms, p90 1.00 ms, p99 10.00 ms, p99.9 100.03 ms, max 100.03 ms";
+latency     p50 1.00 ms, p90 1.00 ms, p99 10.01 ms, p99.9 100.03 ms, max 100.03 ms";
         assert_eq!(all.text(Duration::from_secs(2), "latency"), expected);
         assert_eq!(all.json(Duration::from_secs(2))["records_per_second"], 50.0);
     }
