@@ -18,6 +18,7 @@ mod partition;
 mod produce;
 mod progress;
 mod server;
+mod service_manager;
 mod size;
 mod time;
 mod topic;
