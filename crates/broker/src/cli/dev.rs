@@ -42,7 +42,7 @@ pub(super) struct DevArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// How log lines look.
-    #[arg(long, env = "HIGHWATER_LOG_FORMAT", value_enum, default_value = "plain")]
+    #[arg(long, env = "HIGHWATER_LOG_FORMAT", hide_env_values = true, value_enum, default_value = "plain")]
     log_format: LogFormat,
 }
 

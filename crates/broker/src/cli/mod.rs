@@ -116,6 +116,7 @@ pub(crate) struct ClientArgs {
         short = 'b',
         visible_alias = "bootstrap-server",
         env = "HIGHWATER_BOOTSTRAP",
+        hide_env_values = true,
         default_value = DEFAULT_BOOTSTRAP,
         value_name = "HOST:PORT",
         display_order = 900

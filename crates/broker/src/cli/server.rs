@@ -26,13 +26,13 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct ServerArgs {
     /// A server.properties file with Kafka's property names. Without one: a single node on 127.0.0.1:9092.
-    #[arg(long, short = 'c', env = "HIGHWATER_CONFIG", value_name = "FILE")]
+    #[arg(long, short = 'c', env = "HIGHWATER_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Set a property, over the file and over HIGHWATER_* variables. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// How log lines look.
-    #[arg(long, env = "HIGHWATER_LOG_FORMAT", value_enum, default_value = "plain")]
+    #[arg(long, env = "HIGHWATER_LOG_FORMAT", hide_env_values = true, value_enum, default_value = "plain")]
     log_format: LogFormat,
 }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
-use serde_json::json;
 
 use crate::cli::client::{ClusterClient, ElectionType, Partition, TopicPartition};
 use crate::cli::output::count;
@@ -92,18 +91,23 @@ async fn drain_leaders(args: &DrainArgs, client: &mut ClusterClient) -> Result<(
         .filter(|one| one.leader == Some(args.id) && one.replicas.len() > 1)
         .map(|one| one.id.clone())
         .collect();
-    args.moves.run(client, Moves::new(targets, &partitions), &args.client).await?;
+    let moves = Moves::new(targets, &partitions);
+    args.moves.perform(client, &moves).await?;
     if args.moves.waits() && !led.is_empty() {
         let outcomes = client.elect_leaders(ElectionType::Preferred, Some(&led)).await?;
         if let Some(failure) = Failure::all(outcomes.into_values().filter_map(Result::err).collect()) {
             return Err(failure);
         }
-        let left = all_partitions(client).await?.iter().filter(|one| one.leader == Some(args.id)).count();
-        args.client.print(
-            || json!({"broker": args.id, "leaders_left": left}),
-            || format!("broker {} now leads {}", args.id, count(left, "partition")),
-        )?;
     }
+    let left = all_partitions(client).await?.iter().filter(|one| one.leader == Some(args.id)).count();
+    args.client.print(
+        || {
+            let mut json = args.moves.json(&moves);
+            json["leaders_left"] = left.into();
+            json
+        },
+        || format!("{}\nbroker {} leads {} now", args.moves.text(&moves), args.id, count(left, "partition")),
+    )?;
     let failure = |first: &TopicPartition| {
         Failure::new(format!("{} on broker {} alone ({first} among them)", count(alone.len(), "partition"), args.id))
             .hint("they will be offline while it is down: give them more replicas with `highwater partition reassign`")

@@ -3,30 +3,47 @@
 use super::finding::{Finding, some_of};
 use super::{groups, nodes, topics};
 use crate::cli::Failure;
-use crate::cli::client::{ClusterClient, Quorum};
+use crate::cli::client::{ClusterClient, Quorum, Reassignment};
 use crate::cli::output::count;
 
 /// Entries of the metadata log that a voter may lack while nothing is wrong.
 const QUORUM_LAG: i64 = 1000;
 
-/// All checks of the cluster.
-pub(super) async fn check(client: &mut ClusterClient, max_lag: i64) -> Result<Vec<Finding>, Failure> {
-    let cluster = client.describe_cluster().await?;
+/// All checks of the cluster. One that cannot be made is a finding too, and the others go on.
+pub(super) async fn check(client: &mut ClusterClient, max_lag: i64) -> Vec<Finding> {
+    let cluster = match client.describe_cluster().await {
+        Ok(cluster) => cluster,
+        Err(failure) => return vec![cannot_check("cluster", &failure)],
+    };
     let answering = client.address().to_owned();
     let mut findings = vec![Finding::fine("cluster", format!("{} answers at {answering}", cluster.id))];
-    findings.extend(nodes::check(client, &cluster.brokers).await?);
+    let brokers = cluster.brokers.len();
+    findings.extend(or_finding("brokers", nodes::check(client, &cluster.brokers).await));
     if client.describes_quorum() {
-        findings.extend(judge_quorum(&client.quorum().await?, cluster.brokers.len()));
+        let quorum = client.quorum().await;
+        findings.extend(or_finding("quorum", quorum.map(|quorum| judge_quorum(&quorum, brokers))));
     }
-    findings.extend(topics::check(client, cluster.brokers.len()).await?);
-    let moving = client.reassignments().await?;
-    if !moving.is_empty() {
-        let names: Vec<String> = moving.iter().map(|one| one.id.to_string()).collect();
-        let under_way = count(moving.len(), "reassignment");
-        findings.push(Finding::fine("reassignments", format!("{under_way} under way: {}", some_of(&names))));
+    findings.extend(or_finding("topics", topics::check(client, brokers).await));
+    findings.extend(or_finding("reassignments", client.reassignments().await.map(|moving| under_way(&moving))));
+    findings.extend(or_finding("groups", groups::check(client, max_lag).await));
+    findings
+}
+
+fn or_finding(check: &'static str, result: Result<Vec<Finding>, Failure>) -> Vec<Finding> {
+    result.unwrap_or_else(|failure| vec![cannot_check(check, &failure)])
+}
+
+fn cannot_check(check: &'static str, failure: &Failure) -> Finding {
+    Finding::error(check, format!("cannot be checked: {}", failure.message()), "try again once the rest is well")
+}
+
+fn under_way(moving: &[Reassignment]) -> Vec<Finding> {
+    if moving.is_empty() {
+        return Vec::new();
     }
-    findings.extend(groups::check(client, max_lag).await?);
-    Ok(findings)
+    let names: Vec<String> = moving.iter().map(|one| one.id.to_string()).collect();
+    let message = format!("{} under way: {}", count(moving.len(), "reassignment"), some_of(&names));
+    vec![Finding::fine("reassignments", message)]
 }
 
 fn judge_quorum(quorum: &Quorum, brokers: usize) -> Vec<Finding> {

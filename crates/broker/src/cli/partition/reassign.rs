@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use highwater_env::Fs;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::moves::Moves;
 use super::spread::{Spread, even_out};
@@ -147,26 +147,40 @@ impl MoveArgs {
         !self.dry_run && !self.no_wait
     }
 
-    /// Shows the moves, and carries them out unless only asked to show them.
+    /// Carries the moves out unless only asked to show them, and reports them.
     pub(crate) async fn run(&self, client: &mut ClusterClient, moves: Moves, args: &ClientArgs) -> Result<(), Failure> {
-        let state = match (self.dry_run, self.no_wait) {
+        self.perform(client, &moves).await?;
+        args.print(|| self.json(&moves), || self.text(&moves))
+    }
+
+    /// Carries the moves out unless only asked to show them.
+    pub(crate) async fn perform(&self, client: &mut ClusterClient, moves: &Moves) -> Result<(), Failure> {
+        match (self.dry_run || moves.is_empty(), self.no_wait) {
+            (true, _) => Ok(()),
+            (false, true) => moves.start(client).await,
+            (false, false) => moves.carry_out(client, usize::from(self.at_once)).await,
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match (self.dry_run, self.no_wait) {
             (true, _) => "planned",
             (false, true) => "started",
             (false, false) => "completed",
-        };
-        if !moves.is_empty() && !self.dry_run {
-            match self.no_wait {
-                true => moves.start(client).await?,
-                false => moves.carry_out(client, usize::from(self.at_once)).await?,
-            }
         }
-        args.print(
-            || json!({"state": state, "moves": moves.json()}),
-            || match moves.is_empty() {
-                true => "nothing to move".to_owned(),
-                false => format!("{}\n\n{state}: {}", moves.text(), count(moves.len(), "partition")),
-            },
-        )
+    }
+
+    /// The moves and what became of them.
+    pub(crate) fn json(&self, moves: &Moves) -> Value {
+        json!({"state": self.state(), "moves": moves.json()})
+    }
+
+    /// The moves and what became of them.
+    pub(crate) fn text(&self, moves: &Moves) -> String {
+        match moves.is_empty() {
+            true => "nothing to move".to_owned(),
+            false => format!("{}\n\n{}: {}", moves.text(), self.state(), count(moves.len(), "partition")),
+        }
     }
 }
 
