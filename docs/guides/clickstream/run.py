@@ -297,6 +297,7 @@ def main():
     need_client()
     if len(sys.argv) != 2:
         sys.exit(__doc__)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # what was started ends with us
     with tempfile.TemporaryDirectory(prefix="highwater-guide-") as directory:
         guide = Guide(os.path.abspath(sys.argv[1]), directory)
         try:
