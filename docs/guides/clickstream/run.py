@@ -123,12 +123,12 @@ class Guide:
             return answer.status == 200
 
     def lag_by_command(self, group):
-        """Sum of the lags that `highwater group describe` tells."""
+        """Sum over the partitions of what `highwater group describe` tells."""
         def lags(value):
-            if isinstance(value, dict):
-                own = value.get("lag")
-                return (own if isinstance(own, int) else 0) + sum(lags(one) for key, one in value.items() if key != "lag")
-            return sum(map(lags, value)) if isinstance(value, list) else 0
+            if isinstance(value, dict) and "partition" in value:
+                return value.get("lag") or 0
+            inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+            return sum(map(lags, inner))
         return lags(json.loads(self.highwater("group", "describe", group, "--json")))
 
     def lag_by_metrics(self, group):
