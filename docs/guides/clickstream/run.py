@@ -143,11 +143,7 @@ class Guide:
 
     def forget(self, group):
         """Sets a group that has no members back to the beginning, as an operator might who is not sure what it has done."""
-        from confluent_kafka import Consumer, TopicPartition
-
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
-        consumer.commit(offsets=[TopicPartition("clicks", partition, 0) for partition in range(PARTITIONS)], asynchronous=False)
-        consumer.close()
+        self.highwater("group", "reset-offsets", group, "--topic", "clicks", "--to-earliest", "--execute")
 
     def logged(self):
         """All lines of the log, rotated files first: what everything is compared with."""
@@ -291,6 +287,8 @@ def run(guide):
                                   check=True, timeout=WITHIN, capture_output=True, text=True).stdout.splitlines()
         after = [line for line, click in zip(logged, clicks) if round(click["time"] * 1000) >= time_ms]
         check(f"{len(replayed)} lines from {name} on, no other", sorted(replayed) == sorted(after), f"expected {len(after)}")
+        replayed = guide.highwater("consume", "clicks", "--from-time", str(time_ms), "--exit").splitlines()
+        check("and the same by `highwater consume --from-time`", sorted(replayed) == sorted(after), f"{len(replayed)}, expected {len(after)}")
 
 
 def main():
