@@ -18,7 +18,7 @@ TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 BIN := $(TARGET_DIR)/release/highwater
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients faults bench demo mutants
+.PHONY: help deps build up down test verify fix sim clients faults operations bench demo mutants
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,10 @@ clients: build ## run client libraries that nobody here wrote against three node
 
 faults: build ## kill real processes under real clients and check the history
 	$(CARGO) run --quiet --release --package highwater-faults-test -- --binary $(BIN) $(ONLY)
+
+operations: build ## run the commands of docs/operations against real nodes: ONLY=page
+	@deploy/local/install-dependencies clients
+	$(CARGO) run --quiet --release --package highwater-operations-test -- --binary $(BIN) $(ONLY)
 
 demo: build ## a million lines of real text through three nodes while leaders are killed
 	$(CARGO) run --quiet --release --package highwater-demo -- --binary $(BIN)

@@ -7,6 +7,7 @@ mod install;
 mod kcat;
 mod programs;
 mod rdkafka_client;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Output};
@@ -19,6 +20,8 @@ use highwater_test_cluster::{Cluster, binary_argument};
 pub struct Context {
     /// `host:port,...` of the three nodes.
     pub bootstrap: String,
+    /// The broker, for a test that needs a cluster of its own.
+    pub binary: PathBuf,
     /// A directory of the test's own for files.
     pub scratch: PathBuf,
 }
@@ -42,14 +45,24 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<usize> {
+    match std::env::args().nth(1).as_deref() {
+        Some("--record-tools") => return tools::record().map(|()| 0),
+        Some("--tools-differences") => {
+            print!("{}", tools::differences::markdown());
+            return Ok(0);
+        }
+        _ => {}
+    }
     let (binary, only) = binary_argument()?;
     let mut tests = kcat::tests();
     tests.extend(rdkafka_client::tests());
     tests.extend(programs::tests());
+    tests.extend(tools::tests());
     tests.retain(|test| only.is_empty() || only.iter().any(|name| test.name.contains(name.as_str())));
     let mut cluster = Cluster::start(&binary, 3, &[])?;
     let scratch = tempfile::tempdir()?;
-    let context = Context { bootstrap: cluster.bootstrap(), scratch: scratch.path().to_owned() };
+    let context =
+        Context { bootstrap: cluster.bootstrap(), binary: binary.clone(), scratch: scratch.path().to_owned() };
     let (mut passed, mut failed) = (0, 0);
     for test in &tests {
         let started = Instant::now();
