@@ -18,7 +18,7 @@ const SECONDS: &str = "240";
 const SSH: &str = r#"#!/bin/bash
 node=$1; shift; home=$SITE/$node
 pid() { cat "$home/pid" 2>/dev/null; }
-alive() { [ -n "$(pid)" ] && kill -0 "$(pid)" 2>/dev/null; }
+alive() { grep -qs '^State:[[:space:]]*[^Z]' "/proc/$(pid)/status"; }
 start() { alive || { setsid "$HIGHWATER" server --config "$home/etc/server.properties" >> "$home/node.log" 2>&1 < /dev/null & echo $! > "$home/pid"; }; }
 stop() { alive && kill "$(pid)"; while alive; do sleep 0.05; done; }
 systemctl() {
