@@ -61,7 +61,7 @@ for node in node1 node2 node3; do ssh $node systemctl start highwater; done
 for node in node1 node2 node3; do until ssh $node curl -fs http://localhost:9094/readyz; do sleep 0.2; done; done
 kafka-topics --bootstrap-server node1:9092 --create --topic orders --partitions 3 --replication-factor 3
 for number in $(seq 200); do echo \"order $number\"; done | \"$HIGHWATER\" produce --bootstrap-server node1:9092 orders
-\"$HIGHWATER\" consume --bootstrap-server node1:9092 orders --group shop --from-beginning --max-messages 200 > /dev/null
+until \"$HIGHWATER\" consume --bootstrap-server node1:9092 orders --group shop --from-beginning --max-messages 200; do sleep 1; done
 ";
 
 /// The nodes. They end with the value.
