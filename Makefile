@@ -70,6 +70,11 @@ clients: build ## run client libraries that nobody here wrote against three node
 faults: build ## kill real processes under real clients and check the history
 	$(CARGO) run --quiet --release --package highwater-faults-test -- --binary $(BIN) $(ONLY)
 
+.PHONY: operations
+operations: build ## run the commands of docs/operations against real nodes: ONLY=page
+	@deploy/local/install-dependencies clients
+	$(CARGO) run --quiet --release --package highwater-operations-test -- --binary $(BIN) $(ONLY)
+
 demo: build ## a million lines of real text through three nodes while leaders are killed
 	$(CARGO) run --quiet --release --package highwater-demo -- --binary $(BIN)
 
