@@ -8,13 +8,14 @@ use highwater_log::{ActiveProducer, LogDirectory};
 use highwater_metadata::{MetadataDelta, MetadataImage};
 use highwater_records::{AppendOrigin, ValidatedBatch, ValidationLimits, validate_produce};
 use highwater_rpc::replication::ReplicationServer;
-use highwater_types::{ErrorCode, LeaderEpoch, Offset, TopicIdPartition};
+use highwater_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicIdPartition};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::context::Context;
+use crate::directory_metrics::DirectoryMetrics;
 use crate::leader_service::LeaderService;
 use crate::metadata::MetadataFollower;
 use crate::metrics::ReplicaMetrics;
@@ -22,8 +23,8 @@ use crate::node::Node;
 use crate::partition::Partition;
 use crate::{
     Acks, AlterPartitionSender, AppendOutcome, FetchError, FetchRead, FetchResult, FetchWaiter, Isolation, LeaderHint,
-    Lease, ListedOffset, LogDirectoryStatus, OffsetSpec, PartitionStatus, ProduceError, ReplicationConfig,
-    WaiterRegistration, background, cleaner, isr_proposals, log_directories,
+    Lease, ListedOffset, LogDirectoryStatus, OffsetSpec, PartitionFigures, PartitionStatus, ProduceError,
+    ReplicationConfig, WaiterRegistration, background, cleaner, isr_proposals, log_directories,
 };
 
 /// Why the layer did not start.
@@ -207,9 +208,29 @@ impl Replicas {
         routes.add_service(ReplicationServer::new(service, GRPC_MAX_MESSAGE_BYTES));
     }
 
-    /// Figures of all partitions, read when the registry is scraped.
-    pub fn collector(self: &Arc<Self>) -> Box<dyn prometheus::core::Collector> {
-        Box::new(ReplicaMetrics::new(self.context.clone()))
+    /// Figures of all replicas together and of the log directories, read when the registry is scraped.
+    pub fn collectors(self: &Arc<Self>) -> [Box<dyn prometheus::core::Collector>; 2] {
+        let directories = DirectoryMetrics::new(self.context.node.env.fs.clone(), self.directories.clone());
+        [Box::new(ReplicaMetrics::new(self.context.clone())), Box::new(directories)]
+    }
+
+    /// Figures of each replica, in ascending order of key.
+    pub fn figures(&self) -> Vec<PartitionFigures> {
+        let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
+        partitions.iter().map(|partition| partition.figures()).collect()
+    }
+
+    /// How many records a reader at `offset` is behind the high watermark, as the replica here knows it. `None` if there is
+    /// none, or it is out of service.
+    pub fn records_behind(&self, topic: &str, index: PartitionIndex, offset: Offset) -> Option<u64> {
+        let snapshot = self.named(topic, index)?.snapshot();
+        let behind = (snapshot.high_watermark.get() - offset.get()).max(0);
+        (!snapshot.failed).then_some(behind.unsigned_abs())
+    }
+
+    /// The largest timestamp of the batch that holds `offset`; `None` if that is not known. May read the disk.
+    pub fn timestamp_near(&self, topic: &str, index: PartitionIndex, offset: Offset) -> Option<Timestamp> {
+        self.named(topic, index)?.reader.timestamp_near(offset).ok().flatten()
     }
 
     /// Stops all tasks, writes the high watermark checkpoints and closes the logs, which marks the directories clean.
@@ -241,6 +262,11 @@ impl Replicas {
         }
         self.context.proposals.clear();
         self.context.attention.take();
+    }
+
+    fn named(&self, topic: &str, partition: PartitionIndex) -> Option<Arc<Partition>> {
+        let topic_id = self.context.node.image.load().topic_by_name(topic)?.id;
+        self.context.partition(TopicIdPartition { topic_id, partition })
     }
 
     fn led(&self, id: TopicIdPartition) -> Result<Arc<Partition>, ProduceError> {
