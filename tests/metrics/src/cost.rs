@@ -21,7 +21,10 @@ const SCRAPES: u32 = 20;
 /// Prints a table.
 pub fn measure(binary: &Path) -> Result<()> {
     println!("{PARTITIONS} partitions on one node, idle; mean of {SCRAPES} scrapes");
-    println!("{:<28} {:>10} {:>10} {:>9} {:>12} {:>14}", "partition series", "bytes", "lines", "ms", "CPU ms", "peak RSS + MiB");
+    println!(
+        "{:<28} {:>10} {:>10} {:>9} {:>12} {:>14}",
+        "partition series", "bytes", "lines", "ms", "CPU ms", "peak RSS + MiB"
+    );
     for series in ["true", "false"] {
         let mut cluster = Cluster::start(binary, 1, &[("highwater.metrics.partition.series", series)])?;
         create_topics(&cluster.bootstrap())?;
@@ -51,7 +54,11 @@ pub fn measure(binary: &Path) -> Result<()> {
             cpu * 1000.0 / f64::from(SCRAPES),
             after.peak_resident_bytes.saturating_sub(before.peak_resident_bytes) as f64 / f64::from(1 << 20),
         );
-        println!("  the node: {:.1} MiB resident, {:.2} % CPU when idle", after.resident_bytes as f64 / f64::from(1 << 20), idle_cpu * 100.0);
+        println!(
+            "  the node: {:.1} MiB resident, {:.2} % CPU when idle",
+            after.resident_bytes as f64 / f64::from(1 << 20),
+            idle_cpu * 100.0
+        );
     }
     Ok(())
 }

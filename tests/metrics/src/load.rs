@@ -36,10 +36,9 @@ impl Load {
         let mut threads = Vec::new();
         let ended = stop.clone();
         threads.push(std::thread::spawn(move || produce(&producer, &ended)));
-        for (group, pause, paused) in [
-            (FAST_GROUP, Duration::ZERO, paused.clone()),
-            (SLOW_GROUP, Duration::from_millis(20), Arc::default()),
-        ] {
+        for (group, pause, paused) in
+            [(FAST_GROUP, Duration::ZERO, paused.clone()), (SLOW_GROUP, Duration::from_millis(20), Arc::default())]
+        {
             let consumer: BaseConsumer = config
                 .clone()
                 .set("group.id", group)

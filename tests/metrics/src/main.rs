@@ -6,8 +6,8 @@
 mod cost;
 mod dashboards;
 mod load;
-mod promql;
 mod prometheus;
+mod promql;
 mod rules;
 mod stopped_node;
 

@@ -58,7 +58,8 @@ pub fn figures_move_and_alerts_fire(stage: &mut Stage) -> Result<String> {
     grows(stage, "sum(kafka_server_replicamanager_isrshrinks_total)", shrinks)?;
     let records = grows(stage, &lag, 1000.0)?;
     let age = grows(stage, &seconds, 3.0)?;
-    if stage.prometheus.sum("sum(kafka_controller_kafkacontroller_offlinepartitionscount and on (instance) up == 1)")? > 0.0
+    if stage.prometheus.sum("sum(kafka_controller_kafkacontroller_offlinepartitionscount and on (instance) up == 1)")?
+        > 0.0
     {
         bail!("partitions went offline although two nodes of three are left");
     }
@@ -79,7 +80,10 @@ pub fn figures_move_and_alerts_fire(stage: &mut Stage) -> Result<String> {
         Ok((still == 0 && stage.prometheus.sum("sum(up)")? == 3.0).then_some(()))
     })?;
     until("the group has caught up", PATIENCE, || Ok((stage.prometheus.sum(&lag)? < records / 2.0).then_some(())))?;
-    Ok(format!("{} alerts fired and ended; a group that stood still was {records} records and {age:.0} s behind", expected.len()))
+    Ok(format!(
+        "{} alerts fired and ended; a group that stood still was {records} records and {age:.0} s behind",
+        expected.len()
+    ))
 }
 
 /// A node that is not the active controller, so that its figures of the cluster go on.
