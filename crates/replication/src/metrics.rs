@@ -13,8 +13,9 @@ use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 
 use crate::cleaner_metrics::CleanerMetrics;
 use crate::context::Context;
+use crate::directory_metrics::DirectoryMetrics;
 use crate::totals::catch_up;
-use crate::{PartitionFigures, PartitionRole};
+use crate::{LogDirectories, PartitionFigures, PartitionRole};
 
 /// Collects from the registry.
 pub(crate) struct ReplicaMetrics {
@@ -32,6 +33,7 @@ pub(crate) struct ReplicaMetrics {
     bytes_in: IntCounter,
     bytes_out: IntCounter,
     follower_max_lag: IntGaugeVec,
+    directories: DirectoryMetrics,
     cleaner: CleanerMetrics,
 }
 
@@ -63,7 +65,8 @@ impl Totals {
 }
 
 impl ReplicaMetrics {
-    pub fn new(context: Arc<Context>) -> Self {
+    pub fn new(context: Arc<Context>, directories: LogDirectories) -> Self {
+        let fs = context.node.env.fs.clone();
         Self {
             context,
             partitions: replicas::PARTITION_COUNT.int_gauge(),
@@ -79,6 +82,7 @@ impl ReplicaMetrics {
             bytes_in: replicas::REPLICATION_BYTES_IN.int_counter(),
             bytes_out: replicas::REPLICATION_BYTES_OUT.int_counter(),
             follower_max_lag: replicas::FOLLOWER_MAX_LAG.int_gauge_vec(),
+            directories: DirectoryMetrics::new(fs, directories),
             cleaner: CleanerMetrics::new(),
         }
     }
@@ -99,11 +103,12 @@ impl ReplicaMetrics {
             &self.bytes_out,
             &self.follower_max_lag,
         ];
-        own.into_iter().chain(self.cleaner.all())
+        own.into_iter().chain(self.directories.all()).chain(self.cleaner.all())
     }
 
     fn refresh(&self) {
         self.cleaner.refresh(&self.context);
+        self.directories.refresh();
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         let mut totals = Totals::default();
         partitions.iter().for_each(|partition| totals.add(&partition.figures()));

@@ -10,18 +10,18 @@ section! {
         "kafka_log_logflushstats_logflushrateandtimems", "milliseconds", PHASE_MS,
         "Time of one flush of one log; its count is the number of flushes.",
     )
-    .by(&["logdirectory"]).always()
+    .by(&["logDirectory"]).always()
     .kafka("kafka.log:type=LogFlushStats,name=LogFlushRateAndTimeMs")
     .when_bad("99 of 100 above 100 ms: the disk is slow or shared. With strict durability, producers wait for it.");
     FLUSH_QUEUE_SIZE = Metric::gauge(
         "highwater_log_flush_queue_size", "logs", "Logs that wait for a flush.",
     )
-    .by(&["logdirectory"]).always()
+    .by(&["logDirectory"]).always()
     .when_bad("Stays high: the disk does not keep up.");
     LOG_DIRECTORY_OFFLINE = Metric::gauge(
         "kafka_log_logmanager_logdirectoryoffline", "boolean", "1 if the directory failed and is out of service.",
     )
-    .by(&["logdirectory"]).always()
+    .by(&["logDirectory"]).always()
     .kafka("kafka.log:type=LogManager,name=LogDirectoryOffline,logDirectory=*")
     .when_bad("1: the disk failed.");
     OFFLINE_LOG_DIRECTORY_COUNT = Metric::gauge(
@@ -32,11 +32,11 @@ section! {
     LOG_DIRECTORY_TOTAL_BYTES = Metric::gauge(
         "highwater_log_directory_total_bytes", "bytes", "Size of the volume that holds the directory.",
     )
-    .by(&["logdirectory"]).always();
+    .by(&["logDirectory"]).always();
     LOG_DIRECTORY_USABLE_BYTES = Metric::gauge(
         "highwater_log_directory_usable_bytes", "bytes", "Free bytes of the volume that holds the directory.",
     )
-    .by(&["logdirectory"]).always()
+    .by(&["logDirectory"]).always()
     .when_bad("Below a tenth of the total: shorten retention or add space. When it is 0, appends are refused.");
     MAX_DIRTY_PERCENT = Metric::gauge(
         "kafka_log_logcleanermanager_max_dirty_percent", "percent",

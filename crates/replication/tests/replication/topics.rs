@@ -86,9 +86,7 @@ async fn figures_are_collected() {
     cluster.produce(0, id).await;
     cluster.until_in_sync(id).await;
     let registry = prometheus::Registry::new();
-    for collector in cluster.node(0).replicas.collectors() {
-        registry.register(collector).unwrap();
-    }
+    registry.register(cluster.node(0).replicas.collector()).unwrap();
     let value = |name: &str| {
         let families = registry.gather();
         let family = families.iter().find(|family| family.name() == name).unwrap_or_else(|| panic!("no {name}"));
