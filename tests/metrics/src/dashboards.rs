@@ -102,8 +102,8 @@ pub fn faults(name: &str) -> Result<Vec<String>> {
         }
         let grid = |key: &str| panel["gridPos"][key].as_u64().unwrap_or(99);
         let (x, y, w, h) = (grid("x"), grid("y"), grid("w"), grid("h"));
-        let cells = (x..x + w).flat_map(|column| (y..y + h).map(move |line| (column, line)));
-        if x + w > 24 || !cells.fold(true, |free, cell| taken.insert(cell) && free) {
+        let mut cells = (x..x + w).flat_map(|column| (y..y + h).map(move |line| (column, line)));
+        if x + w > 24 || !cells.all(|cell| taken.insert(cell)) {
             faults.push(format!("{name}: {title}: it does not fit where it is"));
         }
         for target in panel["targets"].as_array().into_iter().flatten() {
