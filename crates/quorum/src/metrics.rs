@@ -15,7 +15,8 @@ use crate::controller_core::Core;
 /// Reads one figure.
 type Read = fn(&Core) -> i64;
 
-const GAUGES: [(&Metric, Read); 11] = [
+const GAUGES: [(&Metric, Read); 12] = [
+    (&controller::ACTIVE_CONTROLLER_COUNT, |core| i64::from(core.active_term().is_some())),
     (&quorum::TERM, |core| as_i64(core.raft_metrics().current_term)),
     (&quorum::LEADER_ID, |core| core.raft_metrics().current_leader.map_or(-1, as_i64)),
     (&quorum::VOTERS, |core| as_i64(core.raft_metrics().membership_config.voter_ids().count() as u64)),

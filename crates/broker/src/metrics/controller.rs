@@ -26,18 +26,17 @@ const FIGURES: [(&Metric, Figure); 7] = [
     }),
 ];
 
-/// Counted when asked for. On controllers that are not active all but the first figure are 0, so that a sum over all nodes
+/// Counted when asked for. On controllers that are not active all are 0, so that a sum over all nodes
 /// is right, as in Kafka.
 pub(crate) struct ControllerFigures {
     controller: ControllerNode,
-    active: IntGauge,
     figures: Vec<(IntGauge, Figure)>,
 }
 
 impl ControllerFigures {
     pub(crate) fn new(controller: ControllerNode) -> Self {
         let figures = FIGURES.iter().map(|(metric, figure)| (metric.int_gauge(), *figure)).collect();
-        Self { controller, active: controller::ACTIVE_CONTROLLER_COUNT.int_gauge(), figures }
+        Self { controller, figures }
     }
 }
 
@@ -47,16 +46,15 @@ fn partitions(image: &MetadataImage) -> impl Iterator<Item = &highwater_metadata
 
 impl Collector for ControllerFigures {
     fn desc(&self) -> Vec<&Desc> {
-        self.figures.iter().map(|(gauge, _)| gauge).chain([&self.active]).flat_map(Collector::desc).collect()
+        self.figures.iter().flat_map(|(gauge, _)| gauge.desc()).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let image = self.controller.is_active().then(|| self.controller.image());
-        self.active.set(i64::from(image.is_some()));
         for (gauge, figure) in &self.figures {
             let value = image.as_ref().map_or(0, |image| figure(image));
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
-        self.figures.iter().map(|(gauge, _)| gauge).chain([&self.active]).flat_map(Collector::collect).collect()
+        self.figures.iter().flat_map(|(gauge, _)| gauge.collect()).collect()
     }
 }
