@@ -13,8 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_env::{SyncPoint, clock, start_blocking};
+use highwater_metrics::table::logs;
 use highwater_types::{MonoMs, Offset};
 use parking_lot::Mutex;
+use prometheus::Histogram;
 
 use crate::directory_health::DirectoryHealth;
 use crate::error::LogError;
@@ -37,6 +39,7 @@ pub struct SyncScheduler {
     health: Arc<DirectoryHealth>,
     /// Syncs the whole directory; `None` where that cannot be relied on.
     directory: Option<SyncPoint>,
+    flush_times: Histogram,
     state: Mutex<State>,
 }
 
@@ -60,7 +63,8 @@ enum Work {
 
 impl SyncScheduler {
     pub(crate) fn new(health: Arc<DirectoryHealth>, directory: Option<SyncPoint>) -> Arc<Self> {
-        Arc::new(Self { health, directory, state: Mutex::default() })
+        let flush_times = logs::FLUSH_TIME_MS.histogram_of(&health.path().display().to_string());
+        Arc::new(Self { health, directory, flush_times, state: Mutex::default() })
     }
 
     /// Asks for a flush of all that `target`'s log holds now. Its listener hears of it; if the flush fails, the directory
@@ -69,6 +73,16 @@ impl SyncScheduler {
         if self.health.is_online() && target.stage.request() {
             self.enqueue(target.clone());
         }
+    }
+
+    /// How long flushes take.
+    pub fn flush_times(&self) -> &Histogram {
+        &self.flush_times
+    }
+
+    /// Logs that wait for a flush.
+    pub fn queue_size(&self) -> usize {
+        self.state.lock().queue.len()
     }
 
     fn enqueue(self: &Arc<Self>, target: Arc<FlushTarget>) {
@@ -88,7 +102,8 @@ impl SyncScheduler {
             match work {
                 Work::Single(target) => {
                     target.stage.begin();
-                    self.conclude(&target, target.flush());
+                    let flushed = self.timed(|| target.flush());
+                    self.conclude(&target, flushed);
                 }
                 Work::Together(targets) => self.flush_together(targets),
             }
@@ -154,7 +169,14 @@ impl SyncScheduler {
     fn sync_directory(&self) -> Result<(), LogError> {
         let Some(directory) = &self.directory else { return Ok(()) };
         self.health.check()?;
-        self.health.watch(directory.sync().map_err(LogError::io(self.health.path())))
+        self.health.watch(self.timed(|| directory.sync()).map_err(LogError::io(self.health.path())))
+    }
+
+    fn timed<T>(&self, flush: impl FnOnce() -> T) -> T {
+        let began = clock::mono_us();
+        let result = flush();
+        self.flush_times.observe(clock::mono_us().saturating_sub(began) as f64 / 1000.0);
+        result
     }
 
     /// Tells of the flush, and puts the log into the queue again if more was appended meanwhile: this worker will find it.

@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 
+use crate::node::Counters;
 use crate::window::WINDOW_FRAMES;
 
 /// A frame is sent once it holds so many bytes of records: HTTP/2 frames are of this size, and larger messages save nothing.
@@ -64,6 +65,7 @@ pub(crate) enum NextPush {
 pub(crate) struct FollowerStream {
     pub replica: BrokerId,
     pub broker_epoch: BrokerEpoch,
+    counters: Arc<Counters>,
     outbox: Mutex<Outbox>,
     /// The connection, when it waits for a frame.
     connection: AtomicWaker,
@@ -229,9 +231,9 @@ impl Outbox {
 }
 
 impl FollowerStream {
-    pub fn new(replica: BrokerId, broker_epoch: BrokerEpoch) -> Arc<Self> {
+    pub fn new(replica: BrokerId, broker_epoch: BrokerEpoch, counters: Arc<Counters>) -> Arc<Self> {
         let (outbox, connection, gone) = (Mutex::default(), AtomicWaker::new(), Notify::new());
-        Arc::new(Self { replica, broker_epoch, outbox, connection, gone })
+        Arc::new(Self { replica, broker_epoch, counters, outbox, connection, gone })
     }
 
     /// What the connection is to send.
@@ -308,6 +310,7 @@ impl FollowerStream {
         if frame == LeaderFrame::default() {
             return None;
         }
+        self.counters.replication_bytes_out.fetch_add(size as u64, Ordering::Relaxed);
         outbox.frames_sent += 1;
         if size > 0 {
             outbox.last_with_records = outbox.frames_sent;
