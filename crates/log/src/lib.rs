@@ -35,6 +35,8 @@ mod offset_checkpoint;
 mod partition_files;
 mod producers;
 mod properties;
+#[cfg(test)]
+mod read_committed;
 mod recovery;
 mod segment;
 mod segment_index;
@@ -43,6 +45,8 @@ mod sync_scheduler;
 mod tail_cache;
 mod text_file;
 mod time_lookup;
+mod transaction_index;
+mod transaction_scan;
 
 pub use compaction::{Compaction, CompactionSettings, CompactionStats, CompactionStep, Dirtiness};
 pub use config::LogConfig;
@@ -55,3 +59,4 @@ pub use producers::ActiveProducer;
 pub use sync_scheduler::SyncScheduler;
 pub use text_file::Malformed;
 pub use time_lookup::TimestampOffset;
+pub use transaction_index::AbortedTransaction;
