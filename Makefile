@@ -15,10 +15,15 @@ export CXX := ccache c++
 endif
 endif
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+# BIN=/path/to/highwater uses a binary that is there already instead of building one.
+ifeq ($(origin BIN),undefined)
 BIN := $(TARGET_DIR)/release/highwater
+BUILT := build
+endif
+DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients faults bench demo mutants
+.PHONY: help deps build up down test verify fix sim clients faults bench bench-vs-kafka demo mutants deb deploy-test guide
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +54,7 @@ fix: ## repair what can be repaired: formatting, simple lints, generated documen
 	$(CARGO) fmt --all
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	$(CARGO) xtask api-matrix > docs/api-matrix.md
+	$(CARGO) run --quiet --package highwater-broker --bin highwater -- reference > docs/cli-reference.md
 
 sim: ## simulate whole clusters under faults: SEEDS=n many, or SEED=n to replay one; ARGS=--power-loss
 	@if [ -n "$(SEED)" ]; then \
@@ -67,8 +73,29 @@ faults: build ## kill real processes under real clients and check the history
 demo: build ## a million lines of real text through three nodes while leaders are killed
 	$(CARGO) run --quiet --release --package highwater-demo -- --binary $(BIN)
 
-bench: build ## MB/s, broker CPU seconds per GB, latency and memory for workloads A, E and F
-	$(CARGO) run --quiet --release --package highwater-bench -- --binary $(BIN) $(ONLY)
+guide: $(BUILT) ## docs/guides/clickstream.md from end to end: a web server's log through three nodes to two groups, with kills and a replay
+	@deploy/local/install-dependencies guide
+	@python3 docs/guides/clickstream/run.py $(BIN)
+
+BENCH_OPTIONS = --binary $(BIN) --directory $(TARGET_DIR)/bench --only "$(ONLY)" --systems "$(SYSTEMS)" \
+  --sizes "$(SIZES)" $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
+
+bench: $(BUILT) ## Highwater's figures: ONLY="a e" SYSTEMS=strict RUNS=n QUICK=1 SIZES="gigabytes=4"
+	$(CARGO) run --quiet --release --package highwater-bench -- $(BENCH_OPTIONS)
+
+bench-vs-kafka: $(BUILT) ## the same beside Apache Kafka's (KAFKA_LIBS=directory of its jars); rewrites docs/PERFORMANCE.md
+	@[ -n "$(KAFKA_LIBS)" ] || { echo "make bench-vs-kafka: KAFKA_LIBS=directory with the jars of an Apache Kafka release"; exit 1; }
+	$(CARGO) run --quiet --release --package highwater-bench -- $(BENCH_OPTIONS) --kafka-libs "$(KAFKA_LIBS)" \
+	  --results docs/performance/results.json --documents docs
+
+deb: $(BUILT) ## build the Debian package: binary, systemd unit, configuration, manual page
+	@deploy/local/install-dependencies package
+	@deploy/debian/build $(BIN) $(DIST)
+
+deploy-test: $(BUILT) ## install the package in a clean Debian that systemd boots, start the sample configurations (needs root)
+	@deploy/local/install-dependencies package deploy-test
+	@deploy/debian/test $(BIN)
+	@deploy/samples/test $(BIN)
 
 mutants: ## cargo-mutants over the pure crates (slow)
 	@command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants

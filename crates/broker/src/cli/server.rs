@@ -7,7 +7,7 @@ use clap::Args;
 use highwater_env::{Env, Fs, KvOpener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Failure;
+use super::{Failure, service_manager};
 use crate::config::{BrokerConfig, Properties};
 use crate::logging::{self, LogFormat};
 use crate::{Broker, RunningBroker, StartError, announce};
@@ -15,16 +15,24 @@ use crate::{Broker, RunningBroker, StartError, announce};
 /// Where Linux keeps the machine's name.
 const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 
+const EXAMPLES: &str = "\
+Examples:
+  highwater server                                             # one node on 127.0.0.1:9092, data in ./data
+  highwater server --config /etc/highwater/server.properties
+  highwater server --set listeners=PLAINTEXT://127.0.0.1:19092 --set log.dirs=/tmp/data
+  HIGHWATER_NODE_ID=2 highwater server --config server.properties --log-format json";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct ServerArgs {
     /// A server.properties file with Kafka's property names. Without one: a single node on 127.0.0.1:9092.
-    #[arg(long, short = 'c', env = "HIGHWATER_CONFIG", value_name = "FILE")]
+    #[arg(long, short = 'c', env = "HIGHWATER_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Set a property, over the file and over HIGHWATER_* variables. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// How log lines look.
-    #[arg(long, env = "HIGHWATER_LOG_FORMAT", value_enum, default_value = "plain")]
+    #[arg(long, env = "HIGHWATER_LOG_FORMAT", hide_env_values = true, value_enum, default_value = "plain")]
     log_format: LogFormat,
 }
 
@@ -39,7 +47,11 @@ pub(super) async fn run(args: ServerArgs, kv: Arc<dyn KvOpener>) -> Result<(), F
     announce::lines(&node).iter().for_each(|line| tracing::info!("{line}"));
     tokio::select! {
         result = node.closed() => result.map_err(|failure| Failure::new(failure.to_string())),
-        () = stop.received() => shut_down(&node, stop).await,
+        () = stop.received() => {
+            service_manager::stopping();
+            shut_down(&node, stop).await
+        }
+        never = service_manager::report(&node) => match never {},
     }
 }
 
@@ -68,7 +80,7 @@ fn load_config(args: &ServerArgs) -> Result<BrokerConfig, Failure> {
     Ok(BrokerConfig::resolve(properties, &host_name())?)
 }
 
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     let name = Fs::Real.read(Path::new(HOST_NAME_FILE)).unwrap_or_default();
     let name = String::from_utf8_lossy(&name).trim().to_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }
