@@ -16,6 +16,7 @@
 //! Architecture invariant: an I/O error takes the directory out of service; nothing is tried again (S4).
 //! Architecture invariant: no memory map, no task or timer of an idle log.
 
+mod aborted_transaction;
 mod batch_scan;
 mod checkpoints;
 mod compaction;
@@ -48,6 +49,7 @@ mod time_lookup;
 mod transaction_index;
 mod transaction_scan;
 
+pub use aborted_transaction::AbortedTransaction;
 pub use compaction::{Compaction, CompactionSettings, CompactionStats, CompactionStep, Dirtiness};
 pub use config::LogConfig;
 pub use error::{AppendError, CompactionError, LogError, ReadError};
@@ -59,4 +61,3 @@ pub use producers::ActiveProducer;
 pub use sync_scheduler::SyncScheduler;
 pub use text_file::Malformed;
 pub use time_lookup::TimestampOffset;
-pub use transaction_index::AbortedTransaction;

@@ -20,12 +20,12 @@ use highwater_records::{BatchHeader, HEADER_LENGTH};
 use highwater_types::Offset;
 use parking_lot::Mutex;
 
+use crate::aborted_transaction::AbortedTransaction;
 use crate::error::ReadError;
 use crate::file_names::FileKind;
 use crate::segment::Segment;
 use crate::segment_index::SegmentIndex;
 use crate::tail_cache::Tail;
-use crate::transaction_index::AbortedTransaction;
 use crate::transaction_scan::with_transactions;
 
 /// Rolled segments of one log whose indexes stay in memory: the one that tail consumers are leaving, and a few that

@@ -9,10 +9,11 @@ use highwater_env::{File, Fs, OpenMode};
 use highwater_types::{Offset, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
+use crate::aborted_transaction::EndedTransaction;
 use crate::error::ReadError;
 use crate::file_names::FileKind;
 use crate::header_walk::HeaderWalk;
-use crate::producers::{EndedTransaction, ProducerStates};
+use crate::producers::ProducerStates;
 use crate::segment_index::{IndexedBatch, SegmentIndex, TIME_ENTRY_BYTES};
 use crate::transaction_index::TransactionIndex;
 

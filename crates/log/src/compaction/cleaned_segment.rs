@@ -8,8 +8,8 @@ use highwater_env::{File, Fs, OpenMode};
 use highwater_records::BatchHeader;
 use highwater_types::Offset;
 
+use crate::aborted_transaction::EndedTransaction;
 use crate::file_names::FileKind;
-use crate::producers::EndedTransaction;
 use crate::segment::{indexed, remove_if_there};
 use crate::segment_index::SegmentIndex;
 use crate::swap::{CLEANED_SUFFIX, with_suffix};

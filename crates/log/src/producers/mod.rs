@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use highwater_records::{BatchHeader, EndTransactionMarker};
 use highwater_types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
+use crate::aborted_transaction::{AbortedTransaction, EndedTransaction};
 use crate::error::AppendError;
-use crate::transaction_index::AbortedTransaction;
 pub use active::ActiveProducer;
 pub(crate) use entry::{AppendedBatch, ProducerEntry};
 pub(crate) use snapshot::SnapshotError;
@@ -29,14 +29,6 @@ use undecided::UndecidedTransactions;
 pub(crate) struct ProducerStates {
     entries: BTreeMap<ProducerId, ProducerEntry>,
     undecided: UndecidedTransactions,
-}
-
-/// A transaction of which the marker was taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct EndedTransaction {
-    /// It, as the transaction index has it if it was aborted.
-    pub(crate) transaction: AbortedTransaction,
-    pub(crate) committed: bool,
 }
 
 /// What of a log its producer state refers to: made anew from the log, the state must find it there.
