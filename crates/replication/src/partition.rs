@@ -162,7 +162,7 @@ impl Partition {
         };
         let (reader, flush) = (log.reader(), log.flush_target());
         let (name, compacted) = (log.topic_partition().clone(), log.config().compact_policy);
-        let state = State { log: Some(log), ..state };
+        let mut state = State { log: Some(log), ..state };
         let partition = Arc::new(Self {
             id,
             name,
@@ -424,10 +424,11 @@ pub(crate) fn cursors_of(log: &Log) -> LogCursors {
 }
 
 impl State {
-    fn snapshot(&self) -> Snapshot {
+    /// What readers are to see from now on.
+    fn snapshot(&mut self) -> Snapshot {
         let (replica, cursors) = (&self.replica, self.replica.cursors());
         let high_watermark = replica.high_watermark();
-        let open_transaction = self.log.as_ref().and_then(Log::first_open_transaction);
+        let last_stable_offset = self.log.as_mut().map(|log| log.last_stable_offset(high_watermark));
         Snapshot {
             failed: self.failed || self.log.is_none(),
             role: replica.role(),
@@ -436,7 +437,7 @@ impl State {
             log_start: cursors.log_start,
             high_watermark,
             exposed: replica.exposed_high_watermark(),
-            last_stable_offset: open_transaction.map_or(high_watermark, |first| first.min(high_watermark)),
+            last_stable_offset: last_stable_offset.unwrap_or(high_watermark),
             log_end: cursors.log_end,
         }
     }

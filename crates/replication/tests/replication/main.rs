@@ -7,3 +7,4 @@ mod failover;
 mod produce_and_fetch;
 mod storage;
 mod topics;
+mod transactions;
