@@ -210,6 +210,17 @@ impl LogDirectory {
         self.services.health.is_online()
     }
 
+    /// Takes it out of service: something that works on its files met an I/O error.
+    pub fn take_offline(&self, reason: &str) {
+        self.services.health.fail(reason);
+    }
+
+    /// Whether there is a log of that partition, open or not.
+    pub fn has_partition(&self, partition: &TopicPartition) -> Result<bool, LogError> {
+        let dir = self.dir_of(partition);
+        self.services.health.watch(self.services.fs.exists(&dir).map_err(LogError::io(&dir)))
+    }
+
     /// Sets what is told, once and with the reason, when an I/O error or a failed flush takes the directory out of service.
     /// It may be called with locks held and must not call back into logs of this directory.
     pub fn on_offline(&self, callback: impl Fn(&str) + Send + Sync + 'static) {

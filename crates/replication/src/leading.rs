@@ -80,7 +80,10 @@ impl PushSource for Partition {
         }
         let read = match self.reader.read(from, before.log_end, max_bytes, true) {
             Ok(read) => read,
-            Err(error) => return NextPush::Lost(error.to_string()),
+            Err(error) => {
+                self.note_read_error(&error);
+                return NextPush::Lost(error.to_string());
+            }
         };
         let now = self.snapshot();
         // If the leadership ended during the read, the log may have been cut and continued by another leader meanwhile.

@@ -4,7 +4,7 @@
 //! what it says about an earlier run of the broker is about a leader that may have lost unflushed records with its memory,
 //! and appending in that leader's epoch again would put two records at one offset in one epoch (P1, P7).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
@@ -14,23 +14,23 @@ use highwater_metadata::{
     ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionImage, TopicImage,
 };
 use highwater_partition::{Assignment, Event, Replica, RoleKind};
-use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicIdPartition, TopicPartition};
+use highwater_types::{
+    BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, PartitionIndex, TopicIdPartition, TopicPartition,
+};
 use rand::RngCore;
 
+use crate::LogDirectories;
 use crate::context::Context;
 use crate::partition::{Partition, Surroundings, cursors_of};
+use crate::placement::Placement;
 use crate::topic_settings::TopicSettings;
 
 /// Applies metadata to the replicas. One owner, called in the order of the metadata.
 pub(crate) struct MetadataFollower {
     context: Arc<Context>,
-    directories: Vec<Arc<LogDirectory>>,
-    /// Where the partitions found at start are.
-    found: BTreeMap<TopicPartition, usize>,
-    /// Where those are that could not be opened.
-    unopened: BTreeMap<TopicPartition, usize>,
-    /// Replicas of each directory.
-    counts: Vec<usize>,
+    placement: Placement,
+    /// Replicas that the metadata still call lost, and that began anew in this process.
+    begun_anew: BTreeSet<TopicIdPartition>,
     /// Whether all partitions have to be looked at: at first, and after metadata that did not know this process.
     everything: bool,
     /// What the image that is being applied changed here, for one line in the log.
@@ -47,18 +47,9 @@ struct Changes {
 }
 
 impl MetadataFollower {
-    pub fn new(context: Arc<Context>, directories: Vec<Arc<LogDirectory>>) -> Self {
-        let mut follower = Self {
-            context,
-            counts: vec![0; directories.len()],
-            directories,
-            found: BTreeMap::new(),
-            unopened: BTreeMap::new(),
-            everything: true,
-            changes: Changes::default(),
-        };
-        follower.find_partitions();
-        follower
+    pub fn new(context: Arc<Context>, directories: &LogDirectories) -> Self {
+        let placement = Placement::new(directories);
+        Self { context, placement, begun_anew: BTreeSet::new(), everything: true, changes: Changes::default() }
     }
 
     /// Takes over a newer image.
@@ -127,9 +118,7 @@ impl MetadataFollower {
                 continue;
             }
             let settings = settings.get_or_insert_with(|| self.settings(image, topic));
-            // Nobody waits for what this replica holds, so it may hold nothing.
-            let replaceable = !partition.is_candidate(node_id);
-            let Some(replica) = self.ensure(id, topic, settings, replaceable) else { continue };
+            let Some(replica) = self.ensure(id, topic, partition, settings) else { continue };
             assign(&replica, partition, settings, &mut self.changes);
         }
     }
@@ -140,31 +129,45 @@ impl MetadataFollower {
         TopicSettings::new(&config, expiration.as_deref(), self.context.node.config.replica_lag_time_max)
     }
 
-    /// The replica, opened or created if it is not there yet. One whose log is damaged begins anew with an empty log if it
-    /// is `replaceable`: until then it stays out of service, and its leader takes it out of the ISR.
+    /// The replica, opened or created if it is not there yet. One whose log is damaged begins anew with an empty log once
+    /// the cluster counts on it no more: until then it stays out of service, and the controller is told.
     fn ensure(
         &mut self,
         id: TopicIdPartition,
         topic: &TopicImage,
+        image: &PartitionImage,
         settings: &TopicSettings,
-        replaceable: bool,
     ) -> Option<Arc<Partition>> {
         let name = TopicPartition { topic: topic.name.clone(), partition: id.partition };
+        let standing = self.standing(id, image);
         match self.context.partition(id) {
-            Some(partition) if replaceable && partition.is_damaged() => self.close_damaged(&partition),
-            Some(partition) => return Some(partition),
+            Some(partition) if standing.replaceable && (partition.is_damaged() || standing.lost) => {
+                self.close_damaged(&partition);
+            }
+            Some(partition) => {
+                self.report(&partition, image, standing.assigned);
+                return Some(partition);
+            }
             None => {}
         }
-        let known = self.found.remove(&name).or_else(|| self.unopened.remove(&name));
-        let position = known.unwrap_or_else(|| self.emptiest_directory());
-        if known.is_none() {
-            self.counts[position] += 1;
-        }
-        let directory = self.directories[position].clone();
-        match open(&directory, &name, id, settings, replaceable) {
+        let place = match self.placement.claim(&name, id.topic_id, standing.assigned, !standing.replaceable) {
+            Ok(place) => place,
+            Err(problem) => {
+                if self.context.unavailable.write().insert(id) {
+                    tracing::error!(partition = %name, %problem, "the replica is out of service");
+                }
+                return None;
+            }
+        };
+        place.left_over.iter().for_each(|&position| self.set_stray_aside(&name, position));
+        let directory = self.placement.directory(place.position).clone();
+        match open(&directory, &name, id, settings, &standing) {
             Ok(log) => {
                 self.context.unavailable.write().remove(&id);
                 self.changes.opened += 1;
+                if standing.lost {
+                    self.begun_anew.insert(id);
+                }
                 let checkpoint = directory.high_watermark(&name).unwrap_or(Offset::ZERO);
                 let replica =
                     Replica::new(self.context.node.config.node_id, settings.settings, cursors_of(&log), checkpoint);
@@ -173,18 +176,50 @@ impl MetadataFollower {
                 let partition = Partition::new(surroundings, lease, id, &directory, log, replica);
                 partition.step(Event::ActiveBrokers(self.context.active_brokers.load().to_vec()));
                 self.context.partitions.write().insert(id, partition.clone());
+                self.report(&partition, image, standing.assigned);
                 Some(partition)
             }
             Err(error) => {
                 tracing::error!(partition = %name, %error, "cannot open the replica; it stays out of service");
-                self.unopened.insert(name, position);
+                if let LogError::Corrupt { .. } = error {
+                    self.context.reports.assign(id, DirectoryId::LOST);
+                }
+                self.placement.give_back(name, id.topic_id, place.position);
                 self.context.unavailable.write().insert(id);
                 None
             }
         }
     }
 
-    /// Lets go of a replica whose log turned out to be damaged; the next opening finds that too.
+    fn standing(&self, id: TopicIdPartition, image: &PartitionImage) -> Standing {
+        let node_id = self.context.node.config.node_id;
+        let position = image.replicas.iter().position(|&replica| replica == node_id);
+        let assigned = position.map_or(DirectoryId::UNASSIGNED, |position| image.directories[position]);
+        let lost = assigned == DirectoryId::LOST && !self.begun_anew.contains(&id);
+        Standing { assigned, replaceable: !image.is_candidate(node_id), lost }
+    }
+
+    /// Tells the controller where the replica is, if the metadata do not say so. A damaged one is given up as soon as
+    /// another one is in sync.
+    fn report(&mut self, partition: &Arc<Partition>, image: &PartitionImage, assigned: DirectoryId) {
+        if partition.is_damaged() {
+            if image.isr.iter().any(|&id| id != self.context.node.config.node_id) {
+                self.context.reports.assign(partition.id, DirectoryId::LOST);
+            }
+            return;
+        }
+        let Some(directory) = partition.directory.upgrade() else { return };
+        if assigned != DirectoryId::LOST {
+            self.begun_anew.remove(&partition.id);
+        }
+        if directory.id() == assigned {
+            self.context.reports.forget(partition.id);
+        } else {
+            self.context.reports.assign(partition.id, directory.id());
+        }
+    }
+
+    /// Lets go of a replica whose data is given up, and puts the data aside.
     fn close_damaged(&mut self, partition: &Arc<Partition>) {
         self.context.partitions.write().remove(&partition.id);
         self.context.cleaner.uncleanable.lock().remove(&partition.id);
@@ -194,27 +229,25 @@ impl MetadataFollower {
             Ok(path) => log_quarantine(&partition.name, &path),
             Err(error) => tracing::error!(partition = %partition.name, %error, "cannot quarantine the replica"),
         }
-        if let Some(position) = self.directories.iter().position(|other| Arc::ptr_eq(other, &directory)) {
-            self.unopened.insert(partition.name.clone(), position);
+        if let Some(position) = self.placement.position_of(&directory) {
+            self.placement.release(position);
         }
-    }
-
-    fn emptiest_directory(&self) -> usize {
-        let online = (0..self.directories.len()).filter(|&position| self.directories[position].is_online());
-        online.min_by_key(|&position| self.counts[position]).unwrap_or(0)
     }
 
     /// Stops a replica and deletes its data.
     fn remove(&mut self, id: TopicIdPartition) {
         self.context.unavailable.write().remove(&id);
+        self.context.reports.forget(id);
+        self.begun_anew.remove(&id);
         let Some(partition) = self.context.partitions.write().remove(&id) else { return };
         tracing::debug!(partition = %partition.name, topic_id = %id.topic_id, "deleting the replica");
         self.changes.deleted += 1;
         let Some(directory) = partition.directory.upgrade() else { return };
-        if let Some(position) = self.directories.iter().position(|other| Arc::ptr_eq(other, &directory)) {
-            self.counts[position] = self.counts[position].saturating_sub(1);
+        if let Some(position) = self.placement.position_of(&directory) {
+            self.placement.release(position);
         }
-        let Some(log) = partition.stop() else { return };
+        // What lies in a failed directory stays there: nothing is tried again.
+        let Some(log) = partition.stop().filter(|_| directory.is_online()) else { return };
         if let Err(error) = directory.delete_log(log, random(), clock::wall_ms()) {
             tracing::error!(partition = %partition.name, %error, "cannot delete the replica");
         }
@@ -265,31 +298,24 @@ impl MetadataFollower {
         }
     }
 
-    fn find_partitions(&mut self) {
-        for (position, directory) in self.directories.iter().enumerate() {
-            match directory.partitions() {
-                Ok(found) => {
-                    self.counts[position] = found.len();
-                    self.found.extend(found.into_iter().map(|found| (found.partition, position)));
-                }
-                Err(error) => {
-                    tracing::error!(directory = %directory.path().display(), %error, "cannot list the partitions");
-                }
-            }
+    /// What was found at start and belongs to no replica of this broker: its topic was deleted, or it was moved away.
+    fn set_strays_aside(&mut self) {
+        for (name, position) in self.placement.take_unclaimed() {
+            self.set_stray_aside(&name, position);
         }
     }
 
-    /// What was found at start and belongs to no replica of this broker: its topic was deleted, or it was moved away.
-    fn set_strays_aside(&mut self) {
-        for (name, position) in std::mem::take(&mut self.found) {
-            self.counts[position] = self.counts[position].saturating_sub(1);
-            match self.directories[position].set_stray_aside(&name, random()) {
-                Ok(path) => tracing::warn!(
-                    partition = %name, path = %path.display(),
-                    "found a partition that is not assigned to this broker: set aside, remove it when you do not need it"
-                ),
-                Err(error) => tracing::error!(partition = %name, %error, "cannot set a stray partition aside"),
-            }
+    fn set_stray_aside(&self, name: &TopicPartition, position: usize) {
+        let directory = self.placement.directory(position);
+        if !directory.is_online() {
+            return;
+        }
+        match directory.set_stray_aside(name, random()) {
+            Ok(path) => tracing::warn!(
+                partition = %name, path = %path.display(),
+                "found a partition that is not assigned to this log directory: set aside, remove it when you do not need it"
+            ),
+            Err(error) => tracing::error!(partition = %name, %error, "cannot set a stray partition aside"),
         }
     }
 }
@@ -301,14 +327,28 @@ fn log_quarantine(partition: &TopicPartition, path: &Path) {
     );
 }
 
-/// Opens a log; what another topic of that name left is set aside, and so is damaged data if it is `replaceable`.
+/// What the metadata say about a replica of this broker.
+struct Standing {
+    /// Its log directory.
+    assigned: DirectoryId,
+    /// Nobody counts on what it holds, so it may hold nothing.
+    replaceable: bool,
+    /// What it held is given up, and is still there.
+    lost: bool,
+}
+
+/// Opens a log; what another topic of that name left is set aside, and so is what was given up, and damaged data on which nobody
+/// counts.
 fn open(
     directory: &LogDirectory,
     name: &TopicPartition,
     id: TopicIdPartition,
     settings: &TopicSettings,
-    replaceable: bool,
+    standing: &Standing,
 ) -> Result<Log, LogError> {
+    if standing.lost && standing.replaceable && directory.has_partition(name)? {
+        log_quarantine(name, &directory.quarantine_partition(name, random())?);
+    }
     let open = || directory.open_log(name, id.topic_id, settings.draw_log_config(), clock::wall_ms());
     match open() {
         Err(LogError::TopicIdMismatch { found, .. }) => {
@@ -319,7 +359,7 @@ fn open(
             );
             open()
         }
-        Err(error @ LogError::Corrupt { .. }) if replaceable => {
+        Err(error @ LogError::Corrupt { .. }) if standing.replaceable => {
             tracing::error!(partition = %name, %error, "damaged");
             let path = directory.quarantine_partition(name, random())?;
             log_quarantine(name, &path);

@@ -11,8 +11,9 @@ use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts};
 
 use crate::cleaner_metrics::CleanerMetrics;
 use crate::context::Context;
+use crate::directory_metrics::DirectoryMetrics;
 use crate::totals::catch_up;
-use crate::{PartitionRole, PartitionStatus};
+use crate::{LogDirectories, PartitionRole, PartitionStatus};
 
 /// Collects from the registry.
 pub(crate) struct ReplicaMetrics {
@@ -30,13 +31,15 @@ pub(crate) struct ReplicaMetrics {
     log_end: IntGaugeVec,
     high_watermark: IntGaugeVec,
     size: IntGaugeVec,
+    directories: DirectoryMetrics,
     cleaner: CleanerMetrics,
 }
 
 impl ReplicaMetrics {
-    pub fn new(context: Arc<Context>) -> Self {
+    pub fn new(context: Arc<Context>, directories: LogDirectories) -> Self {
         Self {
             context,
+            directories: DirectoryMetrics::new(directories),
             partitions: gauge("partitioncount", "Replicas on this broker"),
             leaders: gauge("leadercount", "Partitions led by this broker"),
             under_replicated: gauge("underreplicatedpartitions", "Partitions led here with a replica out of sync"),
@@ -73,11 +76,12 @@ impl ReplicaMetrics {
             &self.high_watermark,
             &self.size,
         ];
-        own.into_iter().chain(self.cleaner.all())
+        own.into_iter().chain(self.directories.all()).chain(self.cleaner.all())
     }
 
     fn refresh(&self) {
         self.cleaner.refresh(&self.context);
+        self.directories.refresh();
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         let statuses: Vec<PartitionStatus> = partitions.iter().map(|partition| partition.status()).collect();
         let count = |what: fn(&PartitionStatus) -> bool| statuses.iter().filter(|status| what(status)).count() as i64;
