@@ -23,7 +23,7 @@ endif
 DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients faults bench bench-vs-kafka demo mutants deb deploy-test
+.PHONY: help deps build up down test verify fix sim clients faults bench bench-vs-kafka demo mutants deb tarball deploy-check deploy-test guide
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,7 @@ fix: ## repair what can be repaired: formatting, simple lints, generated documen
 	$(CARGO) fmt --all
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	$(CARGO) xtask api-matrix > docs/api-matrix.md
+	$(CARGO) run --quiet --package highwater-broker --bin highwater -- reference > docs/cli-reference.md
 
 sim: ## simulate whole clusters under faults: SEEDS=n many, or SEED=n to replay one; ARGS=--power-loss
 	@if [ -n "$(SEED)" ]; then \
@@ -72,6 +73,10 @@ faults: build ## kill real processes under real clients and check the history
 demo: build ## a million lines of real text through three nodes while leaders are killed
 	$(CARGO) run --quiet --release --package highwater-demo -- --binary $(BIN)
 
+guide: $(BUILT) ## docs/guides/clickstream.md from end to end: a web server's log through three nodes to two groups, with kills and a replay
+	@deploy/local/install-dependencies guide
+	@python3 docs/guides/clickstream/run.py $(BIN)
+
 BENCH_OPTIONS = --binary $(BIN) --directory $(TARGET_DIR)/bench --only "$(ONLY)" --systems "$(SYSTEMS)" \
   --sizes "$(SIZES)" $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
 
@@ -87,10 +92,20 @@ deb: $(BUILT) ## build the Debian package: binary, systemd unit, configuration, 
 	@deploy/local/install-dependencies package
 	@deploy/debian/build $(BIN) $(DIST)
 
-deploy-test: $(BUILT) ## install the package in a clean Debian that systemd boots, start the sample configurations (needs root)
-	@deploy/local/install-dependencies package deploy-test
-	@deploy/debian/test $(BIN)
+tarball: $(BUILT) ## the same without Debian's package manager: binary, sample configurations, unit, documents
+	@deploy/tarball/build $(BIN) $(DIST)
+
+deploy-check: ## check the files of deploy/ against schemas and rules: shell, systemd, Dockerfile, compose, Kubernetes
+	@deploy/local/install-dependencies deploy-check
+	@deploy/check/validate
+
+deploy-test: $(BUILT) ## install the package in a clean Debian, run the samples, the tarball, compose.yaml and the Kubernetes pods (root)
+	@deploy/local/install-dependencies package deploy-test deploy-check
 	@deploy/samples/test $(BIN)
+	@deploy/tarball/test $(BIN)
+	@deploy/debian/test $(BIN)
+	@deploy/check/validate
+	@deploy/check/containers $(BIN)
 
 mutants: ## cargo-mutants over the pure crates (slow)
 	@command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants
