@@ -105,7 +105,7 @@ impl FlushTarget {
             match self.sync(&unflushed.segments) {
                 // Files that vanished with their log are no fault of the disk.
                 Err(_) if self.is_retired() => break,
-                synced => self.health.watch(synced)?,
+                synced => self.health.watch_flush(synced)?,
             }
             if self.complete(&unflushed) {
                 break;

@@ -169,7 +169,7 @@ impl SyncScheduler {
     fn sync_directory(&self) -> Result<(), LogError> {
         let Some(directory) = &self.directory else { return Ok(()) };
         self.health.check()?;
-        self.health.watch(self.timed(|| directory.sync()).map_err(LogError::io(self.health.path())))
+        self.health.watch_flush(self.timed(|| directory.sync()).map_err(LogError::io(self.health.path())))
     }
 
     fn timed<T>(&self, flush: impl FnOnce() -> T) -> T {

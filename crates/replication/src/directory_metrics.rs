@@ -14,6 +14,7 @@ pub(crate) struct DirectoryMetrics {
     directories: LogDirectories,
     offline_count: IntGauge,
     offline: IntGaugeVec,
+    full: IntGaugeVec,
     total_bytes: IntGaugeVec,
     usable_bytes: IntGaugeVec,
     flush_queue: IntGaugeVec,
@@ -26,6 +27,7 @@ impl DirectoryMetrics {
             directories,
             offline_count: logs::OFFLINE_LOG_DIRECTORY_COUNT.int_gauge(),
             offline: logs::LOG_DIRECTORY_OFFLINE.int_gauge_vec(),
+            full: logs::LOG_DIRECTORY_FULL.int_gauge_vec(),
             total_bytes: logs::LOG_DIRECTORY_TOTAL_BYTES.int_gauge_vec(),
             usable_bytes: logs::LOG_DIRECTORY_USABLE_BYTES.int_gauge_vec(),
             flush_queue: logs::FLUSH_QUEUE_SIZE.int_gauge_vec(),
@@ -33,8 +35,8 @@ impl DirectoryMetrics {
     }
 
     pub fn all(&self) -> impl Iterator<Item = &dyn Collector> {
-        let own: [&dyn Collector; 5] =
-            [&self.offline_count, &self.offline, &self.total_bytes, &self.usable_bytes, &self.flush_queue];
+        let own: [&dyn Collector; 6] =
+            [&self.offline_count, &self.offline, &self.full, &self.total_bytes, &self.usable_bytes, &self.flush_queue];
         let flush_times =
             self.directories.opened.iter().map(|directory| directory.sync().flush_times() as &dyn Collector);
         own.into_iter().chain(flush_times)
@@ -58,6 +60,7 @@ impl DirectoryMetrics {
         let path = directory.path().to_string_lossy();
         let set = |gauge: &IntGaugeVec, value: i64| gauge.with_label_values(&[&path]).set(value);
         set(&self.flush_queue, directory.sync().queue_size() as i64);
+        set(&self.full, directory.space().is_low().into());
         // A volume that does not answer keeps its last figure.
         if let Ok(bytes) = self.fs.total_bytes(directory.path()) {
             set(&self.total_bytes, as_i64(bytes));

@@ -29,6 +29,12 @@ section! {
     )
     .kafka("kafka.log:type=LogManager,name=OfflineLogDirectoryCount")
     .when_bad("Above 0: a disk failed.");
+    LOG_DIRECTORY_FULL = Metric::gauge(
+        "highwater_log_directory_full", "boolean",
+        "1 while producers are refused, because less than highwater.disk.reserve.bytes is free.",
+    )
+    .by(&["logDirectory"]).always()
+    .when_bad("1: delete records or topics, shorten retention, or add space; it heals by itself.");
     LOG_DIRECTORY_TOTAL_BYTES = Metric::gauge(
         "highwater_log_directory_total_bytes", "bytes", "Size of the volume that holds the directory.",
     )
