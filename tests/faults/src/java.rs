@@ -27,7 +27,12 @@ impl JavaClients {
         let directory = cluster.directory().to_owned();
         let bootstrap = cluster.bootstrap();
         let common = ["--bootstrap-server", &bootstrap, "--topic", TOPIC];
-        let producer = start("VerifiableProducer", &common, &["--acks", "-1", "--throughput", RATE], &directory)?;
+        // The tool turns retries off unless told otherwise; every producer of Java has them.
+        let settings = directory.join("producer.properties");
+        std::fs::write(&settings, "retries=2147483647\nenable.idempotence=true\n")?;
+        let settings = settings.display().to_string();
+        let writing = ["--acks", "-1", "--throughput", RATE, "--command-config", &settings];
+        let producer = start("VerifiableProducer", &common, &writing, &directory)?;
         let reading = ["--group-id", "faults-java", "--reset-policy", "earliest", "--verbose"];
         let consumer = start("VerifiableConsumer", &common, &reading, &directory)?;
         let clients = Self { producer, consumer, directory };

@@ -84,6 +84,7 @@ fn filled_in(expression: &str) -> String {
 }
 
 /// What Grafana needs of a dashboard.
+#[cfg(test)]
 pub fn faults(name: &str) -> Result<Vec<String>> {
     let dashboard = read(name)?;
     let mut faults = Vec::new();
