@@ -52,7 +52,7 @@ pub fn cluster(context: &Context) -> Result<()> {
     check(described["brokers"].as_array().map(Vec::len) == Some(3), || described.to_string())?;
     eventually(|| check(cli.json("cluster health")?["healthy"] == true, || "not healthy".to_owned()))?;
     let features = cli.json("cluster features")?;
-    check(features["features"].to_string().contains("metadata.version"), || features.to_string())?;
+    check(features["features"].to_string().contains("eligible.leader.replicas.version"), || features.to_string())?;
     let broker = cli.json("broker describe 2")?;
     check(broker["id"] == 2 && broker["log_dirs"][0]["error"].is_null(), || broker.to_string())?;
     check(cli.json("broker list")?.as_array().map(Vec::len) == Some(3), || "brokers".to_owned())?;
