@@ -21,6 +21,7 @@ mod checkpoints;
 mod compaction;
 mod config;
 mod directory_health;
+mod disk_space;
 mod doomed_files;
 mod error;
 mod file_names;
@@ -46,6 +47,7 @@ mod time_lookup;
 
 pub use compaction::{Compaction, CompactionSettings, CompactionStats, CompactionStep, Dirtiness};
 pub use config::LogConfig;
+pub use disk_space::{DiskSpace, SpaceUse};
 pub use error::{AppendError, CompactionError, LogError, ReadError};
 pub use flush_target::{FlushListener, FlushTarget};
 pub use log::{FollowerAppend, LeaderAppend, Log, Retention};
