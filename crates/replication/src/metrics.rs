@@ -82,7 +82,7 @@ impl ReplicaMetrics {
             bytes_in: replicas::REPLICATION_BYTES_IN.int_counter(),
             bytes_out: replicas::REPLICATION_BYTES_OUT.int_counter(),
             follower_max_lag: replicas::FOLLOWER_MAX_LAG.int_gauge_vec(),
-            directories: DirectoryMetrics::new(fs, directories),
+            directories: DirectoryMetrics::new(directories, fs),
             cleaner: CleanerMetrics::new(),
         }
     }
