@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use crate::checkpoints::{CheckpointError, Checkpoints};
 use crate::config::LogConfig;
 use crate::directory_health::DirectoryHealth;
+use crate::disk_space::DiskSpace;
 use crate::error::LogError;
 use crate::file_names::{
     DELETED_SUFFIX, PARTITION_METADATA, QUARANTINED_SUFFIX, STRAY_SUFFIX, parse_partition_dir, set_aside_dir,
@@ -121,6 +122,7 @@ impl From<CheckpointError> for LogDirectoryError {
 pub struct LogDirectory {
     path: PathBuf,
     services: DirectoryServices,
+    space: Arc<DiskSpace>,
     sync: Arc<SyncScheduler>,
     meta: Mutex<MetaProperties>,
     /// Broker epoch in the clean-shutdown marker, if there was one.
@@ -144,10 +146,12 @@ impl LogDirectory {
         let health = Arc::new(DirectoryHealth::new(path));
         let sync = SyncScheduler::new(health.clone());
         let (tails, doomed) = (Arc::default(), Arc::default());
+        let space = Arc::new(DiskSpace::new(fs.clone(), path));
         let services = DirectoryServices { fs, health, checkpoints, tails, doomed };
         let directory = Self {
             path: path.to_owned(),
             services,
+            space,
             sync,
             meta: Mutex::new(meta),
             clean_start,
@@ -225,6 +229,11 @@ impl LogDirectory {
     /// It may be called with locks held and must not call back into logs of this directory.
     pub fn on_offline(&self, callback: impl Fn(&str) + Send + Sync + 'static) {
         self.services.health.set_on_offline(Box::new(callback));
+    }
+
+    /// The room that is left on its volume.
+    pub fn space(&self) -> &Arc<DiskSpace> {
+        &self.space
     }
 
     /// The scheduler that flushes this directory's logs.
@@ -393,7 +402,11 @@ impl LogDirectory {
         let (from, to) = (self.dir_of(partition), self.path.join(set_aside_dir(partition, unique, suffix)));
         fs.rename(&from, &to).map_err(LogError::io(&from))?;
         fs.sync_dir(&self.path).map_err(LogError::io(&self.path))?;
-        self.services.checkpoints.forget(partition)
+        match self.services.checkpoints.forget(partition) {
+            // To be written with the next checkpoint. Until then nothing is made under that name.
+            Err(error) if error.is_disk_full() => Ok(()),
+            forgotten => forgotten,
+        }
     }
 }
 

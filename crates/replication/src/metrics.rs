@@ -37,9 +37,10 @@ pub(crate) struct ReplicaMetrics {
 
 impl ReplicaMetrics {
     pub fn new(context: Arc<Context>, directories: LogDirectories) -> Self {
+        let fs = context.node.env.fs.clone();
         Self {
             context,
-            directories: DirectoryMetrics::new(directories),
+            directories: DirectoryMetrics::new(directories, fs),
             partitions: gauge("partitioncount", "Replicas on this broker"),
             leaders: gauge("leadercount", "Partitions led by this broker"),
             under_replicated: gauge("underreplicatedpartitions", "Partitions led here with a replica out of sync"),

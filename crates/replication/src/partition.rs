@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use highwater_env::{clock, run_blocking};
-use highwater_log::{FlushListener, FlushTarget, Log, LogDirectory, LogReader, ReadError, SyncScheduler};
+use highwater_log::{DiskSpace, FlushListener, FlushTarget, Log, LogDirectory, LogReader, ReadError, SyncScheduler};
 use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
 use highwater_types::{BrokerId, ErrorCode, Offset, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
@@ -50,6 +50,7 @@ pub(crate) struct Partition {
     pub lease: Arc<dyn Lease>,
     pub flush: Arc<FlushTarget>,
     sync: Arc<SyncScheduler>,
+    pub space: Arc<DiskSpace>,
     state: Mutex<State>,
     published: RwLock<Snapshot>,
     waiters: Arc<Waiters>,
@@ -168,6 +169,7 @@ impl Partition {
             lease,
             flush: flush.clone(),
             sync: directory.sync().clone(),
+            space: directory.space().clone(),
             published: RwLock::new(state.snapshot()),
             state: Mutex::new(state),
             waiters: Arc::default(),
