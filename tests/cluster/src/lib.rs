@@ -39,6 +39,17 @@ impl Cluster {
 
     /// As [`Self::start`], with a choice of what runs on the nodes.
     pub fn start_software(software: &Software, count: usize, extra: &[(&str, &str)]) -> Result<Self> {
+        Self::start_prepared(software, count, extra, |_| Ok(()))
+    }
+
+    /// As [`Self::start_software`]; `prepare` is called with each node's home, before anything but its properties is there. In
+    /// the values of `extra`, `{home}` stands for that directory.
+    pub fn start_prepared(
+        software: &Software,
+        count: usize,
+        extra: &[(&str, &str)],
+        mut prepare: impl FnMut(&Path) -> Result<()>,
+    ) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("highwater-cluster-").tempdir()?;
         let host = Loopback::pick();
         let ports = free_ports(&host, count * 3)?;
@@ -51,12 +62,13 @@ impl Cluster {
         for (index, addresses) in addresses.iter().enumerate() {
             let home = directory.path().join(format!("node{}", index + 1));
             std::fs::create_dir_all(&home)?;
+            prepare(&home)?;
             let mut properties = software.properties(count, &addresses[2]);
             properties.extend(common_properties(index + 1, count, &voters, addresses, &home));
             let mut properties: Vec<(&str, String)> = properties;
             for (key, value) in extra {
                 properties.retain(|(name, _)| name != key);
-                properties.push((key, (*value).to_owned()));
+                properties.push((key, value.replace("{home}", &home.display().to_string())));
             }
             let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
             let config = home.join("server.properties");

@@ -11,11 +11,13 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::cells::Fault;
 
+/// What is produced to.
 pub const TOPIC: &str = "faults";
 /// Partitions of the topic: each node leads some, so that a fault on any node is felt.
 pub const PARTITIONS: i32 = 6;
@@ -62,7 +64,7 @@ impl ProducerContext for Deliveries {
 }
 
 /// Runs the fault under load and checks what can be read afterwards.
-pub fn under_load(cluster: &mut Cluster, fault: Fault) -> Result<Figures> {
+pub fn under_load(cluster: &mut Cluster, fault: impl FnOnce(&mut Cluster) -> Result<()>) -> Result<Figures> {
     let bootstrap = cluster.bootstrap();
     let deliveries = Deliveries::default();
     let stop = AtomicBool::new(false);
@@ -112,12 +114,21 @@ fn produce(bootstrap: &str, deliveries: &Deliveries, stop: &AtomicBool) -> Resul
 
 /// The nodes that lead the partitions of the load's topic, as `bootstrap` knows them; `None` for none.
 pub fn leaders(bootstrap: &str) -> Result<Vec<Option<usize>>> {
+    of_partitions(bootstrap, |partition| usize::try_from(partition.leader()).ok())
+}
+
+/// The nodes in sync of each partition of the load's topic.
+pub fn in_sync(bootstrap: &str) -> Result<Vec<Vec<usize>>> {
+    of_partitions(bootstrap, |partition| partition.isr().iter().filter_map(|&id| usize::try_from(id).ok()).collect())
+}
+
+fn of_partitions<T>(bootstrap: &str, ask: impl Fn(&MetadataPartition) -> T) -> Result<Vec<T>> {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
     for _ in 0..50 {
         let metadata = client.fetch_metadata(Some(TOPIC), Duration::from_secs(10))?;
         let topic = metadata.topics().first().context("no topic")?;
         if topic.partitions().len() == PARTITIONS as usize {
-            return Ok(topic.partitions().iter().map(|partition| usize::try_from(partition.leader()).ok()).collect());
+            return Ok(topic.partitions().iter().map(ask).collect());
         }
         std::thread::sleep(Duration::from_millis(100));
     }

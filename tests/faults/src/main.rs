@@ -4,15 +4,19 @@
 //! In: the broker's binary and, optionally, names of faults. Out: a line per fault with its figures, and a count.
 
 mod cells;
+mod disks;
 mod java;
 mod live_reader;
 mod load;
+mod volumes;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use highwater_test_cluster::{Cluster, binary_argument};
+use highwater_test_cluster::{Cluster, Software, binary_argument};
+
+use crate::volumes::Volume;
 
 fn main() -> ExitCode {
     match run() {
@@ -27,40 +31,68 @@ fn main() -> ExitCode {
 
 fn run() -> Result<usize> {
     let (binary, only) = binary_argument()?;
-    let (mut passed, mut failed) = (0, 0);
+    let mut outcomes = Outcomes::default();
     println!(
         "longest time without an acknowledgement, in ms, of the partition with the shortest, the median, the longest"
     );
-    println!("{:<38} {:>12} {:>8} {:>8} {:>8} {:>8}", "fault", "acknowledged", "min", "median", "max", "seconds");
-    for (name, fault) in cells::CELLS {
-        if !only.is_empty() && !only.iter().any(|word| name.contains(word.as_str())) {
+    println!("{:<40} {:>12} {:>8} {:>8} {:>8} {:>8}", "fault", "acknowledged", "min", "median", "max", "seconds");
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word.as_str()));
+    let software = Software::Highwater(binary);
+    let partitions = load::PARTITIONS.to_string();
+    // Leaderships go back soon, so that every node leads something when the next fault comes.
+    let settings = [("num.partitions", partitions.as_str()), ("leader.imbalance.check.interval.seconds", "1")];
+    for (name, fault) in cells::CELLS.iter().filter(|(name, _)| wanted(name)) {
+        let mut cluster = Cluster::start_software(&software, 3, &settings)?;
+        outcomes.run(name, &mut cluster, *fault);
+    }
+    for cell in disks::CELLS.iter().filter(|cell| wanted(cell.name)) {
+        if !volumes::may_mount() {
+            println!("{:<40} skipped: it mounts small volumes, which takes root", cell.name);
             continue;
         }
+        let settings = [&settings, cell.settings].concat();
+        let mut small = Vec::new();
+        let mut cluster = Cluster::start_prepared(&software, 3, &settings, |home| {
+            let volume = Volume::new(cell.volume_bytes)?;
+            std::os::unix::fs::symlink(volume.path(), home.join("small"))?;
+            small.push(volume);
+            Ok(())
+        })?;
+        outcomes.run(cell.name, &mut cluster, |cluster| (cell.fault)(cluster, &small));
+    }
+    let Outcomes { passed, failed } = outcomes;
+    println!("\n{passed} passed, {failed} failed");
+    Ok(failed)
+}
+
+#[derive(Default)]
+struct Outcomes {
+    passed: usize,
+    failed: usize,
+}
+
+impl Outcomes {
+    /// Runs one cell and prints its line.
+    fn run(&mut self, name: &str, cluster: &mut Cluster, fault: impl FnOnce(&mut Cluster) -> Result<()>) {
         let started = Instant::now();
-        let partitions = load::PARTITIONS.to_string();
-        // Leaderships go back soon, so that every node leads something when the next fault comes.
-        let settings = [("num.partitions", partitions.as_str()), ("leader.imbalance.check.interval.seconds", "1")];
-        let mut cluster = Cluster::start(&binary, 3, &settings)?;
-        match load::under_load(&mut cluster, *fault) {
+        match load::under_load(cluster, fault) {
             Ok(figures) => {
-                passed += 1;
+                self.passed += 1;
                 let seconds = started.elapsed().as_secs_f64();
                 let gaps = &figures.longest_gaps;
                 let ms = |index: usize| gaps.get(index).map_or(0, Duration::as_millis);
                 let (median, longest) = (ms(gaps.len() / 2), ms(gaps.len().saturating_sub(1)));
                 println!(
-                    "{name:<38} {:>12} {:>8} {median:>8} {longest:>8} {seconds:>8.1}",
+                    "{name:<40} {:>12} {:>8} {median:>8} {longest:>8} {seconds:>8.1}",
                     figures.acknowledged,
                     ms(0)
                 );
             }
             Err(error) => {
-                failed += 1;
+                self.failed += 1;
                 cluster.keep_files();
-                println!("{name:<38} FAILED: {error:#}");
+                println!("{name:<40} FAILED: {error:#}");
             }
         }
     }
-    println!("\n{passed} passed, {failed} failed");
-    Ok(failed)
 }

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod directories;
+mod disk_full;
 mod failover;
 mod produce_and_fetch;
 mod storage;
