@@ -14,6 +14,7 @@ use crate::cleaner_progress::CleanerProgress;
 use crate::isr_proposals::IsrProposals;
 use crate::link::Links;
 use crate::link_task::run_link;
+use crate::log_work::LogWork;
 use crate::node::Node;
 use crate::partition::{Partition, Surroundings};
 
@@ -28,6 +29,8 @@ pub(crate) struct Context {
     pub unavailable: RwLock<BTreeSet<TopicIdPartition>>,
     /// Partitions where time alone changes something.
     pub attention: Attention,
+    /// What is done to logs on the disk before they can be used, or after.
+    pub log_work: LogWork,
     /// What compaction did.
     pub cleaner: CleanerProgress,
     /// Changes to ask the controller for.
@@ -75,6 +78,7 @@ impl Context {
             partitions: RwLock::default(),
             unavailable: RwLock::default(),
             attention: Attention::default(),
+            log_work: LogWork::default(),
             cleaner: CleanerProgress::default(),
             proposals: Arc::default(),
             links: Links::default(),

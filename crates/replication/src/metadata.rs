@@ -5,20 +5,19 @@
 //! and appending in that leader's epoch again would put two records at one offset in one epoch (P1, P7).
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use highwater_env::{clock, rng};
-use highwater_log::{Log, LogDirectory, LogError};
+use highwater_log::{LogDirectory, LogError, LogSummary};
 use highwater_metadata::{
     ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionImage, TopicImage,
 };
 use highwater_partition::{Assignment, Event, Replica, RoleKind};
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicIdPartition, TopicPartition};
-use rand::RngCore;
 
 use crate::context::Context;
-use crate::partition::{Partition, Surroundings, cursors_of};
+use crate::log_slot::LogSlot;
+use crate::log_work::{Done, Job, quarantine};
+use crate::partition::{Partition, Surroundings};
 use crate::topic_settings::TopicSettings;
 
 /// Applies metadata to the replicas. One owner, called in the order of the metadata.
@@ -43,6 +42,7 @@ struct Changes {
     following: usize,
     without_leader: usize,
     opened: usize,
+    recovering: usize,
     deleted: usize,
 }
 
@@ -65,11 +65,12 @@ impl MetadataFollower {
     pub fn apply(&mut self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         self.changes = Changes::default();
         self.apply_image(image, delta);
-        let Changes { leading, following, without_leader, opened, deleted } = self.changes;
-        if leading + following + without_leader + opened + deleted > 0 {
+        let Changes { leading, following, without_leader, opened, recovering, deleted } = self.changes;
+        if leading + following + without_leader + opened + recovering + deleted > 0 {
             tracing::info!(
-                offset = %image.offset(), leading, following, without_leader, opened, deleted,
-                "replicas here follow the metadata: so many began to lead, to follow, lost their leader, were opened, deleted"
+                offset = %image.offset(), leading, following, without_leader, opened, recovering, deleted,
+                "replicas here follow the metadata: so many began to lead, to follow, lost their leader, are there, are \
+                 recovered first, were deleted"
             );
         }
     }
@@ -140,8 +141,9 @@ impl MetadataFollower {
         TopicSettings::new(&config, expiration.as_deref(), self.context.node.config.replica_lag_time_max)
     }
 
-    /// The replica, opened or created if it is not there yet. One whose log is damaged begins anew with an empty log if it
-    /// is `replaceable`: until then it stays out of service, and its leader takes it out of the ISR.
+    /// The replica, if its log is there, or need not be looked at yet; else it is recovered and joins later. One whose log is
+    /// damaged begins anew with an empty log if it is `replaceable`: until then it stays out of service, and its leader takes
+    /// it out of the ISR.
     fn ensure(
         &mut self,
         id: TopicIdPartition,
@@ -155,33 +157,100 @@ impl MetadataFollower {
             Some(partition) => return Some(partition),
             None => {}
         }
+        if self.context.log_work.is_busy(&name) {
+            // Whoever is through with it looks at the metadata again.
+            return None;
+        }
         let known = self.found.remove(&name).or_else(|| self.unopened.remove(&name));
         let position = known.unwrap_or_else(|| self.emptiest_directory());
         if known.is_none() {
             self.counts[position] += 1;
         }
         let directory = self.directories[position].clone();
-        match open(&directory, &name, id, settings, replaceable) {
-            Ok(log) => {
-                self.context.unavailable.write().remove(&id);
-                self.changes.opened += 1;
-                let checkpoint = directory.high_watermark(&name).unwrap_or(Offset::ZERO);
-                let replica =
-                    Replica::new(self.context.node.config.node_id, settings.settings, cursors_of(&log), checkpoint);
-                let surroundings: Weak<dyn Surroundings> = Arc::<Context>::downgrade(&self.context);
-                let lease = self.context.node.lease.clone();
-                let partition = Partition::new(surroundings, lease, id, &directory, log, replica);
-                partition.step(Event::ActiveBrokers(self.context.active_brokers.load().to_vec()));
-                self.context.partitions.write().insert(id, partition.clone());
-                Some(partition)
-            }
-            Err(error) => {
-                tracing::error!(partition = %name, %error, "cannot open the replica; it stays out of service");
-                self.unopened.insert(name, position);
-                self.context.unavailable.write().insert(id);
-                None
+        let summary = match known {
+            Some(_) => directory.summary(&name, id.topic_id),
+            None => Some(LogSummary::EMPTY),
+        };
+        let Some(summary) = summary else {
+            self.changes.recovering += 1;
+            let settings = settings.log.clone();
+            self.context.log_work.add(name, Job::Open { directory, id, settings, replaceable });
+            return None;
+        };
+        let log = LogSlot::cold(summary, settings.log.clone());
+        Some(self.insert(id, &directory, (name, log), settings))
+    }
+
+    fn insert(
+        &mut self,
+        id: TopicIdPartition,
+        directory: &Arc<LogDirectory>,
+        (name, log): (TopicPartition, LogSlot),
+        settings: &TopicSettings,
+    ) -> Arc<Partition> {
+        self.context.unavailable.write().remove(&id);
+        self.changes.opened += 1;
+        // Of a log that is not there, a checkpoint can only tell what once was.
+        let checkpoint = directory.high_watermark(&name).unwrap_or(Offset::ZERO);
+        let cursors = log.cursors().expect("a log that is there");
+        let replica = Replica::new(self.context.node.config.node_id, settings.settings, cursors, checkpoint);
+        let surroundings: Weak<dyn Surroundings> = Arc::<Context>::downgrade(&self.context);
+        let (lease, compacted) = (self.context.node.lease.clone(), settings.log.config.compact_policy);
+        let partition = Partition::new(surroundings, lease, id, directory, (name, log), (replica, compacted));
+        partition.set_checkpointed(checkpoint);
+        partition.step(Event::ActiveBrokers(self.context.active_brokers.load().to_vec()));
+        self.context.partitions.write().insert(id, partition.clone());
+        partition
+    }
+
+    /// A [`Job`] is done: takes the log over, if the metadata still wants it, and does what waited for the name.
+    pub fn on_work_done(&mut self, name: &TopicPartition, done: Done) {
+        let image = self.context.node.image.load_full();
+        let mut look_again = true;
+        if let Done::Opened { id, replaceable, directory, result } = done {
+            let node_id = self.context.node.config.node_id;
+            let partition = image.topic_partition(id).filter(|partition| partition.replicas.contains(&node_id));
+            match (*result, partition.zip(image.topic(id.topic_id))) {
+                (Ok(log), Some((_, topic))) => {
+                    let settings = self.settings(&image, topic);
+                    self.insert(id, &directory, (name.clone(), LogSlot::Open(Box::new(log))), &settings);
+                }
+                (Ok(log), None) => {
+                    self.uncount(&directory);
+                    look_again = false;
+                    let log = LogSlot::Open(Box::new(log));
+                    self.context.log_work.add(name.clone(), Job::Delete { directory, log });
+                }
+                (Err(error), partition) => {
+                    tracing::error!(partition = %name, %error, "cannot open the replica; it stays out of service");
+                    self.unopened.insert(name.clone(), self.position_of(&directory));
+                    if let Some((partition, _)) = partition {
+                        self.context.unavailable.write().insert(id);
+                        // What made it replaceable may have come while it was tried.
+                        let damaged = matches!(error, LogError::Corrupt { .. });
+                        look_again = damaged && !replaceable && !partition.is_candidate(node_id);
+                    }
+                }
             }
         }
+        // While the metadata does not know this process, all partitions are still to be looked at.
+        if look_again
+            && !self.everything
+            && let Some(topic) = image.topic_by_name(name.topic.as_str())
+            && let Some(partition) = topic.partition(name.partition)
+        {
+            self.apply_topic(&image, topic, std::iter::once((name.partition, partition)));
+        }
+    }
+
+    fn position_of(&self, directory: &Arc<LogDirectory>) -> usize {
+        let position = self.directories.iter().position(|other| Arc::ptr_eq(other, directory));
+        position.expect("one of the directories of this broker")
+    }
+
+    fn uncount(&mut self, directory: &Arc<LogDirectory>) {
+        let position = self.position_of(directory);
+        self.counts[position] = self.counts[position].saturating_sub(1);
     }
 
     /// Lets go of a replica whose log turned out to be damaged; the next opening finds that too.
@@ -190,13 +259,10 @@ impl MetadataFollower {
         self.context.cleaner.uncleanable.lock().remove(&partition.id);
         drop(partition.stop());
         let Some(directory) = partition.directory.upgrade() else { return };
-        match directory.quarantine_partition(&partition.name, random()) {
-            Ok(path) => log_quarantine(&partition.name, &path),
-            Err(error) => tracing::error!(partition = %partition.name, %error, "cannot quarantine the replica"),
+        if let Err(error) = quarantine(&directory, &partition.name) {
+            tracing::error!(partition = %partition.name, %error, "cannot quarantine the replica");
         }
-        if let Some(position) = self.directories.iter().position(|other| Arc::ptr_eq(other, &directory)) {
-            self.unopened.insert(partition.name.clone(), position);
-        }
+        self.unopened.insert(partition.name.clone(), self.position_of(&directory));
     }
 
     fn emptiest_directory(&self) -> usize {
@@ -211,12 +277,11 @@ impl MetadataFollower {
         tracing::debug!(partition = %partition.name, topic_id = %id.topic_id, "deleting the replica");
         self.changes.deleted += 1;
         let Some(directory) = partition.directory.upgrade() else { return };
-        if let Some(position) = self.directories.iter().position(|other| Arc::ptr_eq(other, &directory)) {
-            self.counts[position] = self.counts[position].saturating_sub(1);
-        }
-        let Some(log) = partition.stop() else { return };
-        if let Err(error) = directory.delete_log(log, random(), clock::wall_ms()) {
-            tracing::error!(partition = %partition.name, %error, "cannot delete the replica");
+        self.uncount(&directory);
+        let log = partition.stop();
+        // One that is gone has been closed: this broker is about to stop.
+        if !log.is_gone() {
+            self.context.log_work.add(partition.name.clone(), Job::Delete { directory, log });
         }
     }
 
@@ -270,7 +335,7 @@ impl MetadataFollower {
             match directory.partitions() {
                 Ok(found) => {
                     self.counts[position] = found.len();
-                    self.found.extend(found.into_iter().map(|found| (found.partition, position)));
+                    self.found.extend(found.into_iter().map(|partition| (partition, position)));
                 }
                 Err(error) => {
                     tracing::error!(directory = %directory.path().display(), %error, "cannot list the partitions");
@@ -282,50 +347,10 @@ impl MetadataFollower {
     /// What was found at start and belongs to no replica of this broker: its topic was deleted, or it was moved away.
     fn set_strays_aside(&mut self) {
         for (name, position) in std::mem::take(&mut self.found) {
-            self.counts[position] = self.counts[position].saturating_sub(1);
-            match self.directories[position].set_stray_aside(&name, random()) {
-                Ok(path) => tracing::warn!(
-                    partition = %name, path = %path.display(),
-                    "found a partition that is not assigned to this broker: set aside, remove it when you do not need it"
-                ),
-                Err(error) => tracing::error!(partition = %name, %error, "cannot set a stray partition aside"),
-            }
+            let directory = self.directories[position].clone();
+            self.uncount(&directory);
+            self.context.log_work.add(name, Job::SetAside { directory });
         }
-    }
-}
-
-fn log_quarantine(partition: &TopicPartition, path: &Path) {
-    tracing::error!(
-        %partition, path = %path.display(),
-        "the log is damaged: set aside; the replica gets everything from its leader again. Check the disk"
-    );
-}
-
-/// Opens a log; what another topic of that name left is set aside, and so is damaged data if it is `replaceable`.
-fn open(
-    directory: &LogDirectory,
-    name: &TopicPartition,
-    id: TopicIdPartition,
-    settings: &TopicSettings,
-    replaceable: bool,
-) -> Result<Log, LogError> {
-    let open = || directory.open_log(name, id.topic_id, settings.draw_log_config(), clock::wall_ms());
-    match open() {
-        Err(LogError::TopicIdMismatch { found, .. }) => {
-            let path = directory.set_stray_aside(name, random())?;
-            tracing::warn!(
-                partition = %name, topic_id = %found, path = %path.display(),
-                "found data of a former topic of that name: set aside, remove it when you do not need it"
-            );
-            open()
-        }
-        Err(error @ LogError::Corrupt { .. }) if replaceable => {
-            tracing::error!(partition = %name, %error, "damaged");
-            let path = directory.quarantine_partition(name, random())?;
-            log_quarantine(name, &path);
-            open()
-        }
-        result => result,
     }
 }
 
@@ -354,11 +379,6 @@ fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSett
     }
 }
 
-fn random() -> u128 {
-    let mut rng = rng::get();
-    u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64())
-}
-
 impl Partition {
     /// Takes over the metadata of this partition.
     fn assign(self: &Arc<Self>, assignment: Assignment) {
@@ -373,15 +393,9 @@ impl Partition {
 
     /// Takes over the configuration of its topic.
     fn configure(self: &Arc<Self>, settings: &TopicSettings) {
-        self.set_compacted(settings.log.compact_policy);
+        self.set_compacted(settings.log.config.compact_policy);
         self.locked(|state, aftermath| {
-            if let Some(log) = &mut state.log {
-                let segment_jitter_ms = log.config().segment_jitter_ms;
-                let config = highwater_log::LogConfig { segment_jitter_ms, ..settings.log.clone() };
-                if *log.config() != config {
-                    log.update_config(config);
-                }
-            }
+            state.log.configure(&settings.log);
             if state.replica.settings() != settings.settings {
                 state.step(self, Event::Configured(settings.settings), aftermath);
                 // What was only appended so far counts no more, if durability became strict.

@@ -30,6 +30,7 @@ pub(crate) struct ReplicaMetrics {
     log_end: IntGaugeVec,
     high_watermark: IntGaugeVec,
     size: IntGaugeVec,
+    remaining_logs: IntGauge,
     cleaner: CleanerMetrics,
 }
 
@@ -53,12 +54,17 @@ impl ReplicaMetrics {
             log_end: per_partition("kafka_log_log_logendoffset", "Offset of the next record"),
             high_watermark: per_partition("kafka_cluster_partition_highwatermark", "Everything below is committed"),
             size: per_partition("kafka_log_log_size", "Size of the log in bytes"),
+            remaining_logs: IntGauge::new(
+                "kafka_log_logmanager_remaininglogstorecover",
+                "Logs that a crash left and that wait for recovery",
+            )
+            .expect("a legal name"),
             cleaner: CleanerMetrics::new(),
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &dyn Collector> {
-        let own: [&dyn Collector; 13] = [
+        let own: [&dyn Collector; 14] = [
             &self.partitions,
             &self.leaders,
             &self.under_replicated,
@@ -72,12 +78,18 @@ impl ReplicaMetrics {
             &self.log_end,
             &self.high_watermark,
             &self.size,
+            &self.remaining_logs,
         ];
         own.into_iter().chain(self.cleaner.all())
     }
 
+    fn per_partition(&self) -> [&IntGaugeVec; 4] {
+        [&self.log_start, &self.log_end, &self.high_watermark, &self.size]
+    }
+
     fn refresh(&self) {
         self.cleaner.refresh(&self.context);
+        self.remaining_logs.set(self.context.log_work.recovering() as i64);
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         let statuses: Vec<PartitionStatus> = partitions.iter().map(|partition| partition.status()).collect();
         let count = |what: fn(&PartitionStatus) -> bool| statuses.iter().filter(|status| what(status)).count() as i64;
@@ -92,8 +104,7 @@ impl ReplicaMetrics {
         catch_up(&self.isr_shrinks, counters.isr_shrinks.load(Ordering::Relaxed));
         catch_up(&self.isr_expands, counters.isr_expands.load(Ordering::Relaxed));
         catch_up(&self.failed_isr_updates, counters.failed_isr_updates.load(Ordering::Relaxed));
-        let vectors = [&self.log_start, &self.log_end, &self.high_watermark, &self.size];
-        vectors.iter().for_each(|vector| vector.reset());
+        self.per_partition().iter().for_each(|vector| vector.reset());
         for status in &statuses {
             let index = status.partition.to_string();
             let labels = [status.topic.as_str(), &index];
@@ -112,7 +123,10 @@ impl Collector for ReplicaMetrics {
 
     fn collect(&self) -> Vec<MetricFamily> {
         self.refresh();
-        self.all().flat_map(|metric| metric.collect()).collect()
+        let families = self.all().flat_map(|metric| metric.collect()).collect();
+        // Until the next scrape they would only take room, four figures for each partition.
+        self.per_partition().iter().for_each(|vector| vector.reset());
+        families
     }
 }
 

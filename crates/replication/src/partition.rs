@@ -7,17 +7,18 @@
 //! blocking pool); never while waiting for another task or for a flush.
 //! Lock order: partition, then any one of the queues (streams, links, proposals, attention), which take no further lock.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use highwater_env::{clock, run_blocking};
-use highwater_log::{FlushListener, FlushTarget, Log, LogDirectory, LogReader, SyncScheduler};
+use highwater_log::{FlushListener, FlushTarget, Log, LogDirectory, LogError, LogReader, SyncScheduler};
 use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
-use highwater_types::{BrokerId, ErrorCode, Offset, TopicIdPartition, TopicPartition};
+use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 
 use crate::follower_stream::FollowerSlot;
 use crate::link_slot::LinkSlot;
+use crate::log_slot::LogSlot;
 use crate::parked_acks::{ParkedAcks, Reply};
 use crate::snapshot::Snapshot;
 use crate::waiter::Waiters;
@@ -43,9 +44,10 @@ pub(crate) struct Partition {
     pub name: TopicPartition,
     /// Where its log is. Not kept alive by its replicas, so that its lock is free as soon as the node lets go of it.
     pub directory: Weak<LogDirectory>,
-    pub reader: Arc<LogReader>,
     pub lease: Arc<dyn Lease>,
-    pub flush: Arc<FlushTarget>,
+    /// Set when the log is opened.
+    handles: OnceLock<Handles>,
+    this: Weak<Self>,
     sync: Arc<SyncScheduler>,
     state: Mutex<State>,
     published: RwLock<Snapshot>,
@@ -56,6 +58,8 @@ pub(crate) struct Partition {
     compacted: AtomicBool,
     /// Whether a tick was asked for.
     watched: AtomicBool,
+    /// The high watermark that was checkpointed last.
+    checkpointed: AtomicI64,
     /// They own the partitions, not the other way round.
     surroundings: Weak<dyn Surroundings>,
 }
@@ -63,8 +67,7 @@ pub(crate) struct Partition {
 /// What the lock protects.
 pub(crate) struct State {
     pub replica: Replica,
-    /// `None` once it is closed or deleted.
-    pub log: Option<Log>,
+    pub log: LogSlot,
     /// The disk refused something: neither leader nor follower any more.
     pub failed: bool,
     pub parked: ParkedAcks,
@@ -92,6 +95,12 @@ enum News {
     Positions,
     /// At once.
     Records,
+}
+
+/// What works on an open log without the partition's lock.
+struct Handles {
+    reader: Arc<LogReader>,
+    flush: Arc<FlushTarget>,
 }
 
 /// What is done after the lock is released.
@@ -132,38 +141,37 @@ impl Aftermath {
 }
 
 impl Partition {
-    /// A replica whose log was just opened; it is offline until metadata assigns it.
+    /// A replica with its log; it is offline until metadata assigns it.
     pub fn new(
         surroundings: Weak<dyn Surroundings>,
         lease: Arc<dyn Lease>,
         id: TopicIdPartition,
         directory: &Arc<LogDirectory>,
-        log: Log,
-        replica: Replica,
+        (name, log): (TopicPartition, LogSlot),
+        (replica, compacted): (Replica, bool),
     ) -> Arc<Self> {
+        // What was checkpointed at a clean stop is durable; what recovery found, it has yet to make so.
+        let durable_log_start = if log.as_open().is_some() { Offset::ZERO } else { replica.cursors().log_start };
         let state = State {
             replica,
             failed: false,
             parked: ParkedAcks::default(),
             deletions: ParkedAcks::default(),
-            durable_log_start: Offset::ZERO,
+            durable_log_start,
             followers: Arc::new([]),
             link: None,
             replicas: Vec::new(),
             isr: Vec::new(),
             actions: Vec::new(),
-            log: None,
+            log,
         };
-        let (reader, flush) = (log.reader(), log.flush_target());
-        let (name, compacted) = (log.topic_partition().clone(), log.config().compact_policy);
-        let state = State { log: Some(log), ..state };
-        let partition = Arc::new(Self {
+        let partition = Arc::new_cyclic(|this| Self {
             id,
             name,
             directory: Arc::downgrade(directory),
-            reader,
             lease,
-            flush: flush.clone(),
+            handles: OnceLock::new(),
+            this: this.clone(),
             sync: directory.sync().clone(),
             published: RwLock::new(state.snapshot()),
             state: Mutex::new(state),
@@ -171,10 +179,43 @@ impl Partition {
             damaged: AtomicBool::new(false),
             compacted: AtomicBool::new(compacted),
             watched: AtomicBool::new(false),
+            checkpointed: AtomicI64::new(Offset::ZERO.get()),
             surroundings,
         });
-        flush.set_listener(Arc::new(Flushed(Arc::downgrade(&partition))));
+        if let Some(log) = partition.state.lock().log.as_open() {
+            partition.on_opened(log);
+        }
         partition
+    }
+
+    /// The log was opened.
+    fn on_opened(&self, log: &Log) {
+        let (reader, flush) = (log.reader(), log.flush_target());
+        flush.set_listener(Arc::new(Flushed(self.this.clone())));
+        let first = self.handles.set(Handles { reader, flush });
+        assert!(first.is_ok(), "a log is opened once");
+    }
+
+    /// The read side of the log, which is opened if it is not yet: that blocks for the disk, though nothing is recovered.
+    ///
+    /// # Errors
+    /// The replica is out of service.
+    pub fn reader(&self) -> Result<&Arc<LogReader>, ErrorCode> {
+        self.handles().map(|handles| &handles.reader)
+    }
+
+    /// The flush side of the log, which is opened if it is not yet.
+    pub fn flush_target(&self) -> Result<&Arc<FlushTarget>, ErrorCode> {
+        self.handles().map(|handles| &handles.flush)
+    }
+
+    fn handles(&self) -> Result<&Handles, ErrorCode> {
+        if self.handles.get().is_none()
+            && let Some(this) = self.this.upgrade()
+        {
+            this.locked(|state, aftermath| state.open_log(&this, aftermath).is_some());
+        }
+        self.handles.get().ok_or(ErrorCode::KafkaStorageError)
     }
 
     /// The latest picture.
@@ -207,7 +248,26 @@ impl Partition {
 
     /// Asks for a flush of what the log holds now.
     pub fn request_flush(&self) {
-        self.sync.request(&self.flush);
+        if let Some(handles) = self.handles.get() {
+            self.sync.request(&handles.flush);
+        }
+    }
+
+    /// The high watermark to checkpoint, if it is not the one that was checkpointed last.
+    pub fn uncheckpointed(&self) -> Option<(TopicPartition, Offset)> {
+        let high_watermark = self.snapshot().high_watermark;
+        let last = self.checkpointed.swap(high_watermark.get(), Ordering::Relaxed);
+        (last != high_watermark.get()).then(|| (self.name.clone(), high_watermark))
+    }
+
+    /// The high watermark that the checkpoint holds.
+    pub fn set_checkpointed(&self, high_watermark: Offset) {
+        self.checkpointed.store(high_watermark.get(), Ordering::Relaxed);
+    }
+
+    /// Whether retention has to look at the log itself.
+    pub fn is_worth_retention(&self, now: Timestamp) -> bool {
+        self.state.lock().log.is_worth_retention(now)
     }
 
     /// Those who wait for a change.
@@ -302,17 +362,19 @@ impl Partition {
     }
 
     /// Stops everything and hands the log out, for closing or deleting it.
-    pub fn stop(self: &Arc<Self>) -> Option<Log> {
+    pub fn stop(self: &Arc<Self>) -> LogSlot {
         self.locked(|state, aftermath| {
             state.step(self, Event::WentOffline, aftermath);
             state.log.take()
         })
     }
 
-    /// Runs `work` on the log if it is open, under the lock, and tells the core where the log starts now.
+    /// Runs `work` on the log, under the lock, and tells the core where the log starts now. `None` if the log is closed or
+    /// cannot be opened. Of the first one to use it, opening it blocks for the disk.
     pub fn with_log<R>(self: &Arc<Self>, work: impl FnOnce(&mut Log, &Replica) -> R) -> Option<R> {
         self.locked(|state, aftermath| {
-            let log = state.log.as_mut()?;
+            state.open_log(self, aftermath)?;
+            let log = state.log.as_open_mut()?;
             let result = work(log, &state.replica);
             let log_start = log.log_start();
             if log_start > state.replica.cursors().log_start {
@@ -351,7 +413,7 @@ impl Partition {
             exposed_high_watermark: replica.exposed_high_watermark(),
             flushed: cursors.flushed,
             log_end: cursors.log_end,
-            size_bytes: state.log.as_ref().map_or(0, Log::size_bytes),
+            size_bytes: state.log.size_bytes(),
         }
     }
 }
@@ -366,9 +428,9 @@ impl State {
     fn snapshot(&self) -> Snapshot {
         let (replica, cursors) = (&self.replica, self.replica.cursors());
         let high_watermark = replica.high_watermark();
-        let open_transaction = self.log.as_ref().and_then(Log::first_open_transaction);
+        let open_transaction = self.log.first_open_transaction();
         Snapshot {
-            failed: self.failed || self.log.is_none(),
+            failed: self.failed || self.log.is_gone(),
             role: replica.role(),
             leader: replica.leader(),
             leader_epoch: replica.leader_epoch(),
@@ -385,6 +447,22 @@ impl State {
         self.replica.settings().durability == Durability::Strict
     }
 
+    /// The log, opened if nobody has used it yet. If that fails, the replica goes out of service.
+    pub fn open_log(&mut self, partition: &Arc<Partition>, aftermath: &mut Aftermath) -> Option<&mut Log> {
+        if matches!(self.log, LogSlot::Cold(_)) {
+            let directory = partition.directory.upgrade().filter(|_| !self.failed)?;
+            match self.log.open(&directory, &partition.name, partition.id) {
+                Ok(_) => partition.on_opened(self.log.as_open()?),
+                Err(error) => {
+                    partition.damaged.store(matches!(error, LogError::Corrupt { .. }), Ordering::Relaxed);
+                    self.fail(partition, &error.to_string(), aftermath);
+                    return None;
+                }
+            }
+        }
+        self.log.as_open_mut()
+    }
+
     /// Feeds one event to the core and carries out what it wants.
     pub fn step(&mut self, partition: &Arc<Partition>, event: Event, aftermath: &mut Aftermath) {
         let mut actions = std::mem::take(&mut self.actions);
@@ -398,9 +476,7 @@ impl State {
     fn act(&mut self, partition: &Arc<Partition>, action: Action, aftermath: &mut Aftermath) {
         match action {
             Action::StartLeaderEpoch { leader_epoch, start } => {
-                if let Some(log) = &mut self.log {
-                    log.assign_epoch_start(leader_epoch);
-                }
+                self.log.assign_epoch_start(leader_epoch);
                 tracing::debug!(partition = %partition.name, %leader_epoch, %start, "leading");
                 aftermath.flush |= self.is_strict();
             }
@@ -453,7 +529,7 @@ impl State {
     }
 
     fn cut(&mut self, partition: &Arc<Partition>, offset: Offset, anew: bool, aftermath: &mut Aftermath) {
-        let Some(log) = &mut self.log else { return };
+        let Some(log) = self.open_log(partition, aftermath) else { return };
         let (log_end, now) = (log.log_end(), clock::wall_ms());
         if anew || offset < log_end {
             tracing::info!(partition = %partition.name, %offset, %log_end, anew, "cutting the log to follow the leader");
@@ -468,7 +544,7 @@ impl State {
     }
 
     fn advance_log_start(&mut self, partition: &Arc<Partition>, log_start: Offset, aftermath: &mut Aftermath) {
-        let Some(log) = &mut self.log else { return };
+        let Some(log) = self.open_log(partition, aftermath) else { return };
         match log.set_log_start(log_start) {
             Ok(()) => {
                 aftermath.persist_log_start = true;
@@ -505,7 +581,7 @@ impl FlushListener for Flushed {
         partition.locked(|state, aftermath| {
             // Not what the flush reported: a truncation may have come between the flush and this call, and then the
             // offsets above the cut are other records. The log's own mark was lowered by it, under this lock.
-            let Some(flushed) = state.log.as_ref().map(|log| cursors_of(log).flushed) else { return };
+            let Some(flushed) = state.log.cursors().map(|cursors| cursors.flushed) else { return };
             state.step(&partition, Event::Flushed { flushed }, aftermath);
         });
     }

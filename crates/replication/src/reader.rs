@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use highwater_log::{ReadError, TimestampOffset};
+use highwater_log::{LogReader, ReadError, TimestampOffset};
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
 
 use crate::partition::Partition;
@@ -17,7 +17,7 @@ impl Partition {
             return Ok(FetchResult { diverging: Some(diverging), ..empty(&snapshot) });
         }
         let up_to = limit(&snapshot, read.isolation);
-        let found = self.reader.read(read.offset, up_to, read.max_bytes, read.min_one_batch);
+        let found = self.opened()?.read(read.offset, up_to, read.max_bytes, read.min_one_batch);
         let found = found.map_err(|error| self.on_read_error(error, &snapshot))?;
         // M9, once more: the read may have taken long, and the lease may have lapsed meanwhile.
         self.check_lease()?;
@@ -46,8 +46,8 @@ impl Partition {
                 Ok(ListedOffset { offset: snapshot.log_start, timestamp: Timestamp::NONE, leader_epoch })
             }
             OffsetSpec::LatestTiered => Ok(ListedOffset::NOT_FOUND),
-            OffsetSpec::MaxTimestamp => by_time(self.reader.max_timestamp()),
-            OffsetSpec::Timestamp(timestamp) => by_time(self.reader.offset_for_timestamp(timestamp)),
+            OffsetSpec::MaxTimestamp => by_time(self.opened()?.max_timestamp()),
+            OffsetSpec::Timestamp(timestamp) => by_time(self.opened()?.offset_for_timestamp(timestamp)),
         }
     }
 
@@ -58,8 +58,12 @@ impl Partition {
         epoch: LeaderEpoch,
     ) -> Result<(LeaderEpoch, Offset), FetchError> {
         self.check(current_leader_epoch)?;
-        let found = self.with_log(|log, _| log.epoch_end(epoch));
+        let found = self.locked(|state, aftermath| state.epoch_end(self, epoch, aftermath));
         found.ok_or_else(|| FetchError::new(ErrorCode::KafkaStorageError))
+    }
+
+    fn opened(&self) -> Result<&Arc<LogReader>, FetchError> {
+        self.reader().map_err(FetchError::new)
     }
 
     fn check(&self, current_leader_epoch: LeaderEpoch) -> Result<Snapshot, FetchError> {
@@ -82,7 +86,7 @@ impl Partition {
         if read.last_fetched_epoch == LeaderEpoch::NONE {
             return Ok(None);
         }
-        let found = self.with_log(|log, _| log.epoch_end(read.last_fetched_epoch));
+        let found = self.locked(|state, aftermath| state.epoch_end(self, read.last_fetched_epoch, aftermath));
         let (epoch, end_offset) = found.ok_or_else(|| FetchError::new(ErrorCode::KafkaStorageError))?;
         if epoch == LeaderEpoch::NONE {
             return Err(out_of_range(snapshot));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use highwater_env::{Env, GRPC_MAX_MESSAGE_BYTES, clock, run_blocking};
 use highwater_log::{ActiveProducer, LogDirectory};
 use highwater_metadata::{MetadataDelta, MetadataImage};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::leader_service::LeaderService;
+use crate::log_slot::LogSlot;
 use crate::metadata::MetadataFollower;
 use crate::metrics::ReplicaMetrics;
 use crate::node::Node;
@@ -23,7 +25,7 @@ use crate::partition::Partition;
 use crate::{
     Acks, AlterPartitionSender, AppendOutcome, FetchError, FetchRead, FetchResult, FetchWaiter, Isolation, LeaderHint,
     Lease, ListedOffset, LogDirectoryStatus, OffsetSpec, PartitionStatus, ProduceError, ReplicationConfig,
-    WaiterRegistration, background, cleaner, isr_proposals, log_directories,
+    WaiterRegistration, background, cleaner, isr_proposals, log_directories, log_work,
 };
 
 /// Why the layer did not start.
@@ -34,11 +36,14 @@ pub enum StartError {
     NoLogDirectory,
 }
 
+/// Logs closed at the same time: each waits for a few flushes, which a journal commits together.
+const CONCURRENT_CLOSES: usize = 8;
+
 /// All replicas of this broker.
 pub struct Replicas {
     context: Arc<Context>,
     directories: Vec<Arc<LogDirectory>>,
-    metadata: Mutex<MetadataFollower>,
+    metadata: Arc<Mutex<MetadataFollower>>,
     /// Those that may be aborted at any point.
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Those that end when `stop` says so.
@@ -64,18 +69,22 @@ impl Replicas {
             tokio::spawn(isr_proposals::send_proposals(context.proposals.clone(), context.node.clone(), alter)),
             tokio::spawn(background::tick(context.clone())),
         ];
-        let disk_tasks = vec![
+        let metadata = Arc::new(Mutex::new(MetadataFollower::new(context.clone(), directories.clone())));
+        let mut disk_tasks = vec![
             tokio::spawn(background::checkpoint(context.clone(), directories.clone(), stopped.clone())),
             tokio::spawn(background::apply_retention(context.clone(), stopped.clone())),
-            tokio::spawn(cleaner::compact(context.clone(), stopped)),
+            tokio::spawn(cleaner::compact(context.clone(), stopped.clone())),
             tokio::spawn(background::remove_deleted(directories.clone())),
         ];
-        let metadata = Mutex::new(MetadataFollower::new(context.clone(), directories.clone()));
+        for _ in 0..context.node.config.recovery_threads_per_data_dir * directories.len() {
+            disk_tasks.push(tokio::spawn(log_work::work(context.clone(), Arc::downgrade(&metadata), stopped.clone())));
+        }
         let (tasks, disk_tasks) = (Mutex::new(tasks), Mutex::new(disk_tasks));
         Ok(Arc::new(Self { context, directories, metadata, tasks, disk_tasks, stop }))
     }
 
-    /// Follows the metadata. Called in order, by one task. When it returns, [`Self::partition_status`] tells the new roles.
+    /// Follows the metadata. Called in order, by one task. When it returns, [`Self::partition_status`] tells the new roles, but
+    /// of replicas whose logs a crash left to be recovered: they appear one by one.
     /// Nothing is obeyed until the image holds this broker's own registration, in the epoch that the lease tells.
     pub fn apply_metadata(self: &Arc<Self>, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         self.metadata.lock().apply(image, delta);
@@ -227,9 +236,8 @@ impl Replicas {
             run_blocking(move || background::write_checkpoint(&context, &directory)).await;
         }
         let partitions = std::mem::take(&mut *self.context.partitions.write());
-        for partition in partitions.into_values() {
-            run_blocking(move || close(&partition)).await;
-        }
+        let closing = partitions.into_values().map(|partition| run_blocking(move || close(&partition)));
+        futures::stream::iter(closing).buffer_unordered(CONCURRENT_CLOSES).collect::<()>().await;
         let epoch = Some(self.context.node.lease.broker_epoch());
         for directory in self.directories.clone() {
             match run_blocking(move || (directory.close(epoch), directory)).await {
@@ -282,7 +290,7 @@ impl Drop for Replicas {
 
 /// Closes one log. Blocks for the disk.
 fn close(partition: &Arc<Partition>) {
-    if let Some(log) = partition.stop()
+    if let LogSlot::Open(log) = partition.stop()
         && let Err(error) = log.close()
     {
         tracing::error!(partition = %partition.name, %error, "log not closed cleanly");

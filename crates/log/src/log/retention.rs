@@ -108,6 +108,8 @@ impl Log {
         self.reader.publish_segments(remaining);
         self.flush.on_removed(first);
         self.epochs.truncate_from_start(log_start);
+        // Below `first` there will be nothing else to tell which topic's this is.
+        self.flush.make_home_durable()?;
         self.secure_snapshot(first, deleted)?;
         for segment in deleted {
             for kind in FileKind::OF_SEGMENT {

@@ -22,10 +22,10 @@ config_table! {
     honoured fixed   public   "broker.rack": String = null, Any, [], "Rack or zone of this broker; replicas of a partition are spread over racks.";
     honoured fixed   public   "broker.session.timeout.ms": Int = "9000", Any, [], "A broker that was silent for this long is fenced. A connection that breaks is noticed at once.";
     ignored  fixed   public   "client.quota.callback.class": Class = null, Any, [], "";
-    ignored  dynamic public   "compression.gzip.level": Int = "-1", MinusOneOrBetween(1, 9), [], "";
-    ignored  dynamic public   "compression.lz4.level": Int = "9", Between(1, 17), [], "";
+    honoured dynamic public   "compression.gzip.level": Int = "-1", MinusOneOrBetween(1, 9), [], "Default of the topic setting: level when compression.type is gzip; -1 lets the codec choose.";
+    honoured dynamic public   "compression.lz4.level": Int = "9", Between(1, 17), [], "Default of the topic setting: level when compression.type is lz4.";
     honoured dynamic public   "compression.type": String = "producer", OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), [], "Default of the topic setting: codec that stored batches have; producer keeps what was sent.";
-    ignored  dynamic public   "compression.zstd.level": Int = "3", Between(-131072, 22), [], "";
+    honoured dynamic public   "compression.zstd.level": Int = "3", Between(-131072, 22), [], "Default of the topic setting: level when compression.type is zstd.";
     ignored  fixed   public   "config.providers": List = "", Any, [], "";
     ignored  fixed   public   "connection.failed.authentication.delay.ms": Int = "100", AtLeast(0), [], "";
     honoured fixed   public   "connections.max.idle.ms": Long = "600000", Any, [], "An idle client connection is closed after this time.";
@@ -196,7 +196,7 @@ config_table! {
     ignored  dynamic public   "num.io.threads": Int = "8", AtLeast(1), [], "";
     ignored  dynamic public   "num.network.threads": Int = "3", AtLeast(1), [], "";
     honoured fixed   public   "num.partitions": Int = "1", AtLeast(1), [], "Partitions of topics that do not ask for a number.";
-    ignored  dynamic public   "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), [], "";
+    honoured fixed   public   "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), [], "Logs of one directory that are recovered, or deleted, at the same time.";
     ignored  fixed   public   "num.replica.alter.log.dirs.threads": Int = null, Any, [], "";
     ignored  dynamic public   "num.replica.fetchers": Int = "1", AtLeast(1), [], "";
     honoured fixed   public   "offset.metadata.max.bytes": Int = "4096", Any, [], "Longest text that may be committed with an offset.";
