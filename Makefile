@@ -15,10 +15,15 @@ export CXX := ccache c++
 endif
 endif
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+# BIN=/path/to/highwater uses a binary that is there already instead of building one.
+ifeq ($(origin BIN),undefined)
 BIN := $(TARGET_DIR)/release/highwater
+BUILT := build
+endif
+DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients faults bench demo mutants
+.PHONY: help deps build up down test verify fix sim clients faults bench demo mutants deb deploy-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,6 +74,15 @@ demo: build ## a million lines of real text through three nodes while leaders ar
 
 bench: build ## MB/s, broker CPU seconds per GB, latency and memory for workloads A, E and F
 	$(CARGO) run --quiet --release --package highwater-bench -- --binary $(BIN) $(ONLY)
+
+deb: $(BUILT) ## build the Debian package: binary, systemd unit, configuration, manual page
+	@deploy/local/install-dependencies package
+	@deploy/debian/build $(BIN) $(DIST)
+
+deploy-test: $(BUILT) ## install the package in a clean Debian that systemd boots, start the sample configurations (needs root)
+	@deploy/local/install-dependencies package deploy-test
+	@deploy/debian/test $(BIN)
+	@deploy/samples/test $(BIN)
 
 mutants: ## cargo-mutants over the pure crates (slow)
 	@command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants

@@ -1,6 +1,7 @@
 //! Starting a node: everything is created, connected and started here, in the order that the parts depend on each other.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use highwater_quorum::{
     BrokerLink, BrokerLinkConfig, ControllerClient, ControllerNode, FatalHandler, MetadataSource, QuorumConfig,
     QuorumError, Voter,
 };
-use highwater_replication::{Lease, Replicas, ReplicationConfig};
+use highwater_replication::{Lease, LogDirectories, Replicas, ReplicationConfig};
 use highwater_types::{DirectoryId, IncarnationId};
 use prometheus::Registry;
 use rand::RngCore as _;
@@ -28,7 +29,8 @@ use crate::metrics;
 use crate::running::{BrokerParts, RunningBroker};
 use crate::sockets::{Addresses, Sockets, as_i16, as_i32, as_usize};
 use crate::wiring::{
-    ControllerAccess, GroupLeadership, IsrChanges, LinkLease, MetadataAccess, OffsetsPartitions, Publisher, rebalance,
+    ControllerAccess, DirectoryReports, GroupLeadership, IsrChanges, LinkLease, MetadataAccess, OffsetsPartitions,
+    Publisher, rebalance,
 };
 
 /// Why a node did not start.
@@ -43,6 +45,14 @@ pub enum StartError {
     /// A log directory cannot be used.
     #[error(transparent)]
     LogDirectory(#[from] LogDirectoryError),
+    /// Two log directories have the same id.
+    #[error("log directories {first} and {second} have the same directory.id: one is a copy, take it out of log.dirs")]
+    SameDirectory {
+        /// The one named first.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+    },
     /// The controller cannot run.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
@@ -94,7 +104,7 @@ struct Starter {
 
 /// The parts of a broker before it is linked to the quorum.
 struct Storage {
-    directories: Vec<Arc<LogDirectory>>,
+    directories: LogDirectories,
     lease: Arc<LinkLease>,
     replicas: Arc<Replicas>,
     groups: Arc<GroupCoordinator>,
@@ -105,7 +115,8 @@ impl Starter {
     async fn start(mut self, sockets: Sockets) -> Result<RunningBroker, StartError> {
         let Sockets { gateway, internal, http } = sockets;
         // First of all: their locks say whether this node runs already.
-        let directories = if self.config.roles.broker { self.open_directories().await? } else { Vec::new() };
+        let directories =
+            if self.config.roles.broker { self.open_directories().await? } else { LogDirectories::default() };
         let controller = match self.config.roles.controller {
             true => Some(ControllerNode::start(&self.env, self.quorum_config()).await?),
             false => None,
@@ -195,31 +206,38 @@ impl Starter {
         }))
     }
 
-    async fn open_directories(&self) -> Result<Vec<Arc<LogDirectory>>, StartError> {
-        let config = &self.config;
-        let mut directories = Vec::new();
-        for path in &config.log_dirs {
+    /// Opens the log directories. One that the disk refuses is left out (as in Kafka); when it refuses all of them, or one
+    /// belongs to somebody else, the node does not start.
+    async fn open_directories(&self) -> Result<LogDirectories, StartError> {
+        let mut directories = LogDirectories::default();
+        let mut failure = None;
+        for path in &self.config.log_dirs {
             let identity = Identity {
-                node_id: config.node_id,
+                node_id: self.config.node_id,
                 cluster_id: None,
                 new_directory_id: DirectoryId::from_bytes(random_id()),
             };
-            let (fs, path) = (self.env.fs.clone(), path.clone());
-            let directory = run_blocking(move || LogDirectory::open(fs, &path, &identity)).await?;
-            let (lifecycle, path) = (self.lifecycle.clone(), directory.path().display().to_string());
-            // The node cannot tell the controller which replicas it lost, so it stops as a whole: its partitions get new
-            // leaders, and a failed flush is never tried again.
-            directory.on_offline(move |reason| lifecycle.fail(format!("log directory {path} failed: {reason}")));
-            directories.push(directory);
+            let (fs, opening) = (self.env.fs.clone(), path.clone());
+            match run_blocking(move || LogDirectory::open(fs, &opening, &identity)).await {
+                Ok(directory) => directories.opened.push(directory),
+                Err(error @ LogDirectoryError::Io { .. }) => {
+                    tracing::error!(
+                        directory = %path.display(), %error,
+                        "log directory out of service: its replicas are offline. Repair or replace the disk and restart"
+                    );
+                    directories.unreadable.push(path.clone());
+                    failure = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(directories)
+        match (directories.opened.is_empty(), failure) {
+            (true, Some(error)) => Err(error.into()),
+            _ => check_different(&directories).map(|()| directories),
+        }
     }
 
-    fn open_storage(
-        &self,
-        directories: Vec<Arc<LogDirectory>>,
-        client: &ControllerClient,
-    ) -> Result<Storage, StartError> {
+    fn open_storage(&self, directories: LogDirectories, client: &ControllerClient) -> Result<Storage, StartError> {
         let config = &self.config;
         let lease = Arc::new(LinkLease::default());
         let changes = IsrChanges { node_id: config.node_id, client: client.clone(), lease: lease.clone() };
@@ -232,8 +250,17 @@ impl Starter {
             ..ReplicationConfig::new(config.node_id, config.static_config.clone())
         };
         let lease_of_replicas: Arc<dyn Lease> = lease.clone();
-        let replicas =
-            Replicas::start(self.env.clone(), replication, directories.clone(), Arc::new(changes), lease_of_replicas)?;
+        let metadata_root = config.metadata_dir.parent();
+        let holds_metadata = |directory: &Arc<LogDirectory>| Some(directory.path()) == metadata_root;
+        let reports = DirectoryReports {
+            node_id: config.node_id,
+            client: client.clone(),
+            lease: lease.clone(),
+            lifecycle: self.lifecycle.clone(),
+            metadata_position: directories.opened.iter().position(holds_metadata).filter(|_| config.roles.controller),
+        };
+        let (env, changes, reports) = (self.env.clone(), Arc::new(changes), Arc::new(reports));
+        let replicas = Replicas::start(env, replication, directories.clone(), changes, reports, lease_of_replicas)?;
         let partitions = Arc::new(OffsetsPartitions::new(replicas.clone()));
         let groups = GroupCoordinator::new(self.coordinator_config(), partitions.clone());
         Ok(Storage { directories, lease, replicas, groups, partitions })
@@ -268,7 +295,7 @@ impl Starter {
         let publisher = Publisher {
             replicas: replicas.clone(),
             groups: GroupLeadership { node_id: self.config.node_id, groups: groups.clone(), partitions },
-            directories: directories.clone(),
+            directories: directories.opened.clone(),
             gateway: gateway.clone(),
             lifecycle: self.lifecycle.clone(),
         };
@@ -302,18 +329,21 @@ impl Starter {
         Ok(parts)
     }
 
-    fn registration(&self, directories: &[Arc<LogDirectory>]) -> RegisterBroker {
-        let mut log_dirs: Vec<DirectoryId> = directories.iter().map(|directory| directory.id()).collect();
+    fn registration(&self, directories: &LogDirectories) -> RegisterBroker {
+        let LogDirectories { opened, unreadable } = directories;
+        let online = opened.iter().filter(|directory| directory.is_online());
+        let mut log_dirs: Vec<DirectoryId> = online.map(|directory| directory.id()).collect();
         log_dirs.sort_unstable();
         RegisterBroker {
             id: self.config.node_id,
             incarnation: IncarnationId::from_bytes(random_id()),
-            cluster_id: directories.iter().find_map(|directory| directory.cluster_id()),
+            cluster_id: opened.iter().find_map(|directory| directory.cluster_id()),
             listeners: self.config.advertised.clone(),
             internal: self.config.internal_advertised.clone(),
             rack: self.config.rack.clone(),
+            has_offline_log_dirs: !unreadable.is_empty() || log_dirs.len() < opened.len(),
             log_dirs,
-            clean_shutdown: directories.iter().all(|directory| directory.was_clean_shutdown()),
+            clean_shutdown: opened.iter().all(|directory| directory.was_clean_shutdown()),
             previous_session_valid: false,
         }
     }
@@ -337,6 +367,18 @@ impl Starter {
         }
         Ok(())
     }
+}
+
+/// A copied directory has the id of its original, and nobody could tell which of the two holds a replica.
+fn check_different(directories: &LogDirectories) -> Result<(), StartError> {
+    for (index, directory) in directories.opened.iter().enumerate() {
+        let same = |other: &&Arc<LogDirectory>| other.id() == directory.id();
+        if let Some(other) = directories.opened[..index].iter().find(same) {
+            let (first, second) = (other.path().to_owned(), directory.path().to_owned());
+            return Err(StartError::SameDirectory { first, second });
+        }
+    }
+    Ok(())
 }
 
 /// 16 random bytes, marked as a random UUID (RFC 9562, version 4).

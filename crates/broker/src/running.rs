@@ -78,7 +78,12 @@ impl RunningBroker {
 
     /// Whether the node does its work: as a broker it serves clients, as a controller it knows the active one.
     pub fn is_ready(&self) -> bool {
-        self.readiness.problem().is_none()
+        self.problem().is_none()
+    }
+
+    /// Why the node does not do its work, in words for its operator; `None` if it does.
+    pub fn problem(&self) -> Option<String> {
+        self.readiness.problem()
     }
 
     /// Waits for the end of the node.

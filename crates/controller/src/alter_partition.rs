@@ -37,7 +37,7 @@ fn alter_one(
     let Some((topic, partition)) = find(image, entry.target) else { return Err(unknown(image, entry)) };
     check_epochs(topic, partition, sender, entry)?;
     check_proposal(topic, partition, entry)?;
-    check_members(image, topic, entry)?;
+    check_members(image, topic, partition, entry)?;
 
     let wanted = PartitionImage {
         isr: entry.new_isr.iter().map(|member| member.broker).collect(),
@@ -135,13 +135,21 @@ fn check_proposal(
 }
 
 /// Every member must be available in the very registration in which the leader saw it catch up.
-fn check_members(image: &MetadataImage, topic: &TopicImage, entry: &AlterPartitionEntry) -> Result<(), CommandError> {
+fn check_members(
+    image: &MetadataImage,
+    topic: &TopicImage,
+    partition: &PartitionImage,
+    entry: &AlterPartitionEntry,
+) -> Result<(), CommandError> {
     let problem = |member: &IsrMember| match image.broker(member.broker) {
         None => Some(format!("broker {} is not registered", member.broker)),
         Some(broker) if broker.fenced => Some(format!("broker {} is fenced", member.broker)),
         Some(broker) if broker.in_controlled_shutdown => Some(format!("broker {} is about to stop", member.broker)),
         Some(broker) if member.epoch != BrokerEpoch::NONE && member.epoch != broker.epoch => {
             Some(format!("broker {} is registered with epoch {}, not {}", member.broker, broker.epoch, member.epoch))
+        }
+        Some(_) if !image.has_online_directory(partition, member.broker) => {
+            Some(format!("the log directory of broker {} is offline", member.broker))
         }
         Some(_) => None,
     };

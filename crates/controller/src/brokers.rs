@@ -5,6 +5,7 @@ use highwater_metadata::{BrokerChange, BrokerRegistration, MetadataImage, Metada
 use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode};
 
 use crate::cluster::check_cluster_id;
+use crate::directories::take_directories_offline;
 use crate::election::{
     Loss, MAX_PARTITION_CHANGES, depends_on, elect_for_returning, remove_from_isrs, remove_returning,
 };
@@ -35,8 +36,13 @@ pub(crate) fn register(
     };
     let previous = scratch.image().broker(request.id).cloned();
     if let Some(present) = previous.as_deref().filter(|present| is_same_run(present, &registration)) {
-        // The answer to an earlier request was lost.
-        return Ok(CommandResponse::RegisterBroker { epoch: present.epoch });
+        // The answer to an earlier request was lost, or the broker opens its session with another controller. Directories
+        // may have failed meanwhile.
+        let gone: Vec<DirectoryId> =
+            present.log_dirs.iter().copied().filter(|directory| !request.log_dirs.contains(directory)).collect();
+        let epoch = present.epoch;
+        take_directories_offline(scratch, config, BrokerSession { id: request.id, epoch }, &gone);
+        return Ok(CommandResponse::RegisterBroker { epoch });
     }
     let epoch = registration.epoch;
     scratch.push(MetadataRecord::RegisterBroker(registration));
@@ -150,7 +156,7 @@ fn check_registration(image: &MetadataImage, request: &RegisterBroker) -> Result
         }
     }
     for (index, directory) in request.log_dirs.iter().enumerate() {
-        if directory.is_zero() || request.log_dirs[..index].contains(directory) {
+        if directory.is_reserved() || request.log_dirs[..index].contains(directory) {
             return invalid(format!("Broker {} names log directory {directory} twice, or it is no id.", request.id));
         }
         if let Some(other) = image.brokers().find(|other| other.id != request.id && other.log_dirs.contains(directory))
@@ -179,7 +185,8 @@ fn check_registration(image: &MetadataImage, request: &RegisterBroker) -> Result
 
 fn is_same_run(present: &BrokerRegistration, new: &BrokerRegistration) -> bool {
     let BrokerRegistration { epoch, fenced, in_controlled_shutdown, .. } = *present;
-    *present == BrokerRegistration { epoch, fenced, in_controlled_shutdown, ..new.clone() }
+    let log_dirs = present.log_dirs.clone();
+    *present == BrokerRegistration { epoch, fenced, in_controlled_shutdown, log_dirs, ..new.clone() }
 }
 
 fn sorted<T: Ord + Clone>(ids: &[T]) -> Vec<T> {
@@ -190,7 +197,8 @@ fn sorted<T: Ord + Clone>(ids: &[T]) -> Vec<T> {
 
 fn change(scratch: &mut Scratch, session: BrokerSession, fenced: Option<bool>, in_controlled_shutdown: Option<bool>) {
     let BrokerSession { id, epoch } = session;
-    scratch.push(MetadataRecord::BrokerChange(BrokerChange { id, epoch, fenced, in_controlled_shutdown }));
+    let change = BrokerChange { id, epoch, fenced, in_controlled_shutdown, log_dirs: None };
+    scratch.push(MetadataRecord::BrokerChange(change));
 }
 
 /// What the broker may have lost of a partition since its last registration (P10): everything, when the directory of the
@@ -204,10 +212,11 @@ fn loss(
 ) -> Option<Loss> {
     let is_there = |directory: &DirectoryId| request.log_dirs.contains(directory);
     let position = partition.replicas.iter().position(|&id| id == request.id)?;
-    let is_kept = match &partition.directories[position] {
+    let is_kept = match partition.directories[position] {
         // It never told in which directory the replica is.
-        unknown if unknown.is_zero() => previous.is_some_and(|broker| broker.log_dirs.iter().all(is_there)),
-        known => is_there(known),
+        DirectoryId::UNASSIGNED => previous.is_some_and(|broker| broker.log_dirs.iter().all(is_there)),
+        // A directory that is not in service now may come back as it was; until then the replica cannot be elected.
+        known => is_there(&known) || (request.has_offline_log_dirs && known != DirectoryId::LOST),
     };
     if !is_kept {
         return Some(Loss::Everything(request.id));

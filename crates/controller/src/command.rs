@@ -43,6 +43,10 @@ pub enum Command {
     AlterPartitionReassignments(AlterPartitionReassignments),
     /// Change feature levels.
     UpdateFeatures(UpdateFeatures),
+    /// Log directories of a broker failed.
+    OfflineLogDirs(OfflineLogDirs),
+    /// A broker tells in which log directories its replicas are.
+    AssignReplicasToDirs(AssignReplicasToDirs),
 }
 
 /// See [`Command::Bootstrap`].
@@ -91,8 +95,10 @@ pub struct RegisterBroker {
     pub internal: HostPort,
     /// `broker.rack`.
     pub rack: Option<String>,
-    /// Ids of its log directories.
+    /// Ids of its log directories that are in service.
     pub log_dirs: Vec<DirectoryId>,
+    /// Whether it has others, whose ids it cannot read: what is missing may be there, and come back.
+    pub has_offline_log_dirs: bool,
     /// The previous run flushed all logs and stopped in order.
     pub clean_shutdown: bool,
     /// Whether the present registration of this id, if any, still has a valid session. Filled in by the active controller,
@@ -107,6 +113,34 @@ pub struct UnfenceBroker {
     pub session: BrokerSession,
     /// How far the broker has applied the metadata log: at least its own registration.
     pub metadata_offset: MetadataOffset,
+}
+
+/// See [`Command::OfflineLogDirs`] (KIP-858, where heartbeats carry it).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfflineLogDirs {
+    /// Whose.
+    pub session: BrokerSession,
+    /// Which.
+    pub directories: Vec<DirectoryId>,
+}
+
+/// See [`Command::AssignReplicasToDirs`] (KIP-858).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignReplicasToDirs {
+    /// Whose replicas.
+    pub session: BrokerSession,
+    /// Each is decided by itself.
+    pub assignments: Vec<DirectoryAssignment>,
+}
+
+/// Where one replica is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryAssignment {
+    /// Which partition.
+    pub target: TopicIdPartition,
+    /// The directory, in service or not; [`DirectoryId::LOST`] when the replica's data is damaged or gone,
+    /// [`DirectoryId::UNASSIGNED`] while it moves from one directory to another.
+    pub directory: DirectoryId,
 }
 
 /// See [`Command::FenceBroker`].

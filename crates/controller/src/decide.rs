@@ -8,7 +8,7 @@ use crate::scratch::Scratch;
 use crate::{Command, CommandError, CommandResponse, ControllerConfig, Decision};
 use crate::{
     alter_partition, alter_reassignments, brokers, cluster, configs, create_partitions, create_topics, delete_topics,
-    elect_leaders, features, producer_ids,
+    directories, elect_leaders, features, producer_ids,
 };
 
 /// Decides `command` over `image`. Pure: equal arguments give equal decisions.
@@ -43,6 +43,8 @@ pub fn decide(
         Command::AlterPartition(request) => alter_partition::alter(&mut scratch, config, request),
         Command::AllocateProducerIds(request) => producer_ids::allocate(&mut scratch, request),
         Command::ElectLeaders(request) => Ok(elect_leaders::elect(&mut scratch, config, request)),
+        Command::OfflineLogDirs(request) => directories::take_offline(&mut scratch, config, request),
+        Command::AssignReplicasToDirs(request) => directories::assign(&mut scratch, config, request),
         Command::AlterPartitionReassignments(request) => Ok(alter_reassignments::alter(&mut scratch, config, request)),
     };
     all_or_nothing(outcome, scratch)

@@ -2,7 +2,7 @@
 //!
 //! The members of ISR and ELR hold everything that was acknowledged; any of them may lead. Transitions of a partition, each
 //! of which raises the partition epoch, and the leader epoch when the leader changes or a replica goes:
-//! - a member of the ISR becomes unavailable: it leaves the ISR (M5), and enters the ELR if the ISR falls below
+//! - a member of the ISR becomes unavailable, because its broker does or its log directory fails: it leaves the ISR (M5), and enters the ELR if the ISR falls below
 //!   `min.insync.replicas`, since nothing is committed from then on;
 //! - the ISR has `min.insync.replicas` again: the ELR is empty;
 //! - a member lost what it had, or may have (P10): it leaves the ELR too;
@@ -19,7 +19,7 @@ use std::cell::LazyCell;
 use highwater_metadata::{
     LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionChange, PartitionImage, TopicImage,
 };
-use highwater_types::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicIdPartition};
+use highwater_types::{BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicIdPartition};
 
 use crate::ControllerConfig;
 use crate::assignment::directory_of;
@@ -81,7 +81,7 @@ impl<'a> Rules<'a> {
 
     /// The first replica of the partition among `ids` that is available.
     fn first_available(&self, ids: &[BrokerId], partition: &PartitionImage) -> Option<BrokerId> {
-        partition.replicas.iter().copied().find(|&id| ids.contains(&id) && self.image.is_active(id))
+        partition.replicas.iter().copied().find(|&id| ids.contains(&id) && self.image.is_replica_active(partition, id))
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn settle(
     election: Election,
 ) -> PartitionImage {
     let mut next = wanted;
-    next.isr.retain(|&id| rules.image.is_active(id) && next.replicas.contains(&id));
+    next.isr = wanted_isr(rules, &next);
     complete_reassignment(|replicas| rules.effective_min_isr(replicas), &mut next);
     next.elr = eligible(rules, old, &next, loss);
     next.last_known_elr = last_known(old, loss);
@@ -104,6 +104,11 @@ pub(crate) fn settle(
         next.last_known_elr.clear();
     }
     next
+}
+
+/// The wanted members of the ISR that are available.
+fn wanted_isr(rules: &Rules<'_>, next: &PartitionImage) -> Vec<BrokerId> {
+    next.isr.iter().copied().filter(|&id| rules.image.is_replica_active(next, id)).collect()
 }
 
 /// Replicas outside the ISR that hold all that is committed: only while the ISR is below the minimum, since otherwise the
@@ -192,6 +197,20 @@ pub(crate) fn remove_from_isrs(
     reelect(scratch, config, concerned, |_, _| None, limit)
 }
 
+/// As [`remove_from_isrs`], for those of the broker's replicas that are in one of `directories`.
+pub(crate) fn remove_directories_from_isrs(
+    scratch: &mut Scratch,
+    config: &ControllerConfig,
+    broker: BrokerId,
+    directories: &[DirectoryId],
+) {
+    let is_there = |(&id, directory): (&BrokerId, &DirectoryId)| id == broker && directories.contains(directory);
+    let concerned = |partition: &PartitionImage| {
+        partition.isr.contains(&broker) && partition.replicas.iter().zip(&partition.directories).any(is_there)
+    };
+    reelect(scratch, config, concerned, |_, _| None, None);
+}
+
 /// As [`remove_from_isrs`], for a broker that comes with less than it had: `loss` tells for each of its partitions.
 pub(crate) fn remove_returning(
     scratch: &mut Scratch,
@@ -251,6 +270,7 @@ fn relocated(image: &MetadataImage, partition: &PartitionImage, loss: Option<Los
     let mut next = partition.clone();
     if let Some(Loss::Everything(id)) = loss
         && let Some(position) = next.replicas.iter().position(|&other| other == id)
+        && next.directories[position] != DirectoryId::LOST
     {
         next.directories[position] = directory_of(image, id);
     }

@@ -20,6 +20,7 @@ mod create_partitions;
 mod create_topics;
 mod decide;
 mod delete_topics;
+mod directories;
 mod elect_leaders;
 mod election;
 mod error;
@@ -31,16 +32,17 @@ mod response;
 mod scratch;
 
 pub use command::{
-    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, Bootstrap, BrokerSession,
-    Command, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics,
-    CreateTopicsEntry, DeleteTopics, ElectLeaders, ElectionType, FeatureUpdate, FenceBroker, IncrementalAlterConfigs,
-    IsrMember, ManualAssignment, Reassignment, RegisterBroker, RegisterController, ResourceConfigOperations,
-    TopicSelector, UnfenceBroker, UnregisterBroker, UpdateFeatures, UpgradeType,
+    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, AssignReplicasToDirs,
+    Bootstrap, BrokerSession, Command, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic,
+    CreateTopics, CreateTopicsEntry, DeleteTopics, DirectoryAssignment, ElectLeaders, ElectionType, FeatureUpdate,
+    FenceBroker, IncrementalAlterConfigs, IsrMember, ManualAssignment, OfflineLogDirs, Reassignment, RegisterBroker,
+    RegisterController, ResourceConfigOperations, TopicSelector, UnfenceBroker, UnregisterBroker, UpdateFeatures,
+    UpgradeType,
 };
 pub use config::ControllerConfig;
 pub use decide::decide;
 pub use error::CommandError;
 pub use response::{
-    AlterPartitionResult, CommandResponse, CreatedTopic, CreatedTopicConfig, Decision, DeletedTopic, ElectionResult,
-    PartitionIsrState, ProducerIdBlock, ReassignmentResult, TopicResult,
+    AlterPartitionResult, CommandResponse, CreatedTopic, CreatedTopicConfig, Decision, DeletedTopic,
+    DirectoryAssignmentResult, ElectionResult, PartitionIsrState, ProducerIdBlock, ReassignmentResult, TopicResult,
 };

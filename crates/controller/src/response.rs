@@ -62,6 +62,19 @@ pub enum CommandResponse {
     AlterPartitionReassignments(Vec<ReassignmentResult>),
     /// By name, in the order of the request. With an error none was changed.
     UpdateFeatures(Vec<(String, Result<(), CommandError>)>),
+    /// Their replicas are offline.
+    OfflineLogDirs,
+    /// In the order of the request.
+    AssignReplicasToDirs(Vec<DirectoryAssignmentResult>),
+}
+
+/// Result for one partition of AssignReplicasToDirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryAssignmentResult {
+    /// Which partition.
+    pub target: TopicIdPartition,
+    /// Whether it is known now.
+    pub result: Result<(), CommandError>,
 }
 
 /// Result for one topic.

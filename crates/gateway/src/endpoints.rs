@@ -22,9 +22,11 @@ pub(crate) fn alive_endpoint<'a>(image: &'a MetadataImage, broker: BrokerId, lis
     image.broker(broker).filter(|broker| !broker.fenced)?.listener(listener)
 }
 
-/// Replicas of the partition that a client on that listener cannot reach.
+/// Replicas of the partition that a client on that listener cannot reach, or whose log directory is offline.
 pub(crate) fn offline_replicas(image: &MetadataImage, partition: &PartitionImage, listener: &str) -> Vec<BrokerId> {
-    partition.replicas.iter().copied().filter(|&id| alive_endpoint(image, id, listener).is_none()).collect()
+    let is_offline =
+        |&id: &BrokerId| alive_endpoint(image, id, listener).is_none() || !image.has_online_directory(partition, id);
+    partition.replicas.iter().copied().filter(is_offline).collect()
 }
 
 /// The broker that a client should take for the controller. Brokers forward what only the controller can do, so any will

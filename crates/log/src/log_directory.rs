@@ -207,6 +207,17 @@ impl LogDirectory {
         self.services.health.is_online()
     }
 
+    /// Takes it out of service: something that works on its files met an I/O error.
+    pub fn take_offline(&self, reason: &str) {
+        self.services.health.fail(reason);
+    }
+
+    /// Whether there is a log of that partition, open or not.
+    pub fn has_partition(&self, partition: &TopicPartition) -> Result<bool, LogError> {
+        let dir = self.dir_of(partition);
+        self.services.health.watch(self.services.fs.exists(&dir).map_err(LogError::io(&dir)))
+    }
+
     /// Sets what is told, once and with the reason, when an I/O error or a failed flush takes the directory out of service.
     /// It may be called with locks held and must not call back into logs of this directory.
     pub fn on_offline(&self, callback: impl Fn(&str) + Send + Sync + 'static) {
@@ -222,6 +233,11 @@ impl LogDirectory {
     pub fn partitions(&self) -> Result<BTreeSet<TopicPartition>, LogDirectoryError> {
         let entries = self.services.fs.read_dir(&self.path).map_err(LogDirectoryError::io(&self.path))?;
         Ok(entries.iter().filter(|entry| entry.is_dir).filter_map(|entry| parse_partition_dir(&entry.name)).collect())
+    }
+
+    /// The topic whose log of that name is here; `None` if nothing tells, as after a crash amid creation.
+    pub fn topic_id(&self, partition: &TopicPartition) -> Result<Option<TopicId>, LogDirectoryError> {
+        read_topic_id(&self.services.fs, &self.dir_of(partition))
     }
 
     /// What is in a log that nobody has opened since it was closed properly, if it is that topic's; else it must be opened.

@@ -105,7 +105,7 @@ pub struct BrokerRegistration {
     pub internal: HostPort,
     /// `broker.rack`.
     pub rack: Option<String>,
-    /// Ids of its log directories, sorted.
+    /// Ids of its log directories that are in service, sorted (KIP-858).
     pub log_dirs: Vec<DirectoryId>,
     /// A fenced broker leads nothing, is in no ISR, and is not shown to clients.
     pub fenced: bool,

@@ -5,7 +5,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use highwater_types::TopicName;
-use highwater_types::{BrokerEpoch, BrokerId, MetadataOffset, PartitionIndex, ProducerId, TopicId, TopicIdPartition};
+use highwater_types::{
+    BrokerEpoch, BrokerId, DirectoryId, MetadataOffset, PartitionIndex, ProducerId, TopicId, TopicIdPartition,
+};
 use imbl::OrdMap;
 
 use crate::fnv::Fnv1a;
@@ -83,6 +85,20 @@ impl MetadataImage {
     /// Whether the broker may become leader and join ISRs: registered, not fenced, not about to stop.
     pub fn is_active(&self, id: BrokerId) -> bool {
         self.broker(id).is_some_and(|broker| broker.is_active())
+    }
+
+    /// Whether the log directory of a replica is in service, as far as its broker told (KIP-858). One that was not told yet
+    /// counts as in service.
+    pub fn has_online_directory(&self, partition: &PartitionImage, id: BrokerId) -> bool {
+        let position = partition.replicas.iter().position(|&other| other == id);
+        let (Some(position), Some(broker)) = (position, self.broker(id)) else { return false };
+        let directory = partition.directories[position];
+        directory == DirectoryId::UNASSIGNED || broker.log_dirs.contains(&directory)
+    }
+
+    /// Whether the replica may lead the partition and join its ISR: its broker is active, and its directory in service.
+    pub fn is_replica_active(&self, partition: &PartitionImage, id: BrokerId) -> bool {
+        self.is_active(id) && self.has_online_directory(partition, id)
     }
 
     /// All topics, in ascending order of id.

@@ -38,7 +38,8 @@ impl LeaderRecoveryState {
 pub struct PartitionImage {
     /// Assigned brokers, the preferred leader first. Never empty, no broker twice.
     pub replicas: Vec<BrokerId>,
-    /// Log directory of each replica, index by index as `replicas`; the zero id is "not told yet" (KIP-858).
+    /// Log directory of each replica, index by index as `replicas` (KIP-858); [`DirectoryId::UNASSIGNED`] until it is told,
+    /// [`DirectoryId::LOST`] while the replica has nothing that counts.
     pub directories: Vec<DirectoryId>,
     /// In-sync replicas, each one of `replicas`. Empty only while nobody leads. (Logs of versions before eligible leader
     /// replicas kept the last member here, with nobody leading.)

@@ -1,6 +1,6 @@
 //! The records of the metadata log. Everything the cluster agrees on is a sequence of these.
 
-use highwater_types::{BrokerEpoch, BrokerId, PartitionIndex, ProducerId, TopicId, TopicName};
+use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicName};
 
 use crate::{BrokerRegistration, ConfigResource, ControllerRegistration, PartitionChange, PartitionImage};
 
@@ -22,7 +22,7 @@ pub enum MetadataRecord {
     RegisterController(ControllerRegistration),
     /// A broker process. Replaces an earlier registration of the id.
     RegisterBroker(BrokerRegistration),
-    /// Fencing, unfencing, start of a controlled shutdown.
+    /// Fencing, unfencing, start of a controlled shutdown, log directories that failed.
     BrokerChange(BrokerChange),
     /// The broker is no member any more.
     UnregisterBroker {
@@ -75,7 +75,7 @@ pub enum MetadataRecord {
 }
 
 /// A change to a broker's registration. Absent fields stay as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BrokerChange {
     /// The broker.
     pub id: BrokerId,
@@ -85,4 +85,6 @@ pub struct BrokerChange {
     pub fenced: Option<bool>,
     /// Start of a controlled shutdown. Only a new registration ends it.
     pub in_controlled_shutdown: Option<bool>,
+    /// The log directories that are still in service, sorted (KIP-858). Only a new registration adds one.
+    pub log_dirs: Option<Vec<DirectoryId>>,
 }

@@ -103,7 +103,7 @@ impl MetadataImage {
     }
 
     fn change_broker(&mut self, change: &BrokerChange, delta: &mut MetadataDelta) {
-        let BrokerChange { id, epoch, fenced, in_controlled_shutdown } = *change;
+        let BrokerChange { id, epoch, fenced, in_controlled_shutdown, ref log_dirs } = *change;
         let Some(broker) = self.brokers.get_mut(&id) else {
             panic!("metadata record does not fit the image: no broker {id} to change")
         };
@@ -111,6 +111,9 @@ impl MetadataImage {
         let broker = Arc::make_mut(broker);
         broker.fenced = fenced.unwrap_or(broker.fenced);
         broker.in_controlled_shutdown = in_controlled_shutdown.unwrap_or(broker.in_controlled_shutdown);
+        if let Some(log_dirs) = log_dirs {
+            broker.log_dirs.clone_from(log_dirs);
+        }
         delta.brokers.insert(id);
     }
 

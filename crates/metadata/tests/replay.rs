@@ -100,6 +100,7 @@ fn records_that_do_not_fit_stop_the_process() {
                 epoch: BrokerEpoch(9),
                 fenced: Some(true),
                 in_controlled_shutdown: None,
+                log_dirs: None,
             }),
         ),
         ("topic t exists", new_topic(2)),

@@ -200,7 +200,9 @@ fn harmless_twice(command: &Command) -> bool {
         | Command::AllocateProducerIds(_)
         | Command::ElectLeaders(_)
         | Command::AlterPartitionReassignments(_)
-        | Command::UpdateFeatures(_) => true,
+        | Command::UpdateFeatures(_)
+        | Command::OfflineLogDirs(_)
+        | Command::AssignReplicasToDirs(_) => true,
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) async fn checkpoint(context: Arc<Context>, directories: Vec<Arc<LogDi
 /// Writes one directory's checkpoints. Blocks for the disk.
 pub(crate) fn write_checkpoint(context: &Context, directory: &Arc<LogDirectory>) {
     let partitions = context.partitions.read();
-    let here = partitions.values().filter(|partition| partition.directory.ptr_eq(&Arc::downgrade(directory)));
+    let here = partitions.values().filter(|partition| partition.is_in(directory));
     let high_watermarks: Vec<(TopicPartition, Offset)> =
         here.filter_map(|partition| partition.uncheckpointed()).collect();
     drop(partitions);
@@ -77,7 +77,9 @@ pub(crate) fn write_checkpoint(context: &Context, directory: &Arc<LogDirectory>)
 
 /// Removes the files of one directory whose `file.delete.delay.ms` is over. Blocks for the disk.
 fn remove_due(directory: &Arc<LogDirectory>) {
-    if let Err(error) = directory.remove_due(clock::wall_ms()) {
+    if directory.is_online()
+        && let Err(error) = directory.remove_due(clock::wall_ms())
+    {
         tracing::warn!(directory = %directory.path().display(), %error, "deleted files remain for now");
     }
 }

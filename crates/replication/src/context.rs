@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use highwater_partition::{IsrChange, SessionId};
-use highwater_types::{BrokerEpoch, BrokerId, TopicIdPartition};
+use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, TopicIdPartition};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::cleaner_progress::CleanerProgress;
+use crate::directory_failures::DirectoryFailures;
+use crate::directory_reports::DirectoryReports;
 use crate::isr_proposals::IsrProposals;
 use crate::link::Links;
 use crate::link_task::run_link;
@@ -35,6 +37,10 @@ pub(crate) struct Context {
     pub cleaner: CleanerProgress,
     /// Changes to ask the controller for.
     pub proposals: Arc<IsrProposals>,
+    /// What the controller is to hear about log directories.
+    pub reports: Arc<DirectoryReports>,
+    /// Log directories that failed.
+    pub failures: Arc<DirectoryFailures>,
     /// Streams to the leaders of partitions that this broker follows.
     pub links: Links,
     next_session: AtomicU64,
@@ -81,6 +87,8 @@ impl Context {
             log_work: LogWork::default(),
             cleaner: CleanerProgress::default(),
             proposals: Arc::default(),
+            reports: Arc::default(),
+            failures: Arc::default(),
             links: Links::default(),
             next_session: AtomicU64::new(1),
         }
@@ -112,6 +120,10 @@ impl Surroundings for Context {
 
     fn attend(&self, partition: &Arc<Partition>) {
         self.attention.add(partition.clone());
+    }
+
+    fn on_damaged(&self, partition: TopicIdPartition) {
+        self.reports.assign(partition, DirectoryId::LOST);
     }
 
     fn on_isr_changed(&self, grown: bool, shrunk: bool) {

@@ -101,7 +101,10 @@ impl Partition {
             return Ok(LogRead { next_offset: from, ..LogRead::default() });
         }
         let reader = self.reader().map_err(|_| "the replica is out of service".to_owned())?;
-        reader.read(from, log_end, max_bytes, true).map_err(|error| error.to_string())
+        reader.read(from, log_end, max_bytes, true).map_err(|error| {
+            self.note_read_error(&error);
+            error.to_string()
+        })
     }
 }
 

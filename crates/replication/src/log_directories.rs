@@ -8,6 +8,15 @@ use highwater_log::LogDirectory;
 use crate::PartitionStatus;
 use crate::context::Context;
 
+/// The entries of `log.dirs`, as they were found at start.
+#[derive(Debug, Clone, Default)]
+pub struct LogDirectories {
+    /// Those that were opened, in the order of the configuration.
+    pub opened: Vec<Arc<LogDirectory>>,
+    /// Those that the disk refused to open.
+    pub unreadable: Vec<PathBuf>,
+}
+
 /// One log directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogDirectoryStatus {
@@ -23,12 +32,11 @@ pub struct LogDirectoryStatus {
     pub replicas: Vec<PartitionStatus>,
 }
 
-/// All directories, in the order of the configuration. Asks the volumes for their sizes, which may block.
-pub(crate) fn statuses(context: &Context, directories: &[Arc<LogDirectory>]) -> Vec<LogDirectoryStatus> {
+/// All directories, those that could not be opened last. Asks the volumes for their sizes, which may block.
+pub(crate) fn statuses(context: &Context, directories: &LogDirectories) -> Vec<LogDirectoryStatus> {
     let partitions: Vec<_> = context.partitions.read().values().cloned().collect();
     let one = |directory: &Arc<LogDirectory>| {
-        let here =
-            partitions.iter().filter(|partition| std::ptr::eq(partition.directory.as_ptr(), Arc::as_ptr(directory)));
+        let here = partitions.iter().filter(|partition| partition.is_in(directory));
         let (fs, path) = (&context.node.env.fs, directory.path());
         LogDirectoryStatus {
             path: path.to_owned(),
@@ -38,5 +46,12 @@ pub(crate) fn statuses(context: &Context, directories: &[Arc<LogDirectory>]) -> 
             replicas: here.map(|partition| partition.status()).collect(),
         }
     };
-    directories.iter().map(one).collect()
+    let unreadable = |path: &PathBuf| LogDirectoryStatus {
+        path: path.clone(),
+        online: false,
+        total_bytes: None,
+        usable_bytes: None,
+        replicas: Vec::new(),
+    };
+    directories.opened.iter().map(one).chain(directories.unreadable.iter().map(unreadable)).collect()
 }

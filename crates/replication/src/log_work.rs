@@ -6,7 +6,6 @@
 //! waits for it; where it is the only one that may lead, clients try again until it does.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use highwater_env::{clock, rng, run_blocking};
@@ -27,8 +26,14 @@ const PROGRESS_EVERY_MS: u64 = 5_000;
 
 /// One piece of work on the log of one partition.
 pub(crate) enum Job {
-    /// Open it, recovering what a crash left. Damaged data is set aside if `replaceable`.
-    Open { directory: Arc<LogDirectory>, id: TopicIdPartition, settings: Arc<LogSettings>, replaceable: bool },
+    /// Open it, recovering what a crash left. Damaged data is set aside if `replaceable`, all of it if `give_up`.
+    Open {
+        directory: Arc<LogDirectory>,
+        id: TopicIdPartition,
+        settings: Arc<LogSettings>,
+        replaceable: bool,
+        give_up: bool,
+    },
     /// Delete it.
     Delete { directory: Arc<LogDirectory>, log: LogSlot },
     /// Keep its data for the operator: it belongs to no replica of this broker.
@@ -38,9 +43,17 @@ pub(crate) enum Job {
 /// What came of a [`Job`].
 pub(crate) enum Done {
     /// See [`Job::Open`].
-    Opened { id: TopicIdPartition, replaceable: bool, directory: Arc<LogDirectory>, result: Box<Result<Log, LogError>> },
+    Opened { opening: Opening, result: Box<Result<Log, LogError>> },
     /// The name is free.
     Freed,
+}
+
+/// What was to be opened.
+pub(crate) struct Opening {
+    pub id: TopicIdPartition,
+    pub directory: Arc<LogDirectory>,
+    pub replaceable: bool,
+    pub give_up: bool,
 }
 
 /// The queue, and who is in work.
@@ -55,7 +68,7 @@ struct State {
     queue: VecDeque<(TopicPartition, Job)>,
     /// Names of those in the queue or in work.
     busy: BTreeSet<TopicPartition>,
-    /// Logs that wait for recovery or are in it, by the directory's path.
+    /// Logs that wait for recovery or are in it.
     recovering: usize,
     recovered: usize,
     began: MonoMs,
@@ -105,12 +118,12 @@ impl LogWork {
         }
     }
 
-    fn on_done(&self, name: &TopicPartition, done: &Done) {
+    fn free(&self, name: &TopicPartition) {
+        self.state.lock().busy.remove(name);
+    }
+
+    fn on_recovered(&self) {
         let mut state = self.state.lock();
-        state.busy.remove(name);
-        if !matches!(done, Done::Opened { .. }) {
-            return;
-        }
         state.recovering -= 1;
         state.recovered += 1;
         let now = clock::mono_ms();
@@ -137,9 +150,13 @@ pub(crate) async fn work(context: Arc<Context>, metadata: Weak<Mutex<MetadataFol
             (name, done)
         })
         .await;
-        context.log_work.on_done(&name, &done);
+        context.log_work.free(&name);
+        let is_recovered = matches!(done, Done::Opened { .. });
         let Some(metadata) = metadata.upgrade() else { return };
         metadata.lock().on_work_done(&name, done);
+        if is_recovered {
+            context.log_work.on_recovered();
+        }
         if *stop.borrow() {
             return;
         }
@@ -150,9 +167,10 @@ impl Job {
     /// Blocks for the disk.
     fn run(self, name: &TopicPartition) -> Done {
         match self {
-            Self::Open { directory, id, settings, replaceable } => {
-                let result = Box::new(open(&directory, name, id, &settings, replaceable));
-                Done::Opened { id, replaceable, directory, result }
+            Self::Open { directory, id, settings, replaceable, give_up } => {
+                let opening = Opening { id, directory, replaceable, give_up };
+                let result = Box::new(open(name, &opening, &settings));
+                Done::Opened { opening, result }
             }
             Self::Delete { directory, log } => {
                 if let Err(error) = delete(&directory, name, log) {
@@ -161,13 +179,7 @@ impl Job {
                 Done::Freed
             }
             Self::SetAside { directory } => {
-                match directory.set_stray_aside(name, random()) {
-                    Ok(path) => tracing::warn!(
-                        partition = %name, path = %path.display(),
-                        "found a partition that is not assigned to this broker: set aside, remove it when you do not need it"
-                    ),
-                    Err(error) => tracing::error!(partition = %name, %error, "cannot set a stray partition aside"),
-                }
+                set_stray_aside(&directory, name);
                 Done::Freed
             }
         }
@@ -184,15 +196,28 @@ pub(crate) fn delete(directory: &LogDirectory, name: &TopicPartition, log: LogSl
     }
 }
 
-/// Opens a log; what another topic of that name left is set aside, and so is damaged data if it is `replaceable`.
-fn open(
-    directory: &LogDirectory,
-    name: &TopicPartition,
-    id: TopicIdPartition,
-    settings: &LogSettings,
-    replaceable: bool,
-) -> Result<Log, LogError> {
-    let open = || directory.open_log(name, id.topic_id, settings.draw_config(), clock::wall_ms());
+/// Keeps for the operator what belongs to no replica of this broker.
+pub(crate) fn set_stray_aside(directory: &LogDirectory, name: &TopicPartition) {
+    if !directory.is_online() {
+        return;
+    }
+    match directory.set_stray_aside(name, random()) {
+        Ok(path) => tracing::warn!(
+            partition = %name, path = %path.display(),
+            "found a partition that is not assigned to this log directory: set aside, remove it when you do not need it"
+        ),
+        Err(error) => tracing::error!(partition = %name, %error, "cannot set a stray partition aside"),
+    }
+}
+
+/// Opens a log; what another topic of that name left is set aside, and so is what was given up, and damaged data on which nobody
+/// counts.
+fn open(name: &TopicPartition, opening: &Opening, settings: &LogSettings) -> Result<Log, LogError> {
+    let directory = &opening.directory;
+    if opening.give_up {
+        quarantine(directory, name)?;
+    }
+    let open = || directory.open_log(name, opening.id.topic_id, settings.draw_config(), clock::wall_ms());
     match open() {
         Err(LogError::TopicIdMismatch { found, .. }) => {
             let path = directory.set_stray_aside(name, random())?;
@@ -202,7 +227,7 @@ fn open(
             );
             open()
         }
-        Err(error @ LogError::Corrupt { .. }) if replaceable => {
+        Err(error @ LogError::Corrupt { .. }) if opening.replaceable => {
             tracing::error!(partition = %name, %error, "damaged");
             quarantine(directory, name)?;
             open()
@@ -211,14 +236,16 @@ fn open(
     }
 }
 
-/// Sets damaged data aside. Returns where it is.
-pub(crate) fn quarantine(directory: &LogDirectory, name: &TopicPartition) -> Result<PathBuf, LogError> {
-    let path = directory.quarantine_partition(name, random())?;
-    tracing::error!(
-        partition = %name, path = %path.display(),
-        "the log is damaged: set aside; the replica gets everything from its leader again. Check the disk"
-    );
-    Ok(path)
+/// Sets damaged data aside, if there is any.
+pub(crate) fn quarantine(directory: &LogDirectory, name: &TopicPartition) -> Result<(), LogError> {
+    if directory.has_partition(name)? {
+        let path = directory.quarantine_partition(name, random())?;
+        tracing::error!(
+            partition = %name, path = %path.display(),
+            "the log is damaged: set aside; the replica gets everything from its leader again. Check the disk"
+        );
+    }
+    Ok(())
 }
 
 fn random() -> u128 {

@@ -4,32 +4,32 @@
 //! what it says about an earlier run of the broker is about a leader that may have lost unflushed records with its memory,
 //! and appending in that leader's epoch again would put two records at one offset in one epoch (P1, P7).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
-use highwater_log::{LogDirectory, LogError, LogSummary};
+use highwater_log::{Log, LogDirectory, LogError, LogSummary};
 use highwater_metadata::{
     ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionImage, TopicImage,
 };
 use highwater_partition::{Assignment, Event, Replica, RoleKind};
-use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicIdPartition, TopicPartition};
+use highwater_types::{
+    BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, PartitionIndex, TopicIdPartition, TopicPartition,
+};
 
+use crate::LogDirectories;
 use crate::context::Context;
 use crate::log_slot::LogSlot;
-use crate::log_work::{Done, Job, quarantine};
+use crate::log_work::{Done, Job, Opening, quarantine, set_stray_aside};
 use crate::partition::{Partition, Surroundings};
+use crate::placement::Placement;
 use crate::topic_settings::TopicSettings;
 
 /// Applies metadata to the replicas. One owner, called in the order of the metadata.
 pub(crate) struct MetadataFollower {
     context: Arc<Context>,
-    directories: Vec<Arc<LogDirectory>>,
-    /// Where the partitions found at start are.
-    found: BTreeMap<TopicPartition, usize>,
-    /// Where those are that could not be opened.
-    unopened: BTreeMap<TopicPartition, usize>,
-    /// Replicas of each directory.
-    counts: Vec<usize>,
+    placement: Placement,
+    /// Replicas that the metadata still call lost, and that began anew in this process.
+    begun_anew: BTreeSet<TopicIdPartition>,
     /// Whether all partitions have to be looked at: at first, and after metadata that did not know this process.
     everything: bool,
     /// What the image that is being applied changed here, for one line in the log.
@@ -47,18 +47,9 @@ struct Changes {
 }
 
 impl MetadataFollower {
-    pub fn new(context: Arc<Context>, directories: Vec<Arc<LogDirectory>>) -> Self {
-        let mut follower = Self {
-            context,
-            counts: vec![0; directories.len()],
-            directories,
-            found: BTreeMap::new(),
-            unopened: BTreeMap::new(),
-            everything: true,
-            changes: Changes::default(),
-        };
-        follower.find_partitions();
-        follower
+    pub fn new(context: Arc<Context>, directories: &LogDirectories) -> Self {
+        let placement = Placement::new(directories);
+        Self { context, placement, begun_anew: BTreeSet::new(), everything: true, changes: Changes::default() }
     }
 
     /// Takes over a newer image.
@@ -128,9 +119,7 @@ impl MetadataFollower {
                 continue;
             }
             let settings = settings.get_or_insert_with(|| self.settings(image, topic));
-            // Nobody waits for what this replica holds, so it may hold nothing.
-            let replaceable = !partition.is_candidate(node_id);
-            let Some(replica) = self.ensure(id, topic, settings, replaceable) else { continue };
+            let Some(replica) = self.ensure(id, topic, partition, settings) else { continue };
             assign(&replica, partition, settings, &mut self.changes);
         }
     }
@@ -142,43 +131,60 @@ impl MetadataFollower {
     }
 
     /// The replica, if its log is there, or need not be looked at yet; else it is recovered and joins later. One whose log is
-    /// damaged begins anew with an empty log if it is `replaceable`: until then it stays out of service, and its leader takes
-    /// it out of the ISR.
+    /// damaged begins anew with an empty log once the cluster counts on it no more: until then it stays out of service, and
+    /// the controller is told.
     fn ensure(
         &mut self,
         id: TopicIdPartition,
         topic: &TopicImage,
+        image: &PartitionImage,
         settings: &TopicSettings,
-        replaceable: bool,
     ) -> Option<Arc<Partition>> {
         let name = TopicPartition { topic: topic.name.clone(), partition: id.partition };
+        let standing = self.standing(id, image);
         match self.context.partition(id) {
-            Some(partition) if replaceable && partition.is_damaged() => self.close_damaged(&partition),
-            Some(partition) => return Some(partition),
+            Some(partition) if standing.replaceable && (partition.is_damaged() || standing.lost) => {
+                self.close_damaged(&partition);
+            }
+            Some(partition) => {
+                self.report(&partition, image, standing.assigned);
+                return Some(partition);
+            }
             None => {}
         }
         if self.context.log_work.is_busy(&name) {
             // Whoever is through with it looks at the metadata again.
             return None;
         }
-        let known = self.found.remove(&name).or_else(|| self.unopened.remove(&name));
-        let position = known.unwrap_or_else(|| self.emptiest_directory());
-        if known.is_none() {
-            self.counts[position] += 1;
-        }
-        let directory = self.directories[position].clone();
-        let summary = match known {
-            Some(_) => directory.summary(&name, id.topic_id),
-            None => Some(LogSummary::EMPTY),
+        let place = match self.placement.claim(&name, id.topic_id, standing.assigned, !standing.replaceable) {
+            Ok(place) => place,
+            Err(problem) => {
+                if self.context.unavailable.write().insert(id) {
+                    tracing::error!(partition = %name, %problem, "the replica is out of service");
+                }
+                return None;
+            }
+        };
+        place.left_over.iter().for_each(|&position| set_stray_aside(self.placement.directory(position), &name));
+        let directory = self.placement.directory(place.position).clone();
+        let give_up = standing.lost && standing.replaceable;
+        let summary = match place.is_found {
+            true => directory.summary(&name, id.topic_id).filter(|_| !give_up),
+            false => Some(LogSummary::EMPTY),
         };
         let Some(summary) = summary else {
             self.changes.recovering += 1;
-            let settings = settings.log.clone();
-            self.context.log_work.add(name, Job::Open { directory, id, settings, replaceable });
+            let (settings, replaceable) = (settings.log.clone(), standing.replaceable);
+            self.context.log_work.add(name, Job::Open { directory, id, settings, replaceable, give_up });
             return None;
         };
+        if standing.lost {
+            self.begun_anew.insert(id);
+        }
         let log = LogSlot::cold(summary, settings.log.clone());
-        Some(self.insert(id, &directory, (name, log), settings))
+        let partition = self.insert(id, &directory, (name, log), settings);
+        self.report(&partition, image, standing.assigned);
+        Some(partition)
     }
 
     fn insert(
@@ -190,7 +196,6 @@ impl MetadataFollower {
     ) -> Arc<Partition> {
         self.context.unavailable.write().remove(&id);
         self.changes.opened += 1;
-        // Of a log that is not there, a checkpoint can only tell what once was.
         let checkpoint = directory.high_watermark(&name).unwrap_or(Offset::ZERO);
         let cursors = log.cursors().expect("a log that is there");
         let replica = Replica::new(self.context.node.config.node_id, settings.settings, cursors, checkpoint);
@@ -203,37 +208,14 @@ impl MetadataFollower {
         partition
     }
 
-    /// A [`Job`] is done: takes the log over, if the metadata still wants it, and does what waited for the name.
+    /// A [`Job`] is done: takes the log over, if the metadata still want it, and does what waited for the name.
     pub fn on_work_done(&mut self, name: &TopicPartition, done: Done) {
         let image = self.context.node.image.load_full();
-        let mut look_again = true;
-        if let Done::Opened { id, replaceable, directory, result } = done {
-            let node_id = self.context.node.config.node_id;
-            let partition = image.topic_partition(id).filter(|partition| partition.replicas.contains(&node_id));
-            match (*result, partition.zip(image.topic(id.topic_id))) {
-                (Ok(log), Some((_, topic))) => {
-                    let settings = self.settings(&image, topic);
-                    self.insert(id, &directory, (name.clone(), LogSlot::Open(Box::new(log))), &settings);
-                }
-                (Ok(log), None) => {
-                    self.uncount(&directory);
-                    look_again = false;
-                    let log = LogSlot::Open(Box::new(log));
-                    self.context.log_work.add(name.clone(), Job::Delete { directory, log });
-                }
-                (Err(error), partition) => {
-                    tracing::error!(partition = %name, %error, "cannot open the replica; it stays out of service");
-                    self.unopened.insert(name.clone(), self.position_of(&directory));
-                    if let Some((partition, _)) = partition {
-                        self.context.unavailable.write().insert(id);
-                        // What made it replaceable may have come while it was tried.
-                        let damaged = matches!(error, LogError::Corrupt { .. });
-                        look_again = damaged && !replaceable && !partition.is_candidate(node_id);
-                    }
-                }
-            }
-        }
-        // While the metadata does not know this process, all partitions are still to be looked at.
+        let look_again = match done {
+            Done::Freed => true,
+            Done::Opened { opening, result } => self.on_opened(&image, name, opening, *result),
+        };
+        // While the metadata do not know this process, all partitions are still to be looked at.
         if look_again
             && !self.everything
             && let Some(topic) = image.topic_by_name(name.topic.as_str())
@@ -243,17 +225,83 @@ impl MetadataFollower {
         }
     }
 
-    fn position_of(&self, directory: &Arc<LogDirectory>) -> usize {
-        let position = self.directories.iter().position(|other| Arc::ptr_eq(other, directory));
-        position.expect("one of the directories of this broker")
+    /// Returns whether to look at the metadata of that name again.
+    fn on_opened(
+        &mut self,
+        image: &MetadataImage,
+        name: &TopicPartition,
+        opening: Opening,
+        result: Result<Log, LogError>,
+    ) -> bool {
+        let (node_id, Opening { id, directory, replaceable, give_up }) = (self.context.node.config.node_id, opening);
+        let wanted = image.topic_partition(id).filter(|partition| partition.replicas.contains(&node_id));
+        match (result, wanted.zip(image.topic(id.topic_id))) {
+            (Ok(log), Some((_, topic))) => {
+                if give_up {
+                    self.begun_anew.insert(id);
+                }
+                let settings = self.settings(image, topic);
+                self.insert(id, &directory, (name.clone(), LogSlot::Open(Box::new(log))), &settings);
+                true
+            }
+            (Ok(log), None) => {
+                self.release(&directory);
+                let log = LogSlot::Open(Box::new(log));
+                self.context.log_work.add(name.clone(), Job::Delete { directory, log });
+                false
+            }
+            (Err(error), wanted) => {
+                tracing::error!(partition = %name, %error, "cannot open the replica; it stays out of service");
+                let damaged = matches!(error, LogError::Corrupt { .. });
+                if let Some(position) = self.placement.position_of(&directory) {
+                    self.placement.give_back(name.clone(), position);
+                }
+                let Some((partition, _)) = wanted else { return true };
+                self.context.unavailable.write().insert(id);
+                if damaged {
+                    self.context.reports.assign(id, DirectoryId::LOST);
+                }
+                // What made it replaceable may have come while it was tried.
+                damaged && !replaceable && !partition.is_candidate(node_id)
+            }
+        }
     }
 
-    fn uncount(&mut self, directory: &Arc<LogDirectory>) {
-        let position = self.position_of(directory);
-        self.counts[position] = self.counts[position].saturating_sub(1);
+    fn release(&mut self, directory: &Arc<LogDirectory>) {
+        if let Some(position) = self.placement.position_of(directory) {
+            self.placement.release(position);
+        }
     }
 
-    /// Lets go of a replica whose log turned out to be damaged; the next opening finds that too.
+    fn standing(&self, id: TopicIdPartition, image: &PartitionImage) -> Standing {
+        let node_id = self.context.node.config.node_id;
+        let position = image.replicas.iter().position(|&replica| replica == node_id);
+        let assigned = position.map_or(DirectoryId::UNASSIGNED, |position| image.directories[position]);
+        let lost = assigned == DirectoryId::LOST && !self.begun_anew.contains(&id);
+        Standing { assigned, replaceable: !image.is_candidate(node_id), lost }
+    }
+
+    /// Tells the controller where the replica is, if the metadata do not say so. A damaged one is given up as soon as
+    /// another one is in sync.
+    fn report(&mut self, partition: &Arc<Partition>, image: &PartitionImage, assigned: DirectoryId) {
+        if partition.is_damaged() {
+            if image.isr.iter().any(|&id| id != self.context.node.config.node_id) {
+                self.context.reports.assign(partition.id, DirectoryId::LOST);
+            }
+            return;
+        }
+        let Some(directory) = partition.directory.upgrade() else { return };
+        if assigned != DirectoryId::LOST {
+            self.begun_anew.remove(&partition.id);
+        }
+        if directory.id() == assigned {
+            self.context.reports.forget(partition.id);
+        } else {
+            self.context.reports.assign(partition.id, directory.id());
+        }
+    }
+
+    /// Lets go of a replica whose data is given up, and puts the data aside.
     fn close_damaged(&mut self, partition: &Arc<Partition>) {
         self.context.partitions.write().remove(&partition.id);
         self.context.cleaner.uncleanable.lock().remove(&partition.id);
@@ -262,25 +310,23 @@ impl MetadataFollower {
         if let Err(error) = quarantine(&directory, &partition.name) {
             tracing::error!(partition = %partition.name, %error, "cannot quarantine the replica");
         }
-        self.unopened.insert(partition.name.clone(), self.position_of(&directory));
-    }
-
-    fn emptiest_directory(&self) -> usize {
-        let online = (0..self.directories.len()).filter(|&position| self.directories[position].is_online());
-        online.min_by_key(|&position| self.counts[position]).unwrap_or(0)
+        self.release(&directory);
     }
 
     /// Stops a replica and deletes its data.
     fn remove(&mut self, id: TopicIdPartition) {
         self.context.unavailable.write().remove(&id);
+        self.context.reports.forget(id);
+        self.begun_anew.remove(&id);
         let Some(partition) = self.context.partitions.write().remove(&id) else { return };
         tracing::debug!(partition = %partition.name, topic_id = %id.topic_id, "deleting the replica");
         self.changes.deleted += 1;
         let Some(directory) = partition.directory.upgrade() else { return };
-        self.uncount(&directory);
+        self.release(&directory);
         let log = partition.stop();
-        // One that is gone has been closed: this broker is about to stop.
-        if !log.is_gone() {
+        // One that is gone has been closed: this broker is about to stop. What lies in a failed directory stays there: nothing
+        // is tried again.
+        if !log.is_gone() && directory.is_online() {
             self.context.log_work.add(partition.name.clone(), Job::Delete { directory, log });
         }
     }
@@ -330,28 +376,27 @@ impl MetadataFollower {
         }
     }
 
-    fn find_partitions(&mut self) {
-        for (position, directory) in self.directories.iter().enumerate() {
-            match directory.partitions() {
-                Ok(found) => {
-                    self.counts[position] = found.len();
-                    self.found.extend(found.into_iter().map(|partition| (partition, position)));
-                }
-                Err(error) => {
-                    tracing::error!(directory = %directory.path().display(), %error, "cannot list the partitions");
-                }
+    /// What was found at start and belongs to no replica of this broker: its topic was deleted, or it was moved away.
+    fn set_strays_aside(&mut self) {
+        for (name, position) in self.placement.take_unclaimed() {
+            let directory = self.placement.directory(position).clone();
+            match self.context.log_work.is_busy(&name) {
+                // In another directory.
+                true => set_stray_aside(&directory, &name),
+                false => self.context.log_work.add(name, Job::SetAside { directory }),
             }
         }
     }
+}
 
-    /// What was found at start and belongs to no replica of this broker: its topic was deleted, or it was moved away.
-    fn set_strays_aside(&mut self) {
-        for (name, position) in std::mem::take(&mut self.found) {
-            let directory = self.directories[position].clone();
-            self.uncount(&directory);
-            self.context.log_work.add(name, Job::SetAside { directory });
-        }
-    }
+/// What the metadata say about a replica of this broker.
+struct Standing {
+    /// Its log directory.
+    assigned: DirectoryId,
+    /// Nobody counts on what it holds, so it may hold nothing.
+    replaceable: bool,
+    /// What it held is given up, and is still there.
+    lost: bool,
 }
 
 fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSettings, changes: &mut Changes) {

@@ -11,8 +11,9 @@ use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts};
 
 use crate::cleaner_metrics::CleanerMetrics;
 use crate::context::Context;
+use crate::directory_metrics::DirectoryMetrics;
 use crate::totals::catch_up;
-use crate::{PartitionRole, PartitionStatus};
+use crate::{LogDirectories, PartitionRole, PartitionStatus};
 
 /// Collects from the registry.
 pub(crate) struct ReplicaMetrics {
@@ -31,13 +32,15 @@ pub(crate) struct ReplicaMetrics {
     high_watermark: IntGaugeVec,
     size: IntGaugeVec,
     remaining_logs: IntGauge,
+    directories: DirectoryMetrics,
     cleaner: CleanerMetrics,
 }
 
 impl ReplicaMetrics {
-    pub fn new(context: Arc<Context>) -> Self {
+    pub fn new(context: Arc<Context>, directories: LogDirectories) -> Self {
         Self {
             context,
+            directories: DirectoryMetrics::new(directories),
             partitions: gauge("partitioncount", "Replicas on this broker"),
             leaders: gauge("leadercount", "Partitions led by this broker"),
             under_replicated: gauge("underreplicatedpartitions", "Partitions led here with a replica out of sync"),
@@ -80,7 +83,7 @@ impl ReplicaMetrics {
             &self.size,
             &self.remaining_logs,
         ];
-        own.into_iter().chain(self.cleaner.all())
+        own.into_iter().chain(self.directories.all()).chain(self.cleaner.all())
     }
 
     fn per_partition(&self) -> [&IntGaugeVec; 4] {
@@ -90,6 +93,7 @@ impl ReplicaMetrics {
     fn refresh(&self) {
         self.cleaner.refresh(&self.context);
         self.remaining_logs.set(self.context.log_work.recovering() as i64);
+        self.directories.refresh();
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         let statuses: Vec<PartitionStatus> = partitions.iter().map(|partition| partition.status()).collect();
         let count = |what: fn(&PartitionStatus) -> bool| statuses.iter().filter(|status| what(status)).count() as i64;

@@ -7,11 +7,12 @@
 //! blocking pool); never while waiting for another task or for a flush.
 //! Lock order: partition, then any one of the queues (streams, links, proposals, attention), which take no further lock.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use highwater_env::{clock, run_blocking};
-use highwater_log::{FlushListener, FlushTarget, Log, LogDirectory, LogError, LogReader, SyncScheduler};
+use highwater_log::{FlushListener, FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SyncScheduler};
 use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
 use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
@@ -34,6 +35,8 @@ pub(crate) trait Surroundings: Send + Sync {
     fn unfollow(&self, partition: TopicIdPartition);
     /// Call [`Partition::tick`] before long.
     fn attend(&self, partition: &Arc<Partition>);
+    /// Its log is damaged.
+    fn on_damaged(&self, partition: TopicIdPartition);
     /// The controller changed the ISR of a partition led here.
     fn on_isr_changed(&self, grown: bool, shrunk: bool);
 }
@@ -233,17 +236,50 @@ impl Partition {
         self.compacted.store(compacted, Ordering::Relaxed);
     }
 
-    /// Whether [`Self::on_damage`] took it out of service.
+    /// Whether [`Self::note_damage`] was called.
     pub fn is_damaged(&self) -> bool {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    /// Its log is damaged below what had been flushed. A follower goes out of service, so that its leader takes it out of
-    /// the ISR, after which it begins anew. A leader goes on: what is intact is nowhere safer.
+    /// Its log is damaged below what had been flushed: the controller is told, so that the replica is given up and begins anew
+    /// once another one is in sync. Returns whether that is news.
+    pub fn note_damage(&self, reason: &str) -> bool {
+        if self.damaged.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        tracing::error!(partition = %self.name, reason, "the log is damaged");
+        if let Some(surroundings) = self.surroundings.upgrade() {
+            surroundings.on_damaged(self.id);
+        }
+        true
+    }
+
+    /// As [`Self::note_damage`]. A follower goes out of service at once; a leader goes on until another one has taken over: what
+    /// is intact is nowhere safer before.
     pub fn on_damage(self: &Arc<Self>, reason: &str) {
-        if self.snapshot().role != RoleKind::Leader && !self.damaged.swap(true, Ordering::Relaxed) {
+        if self.note_damage(reason) && self.snapshot().role != RoleKind::Leader {
             self.fail(reason);
         }
+    }
+
+    /// A read failed: damage is reported, and a disk that refuses goes out of service. A file that is gone says nothing about
+    /// the disk: its log may have been deleted meanwhile.
+    pub fn note_read_error(&self, error: &ReadError) {
+        match error {
+            ReadError::OutOfRange { .. } => {}
+            ReadError::Corrupt { .. } => _ = self.note_damage(&error.to_string()),
+            ReadError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {}
+            ReadError::Io { .. } => {
+                if let Some(directory) = self.directory.upgrade() {
+                    directory.take_offline(&error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Whether its log is in that directory.
+    pub fn is_in(&self, directory: &Arc<LogDirectory>) -> bool {
+        std::ptr::eq(self.directory.as_ptr(), Arc::as_ptr(directory))
     }
 
     /// Asks for a flush of what the log holds now.
@@ -454,7 +490,9 @@ impl State {
             match self.log.open(&directory, &partition.name, partition.id) {
                 Ok(_) => partition.on_opened(self.log.as_open()?),
                 Err(error) => {
-                    partition.damaged.store(matches!(error, LogError::Corrupt { .. }), Ordering::Relaxed);
+                    if let LogError::Corrupt { .. } = error {
+                        partition.note_damage(&error.to_string());
+                    }
                     self.fail(partition, &error.to_string(), aftermath);
                     return None;
                 }

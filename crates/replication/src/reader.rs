@@ -125,6 +125,7 @@ impl Partition {
             ReadError::OutOfRange { .. } => out_of_range(snapshot),
             error => {
                 tracing::error!(partition = %self.name, %error, "read failed");
+                self.note_read_error(&error);
                 FetchError::new(error.code())
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use highwater_env::{Env, GRPC_MAX_MESSAGE_BYTES, clock, run_blocking};
-use highwater_log::{ActiveProducer, LogDirectory};
+use highwater_log::ActiveProducer;
 use highwater_metadata::{MetadataDelta, MetadataImage};
 use highwater_records::{AppendOrigin, ValidatedBatch, ValidationLimits, validate_produce};
 use highwater_rpc::replication::ReplicationServer;
@@ -23,9 +23,10 @@ use crate::metrics::ReplicaMetrics;
 use crate::node::Node;
 use crate::partition::Partition;
 use crate::{
-    Acks, AlterPartitionSender, AppendOutcome, FetchError, FetchRead, FetchResult, FetchWaiter, Isolation, LeaderHint,
-    Lease, ListedOffset, LogDirectoryStatus, OffsetSpec, PartitionStatus, ProduceError, ReplicationConfig,
-    WaiterRegistration, background, cleaner, isr_proposals, log_directories, log_work,
+    Acks, AlterPartitionSender, AppendOutcome, DirectoryReporter, FetchError, FetchRead, FetchResult, FetchWaiter,
+    Isolation, LeaderHint, Lease, ListedOffset, LogDirectories, LogDirectoryStatus, OffsetSpec, PartitionStatus,
+    ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_failures, directory_reports,
+    isr_proposals, log_directories, log_work,
 };
 
 /// Why the layer did not start.
@@ -42,7 +43,7 @@ const CONCURRENT_CLOSES: usize = 8;
 /// All replicas of this broker.
 pub struct Replicas {
     context: Arc<Context>,
-    directories: Vec<Arc<LogDirectory>>,
+    directories: LogDirectories,
     metadata: Arc<Mutex<MetadataFollower>>,
     /// Those that may be aborted at any point.
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -56,27 +57,32 @@ impl Replicas {
     pub fn start(
         env: Env,
         config: ReplicationConfig,
-        directories: Vec<Arc<LogDirectory>>,
+        directories: LogDirectories,
         alter: Arc<dyn AlterPartitionSender>,
+        reporter: Arc<dyn DirectoryReporter>,
         lease: Arc<dyn Lease>,
     ) -> Result<Arc<Self>, StartError> {
-        if directories.is_empty() {
+        let opened = directories.opened.clone();
+        if opened.is_empty() {
             return Err(StartError::NoLogDirectory);
         }
         let context = Arc::new(Context::new(Arc::new(Node::new(env, config, lease))));
+        context.failures.watch(&opened);
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(isr_proposals::send_proposals(context.proposals.clone(), context.node.clone(), alter)),
             tokio::spawn(background::tick(context.clone())),
+            tokio::spawn(directory_failures::handle_failures(context.clone(), opened.clone(), reporter.clone())),
+            tokio::spawn(directory_reports::send_reports(context.reports.clone(), reporter)),
         ];
-        let metadata = Arc::new(Mutex::new(MetadataFollower::new(context.clone(), directories.clone())));
+        let metadata = Arc::new(Mutex::new(MetadataFollower::new(context.clone(), &directories)));
         let mut disk_tasks = vec![
-            tokio::spawn(background::checkpoint(context.clone(), directories.clone(), stopped.clone())),
+            tokio::spawn(background::checkpoint(context.clone(), opened.clone(), stopped.clone())),
             tokio::spawn(background::apply_retention(context.clone(), stopped.clone())),
             tokio::spawn(cleaner::compact(context.clone(), stopped.clone())),
-            tokio::spawn(background::remove_deleted(directories.clone())),
+            tokio::spawn(background::remove_deleted(opened.clone())),
         ];
-        for _ in 0..context.node.config.recovery_threads_per_data_dir * directories.len() {
+        for _ in 0..context.node.config.recovery_threads_per_data_dir * opened.len() {
             disk_tasks.push(tokio::spawn(log_work::work(context.clone(), Arc::downgrade(&metadata), stopped.clone())));
         }
         let (tasks, disk_tasks) = (Mutex::new(tasks), Mutex::new(disk_tasks));
@@ -199,6 +205,11 @@ impl Replicas {
         self.context.partition(partition).map(|partition| partition.status())
     }
 
+    /// Logs that a crash left and that wait for recovery: their replicas are not there yet.
+    pub fn recovering_logs(&self) -> usize {
+        self.context.log_work.recovering()
+    }
+
     /// The figures of all replicas, in ascending order of key.
     pub fn statuses(&self) -> Vec<PartitionStatus> {
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
@@ -218,7 +229,7 @@ impl Replicas {
 
     /// Figures of all partitions, read when the registry is scraped.
     pub fn collector(self: &Arc<Self>) -> Box<dyn prometheus::core::Collector> {
-        Box::new(ReplicaMetrics::new(self.context.clone()))
+        Box::new(ReplicaMetrics::new(self.context.clone(), self.directories.clone()))
     }
 
     /// Stops all tasks, writes the high watermark checkpoints and closes the logs, which marks the directories clean.
@@ -231,7 +242,8 @@ impl Replicas {
             // Aborted or told to stop, and gone when this returns.
             let _ = task.await;
         }
-        for directory in &self.directories {
+        let online = || self.directories.opened.iter().filter(|directory| directory.is_online());
+        for directory in online() {
             let (context, directory) = (self.context.clone(), directory.clone());
             run_blocking(move || background::write_checkpoint(&context, &directory)).await;
         }
@@ -239,7 +251,7 @@ impl Replicas {
         let closing = partitions.into_values().map(|partition| run_blocking(move || close(&partition)));
         futures::stream::iter(closing).buffer_unordered(CONCURRENT_CLOSES).collect::<()>().await;
         let epoch = Some(self.context.node.lease.broker_epoch());
-        for directory in self.directories.clone() {
+        for directory in online().cloned() {
             match run_blocking(move || (directory.close(epoch), directory)).await {
                 (Ok(_), _) => {}
                 (Err(error), directory) => {
@@ -248,6 +260,7 @@ impl Replicas {
             }
         }
         self.context.proposals.clear();
+        self.context.reports.clear();
         self.context.attention.take();
     }
 
@@ -284,13 +297,16 @@ impl Drop for Replicas {
         let tasks = self.tasks.get_mut().drain(..).chain(self.disk_tasks.get_mut().drain(..));
         tasks.chain(self.context.links.stop()).for_each(|task| task.abort());
         self.context.proposals.clear();
+        self.context.reports.clear();
         self.context.attention.take();
     }
 }
 
 /// Closes one log. Blocks for the disk.
 fn close(partition: &Arc<Partition>) {
+    let is_online = partition.directory.upgrade().is_some_and(|directory| directory.is_online());
     if let LogSlot::Open(log) = partition.stop()
+        && is_online
         && let Err(error) = log.close()
     {
         tracing::error!(partition = %partition.name, %error, "log not closed cleanly");

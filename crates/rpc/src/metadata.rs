@@ -46,6 +46,7 @@ fn record_to_pb(record: &MetadataRecord) -> pb::Record {
             epoch: change.epoch.get(),
             fenced: change.fenced,
             in_controlled_shutdown: change.in_controlled_shutdown,
+            log_dirs: change.log_dirs.as_deref().map(|ids| pb::DirectoryIds { ids: bytes_of_directories(ids) }),
         }),
         MetadataRecord::UnregisterBroker { id, epoch } => {
             Kind::UnregisterBroker(pb::UnregisterBroker { id: id.get(), epoch: epoch.get() })
@@ -94,6 +95,7 @@ fn record_from_pb(record: pb::Record) -> Result<MetadataRecord, ConversionError>
             epoch: BrokerEpoch(message.epoch),
             fenced: message.fenced,
             in_controlled_shutdown: message.in_controlled_shutdown,
+            log_dirs: message.log_dirs.map(|ids| At("BrokerChange", "log_dirs").directory_ids(&ids.ids)).transpose()?,
         }),
         Kind::UnregisterBroker(message) => {
             MetadataRecord::UnregisterBroker { id: BrokerId(message.id), epoch: BrokerEpoch(message.epoch) }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use highwater_controller::{
     AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, AlterPartitionResult,
-    Bootstrap, BrokerSession, Command, CommandError, CommandResponse, ConfigOperation, ConfigOperationKind,
-    CreatePartitions, CreatePartitionsTopic, CreateTopics, CreateTopicsEntry, CreatedTopic, CreatedTopicConfig,
-    DeleteTopics, DeletedTopic, ElectLeaders, ElectionResult, ElectionType, FeatureUpdate, FenceBroker,
-    IncrementalAlterConfigs, IsrMember, ManualAssignment, PartitionIsrState, ProducerIdBlock, Reassignment,
-    ReassignmentResult, RegisterBroker, RegisterController, ResourceConfigOperations, TopicSelector, UnfenceBroker,
-    UnregisterBroker, UpdateFeatures, UpgradeType,
+    AssignReplicasToDirs, Bootstrap, BrokerSession, Command, CommandError, CommandResponse, ConfigOperation,
+    ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics, CreateTopicsEntry, CreatedTopic,
+    CreatedTopicConfig, DeleteTopics, DeletedTopic, DirectoryAssignment, DirectoryAssignmentResult, ElectLeaders,
+    ElectionResult, ElectionType, FeatureUpdate, FenceBroker, IncrementalAlterConfigs, IsrMember, ManualAssignment,
+    OfflineLogDirs, PartitionIsrState, ProducerIdBlock, Reassignment, ReassignmentResult, RegisterBroker,
+    RegisterController, ResourceConfigOperations, TopicSelector, UnfenceBroker, UnregisterBroker, UpdateFeatures,
+    UpgradeType,
 };
 use highwater_metadata::config::ConfigSource;
 use highwater_metadata::{ConfigResource, Endpoint, HostPort, LeaderRecoveryState, SecurityProtocol};
@@ -43,6 +44,7 @@ fn register_broker() -> RegisterBroker {
         internal: HostPort { host: "i".to_owned(), port: 9093 },
         rack: Some("r".to_owned()),
         log_dirs: vec![DirectoryId::from_random(2)],
+        has_offline_log_dirs: false,
         clean_shutdown: true,
         previous_session_valid: true,
     }
@@ -133,6 +135,11 @@ fn commands() -> Vec<Command> {
         Command::ElectLeaders(ElectLeaders { partitions: Some(Vec::new()), election: ElectionType::Unclean }),
         Command::ElectLeaders(ElectLeaders { partitions: Some(vec![target()]), election: ElectionType::Preferred }),
         reassignments(),
+        Command::OfflineLogDirs(OfflineLogDirs { session: SESSION, directories: vec![DirectoryId::from_random(4)] }),
+        Command::AssignReplicasToDirs(AssignReplicasToDirs {
+            session: SESSION,
+            assignments: vec![DirectoryAssignment { target: target(), directory: DirectoryId::LOST }],
+        }),
         Command::UpdateFeatures(UpdateFeatures {
             updates: vec![FeatureUpdate {
                 name: "f".to_owned(),
@@ -209,6 +216,11 @@ fn responses() -> Vec<CommandResponse> {
         CommandResponse::IncrementalAlterConfigs(vec![(topic, Ok(())), (ConfigResource::DefaultBroker, Err(error()))]),
         CommandResponse::AllocateProducerIds(ProducerIdBlock { first: ProducerId(1000), length: 1000 }),
         CommandResponse::UpdateFeatures(vec![("f".to_owned(), Ok(())), (String::new(), Err(error()))]),
+        CommandResponse::OfflineLogDirs,
+        CommandResponse::AssignReplicasToDirs(vec![
+            DirectoryAssignmentResult { target: target(), result: Ok(()) },
+            DirectoryAssignmentResult { target: target(), result: Err(error()) },
+        ]),
         CommandResponse::AlterPartitionReassignments(vec![
             ReassignmentResult { topic: "a".to_owned(), partition: PartitionIndex(1), result: Ok(()) },
             ReassignmentResult { topic: String::new(), partition: PartitionIndex(-1), result: Err(error()) },

@@ -88,6 +88,7 @@ fn samples() -> Vec<MetadataRecord> {
             epoch: BrokerEpoch(2),
             fenced,
             in_controlled_shutdown,
+            log_dirs: fenced.map(|_| vec![DirectoryId::from_random(2)]),
         })
     };
     vec![

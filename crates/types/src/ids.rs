@@ -109,6 +109,18 @@ impl LeaderEpoch {
     pub const NONE: Self = Self(-1);
 }
 
+impl DirectoryId {
+    /// The replica's broker has not told yet in which directory it is (Kafka's reserved id).
+    pub const UNASSIGNED: Self = Self::ZERO;
+    /// What the replica held is given up: it is in no directory until it has begun anew (Kafka's reserved id).
+    pub const LOST: Self = Self(uuid::Uuid::from_u128(1));
+
+    /// Whether no directory may have this id: Kafka reserves the first hundred.
+    pub const fn is_reserved(self) -> bool {
+        self.0.as_u128() < 100
+    }
+}
+
 impl ProducerId {
     /// The batch was not sent by an idempotent producer.
     pub const NONE: Self = Self(-1);

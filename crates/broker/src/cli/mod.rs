@@ -12,6 +12,7 @@ mod output;
 mod partitioner;
 mod produce;
 mod server;
+mod service_manager;
 mod topic;
 
 use std::process::ExitCode;

@@ -7,7 +7,7 @@ use clap::Args;
 use highwater_env::{Env, Fs, KvOpener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Failure;
+use super::{Failure, service_manager};
 use crate::config::{BrokerConfig, Properties};
 use crate::logging::{self, LogFormat};
 use crate::{Broker, RunningBroker, StartError, announce};
@@ -39,7 +39,11 @@ pub(super) async fn run(args: ServerArgs, kv: Arc<dyn KvOpener>) -> Result<(), F
     announce::lines(&node).iter().for_each(|line| tracing::info!("{line}"));
     tokio::select! {
         result = node.closed() => result.map_err(|failure| Failure::new(failure.to_string())),
-        () = stop.received() => shut_down(&node, stop).await,
+        () = stop.received() => {
+            service_manager::stopping();
+            shut_down(&node, stop).await
+        }
+        never = service_manager::report(&node) => match never {},
     }
 }
 

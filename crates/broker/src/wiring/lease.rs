@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 use highwater_env::clock;
 use highwater_quorum::BrokerLink;
 use highwater_replication::Lease;
-use highwater_types::BrokerEpoch;
+use highwater_types::{BrokerEpoch, DirectoryId};
 
 /// [`Lease`] over the broker's link, which starts after the replicas: until then there is no lease.
 #[derive(Default)]
@@ -18,6 +18,13 @@ impl LinkLease {
     /// The link is there.
     pub(crate) fn attach(&self, link: BrokerLink) {
         self.link.store(Some(Arc::new(link)));
+    }
+
+    /// A log directory failed.
+    pub(crate) fn on_log_dir_failed(&self, directory: DirectoryId) {
+        if let Some(link) = self.link.load().as_ref() {
+            link.on_log_dir_failed(directory);
+        }
     }
 
     /// The link is gone, and the lease with it. Must be called before a node is dropped: the link's tasks know the replicas,

@@ -2,6 +2,7 @@
 //! are implemented here over the crate that has it.
 
 mod controller_access;
+mod directory_reports;
 mod group_leadership;
 mod isr_changes;
 mod lease;
@@ -11,6 +12,7 @@ mod preferred_leaders;
 mod publisher;
 
 pub(crate) use controller_access::ControllerAccess;
+pub(crate) use directory_reports::DirectoryReports;
 pub(crate) use group_leadership::GroupLeadership;
 pub(crate) use isr_changes::IsrChanges;
 pub(crate) use lease::LinkLease;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use highwater_gateway::Gateway;
-use highwater_log::LogDirectory;
+use highwater_log::{LogDirectory, LogDirectoryError};
 use highwater_metadata::{MetadataDelta, MetadataImage};
 use highwater_quorum::MetadataPublisher;
 use highwater_replication::Replicas;
@@ -24,9 +24,17 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Ties the log directories to the cluster, so that they can never be taken into another one. False if one is another's.
     fn bind_directories(&self, cluster_id: &str) -> bool {
-        let refused = self.directories.iter().find_map(|directory| directory.bind_cluster_id(cluster_id).err());
-        refused.iter().for_each(|error| self.lifecycle.fail(error.to_string()));
-        refused.is_none()
+        for directory in self.directories.iter().filter(|directory| directory.is_online()) {
+            match directory.bind_cluster_id(cluster_id) {
+                Ok(()) => {}
+                Err(error @ LogDirectoryError::Io { .. }) => directory.take_offline(&error.to_string()),
+                Err(error) => {
+                    self.lifecycle.fail(error.to_string());
+                    return false;
+                }
+            }
+        }
+        true
     }
 }
 

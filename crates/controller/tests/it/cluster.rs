@@ -145,6 +145,7 @@ pub fn registration(id: i32, rack: Option<&str>, incarnation: u128) -> RegisterB
         internal: HostPort { host: format!("n{id}"), port: port + 1000 },
         rack: rack.map(str::to_owned),
         log_dirs: vec![DirectoryId::from_bytes((0x1000 + u128::try_from(id.max(0)).unwrap()).to_be_bytes())],
+        has_offline_log_dirs: false,
         clean_shutdown: true,
         previous_session_valid: false,
     }

@@ -71,6 +71,7 @@ fn fenced_brokers_hold_nothing(image: &MetadataImage, partition: &PartitionImage
     }
     for &id in &partition.isr {
         assert!(image.is_unfenced(id), "{at}: fenced broker {id} in ISR {:?}", partition.isr);
+        assert!(image.has_online_directory(partition, id), "{at}: offline replica {id} in ISR {:?}", partition.isr);
     }
 }
 
@@ -78,7 +79,7 @@ fn fenced_brokers_hold_nothing(image: &MetadataImage, partition: &PartitionImage
 fn somebody_leads_if_possible(image: &MetadataImage, partition: &PartitionImage, at: &str) {
     if !partition.has_leader() {
         assert!(
-            !partition.isr.iter().chain(&partition.elr).any(|&id| image.is_active(id)),
+            !partition.isr.iter().chain(&partition.elr).any(|&id| image.is_replica_active(partition, id)),
             "{at}: nobody leads, and one of ISR {:?} and ELR {:?} could",
             partition.isr,
             partition.elr

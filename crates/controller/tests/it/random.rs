@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_controller::{
-    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, Bootstrap, BrokerSession,
-    Command, CommandResponse, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic,
-    CreateTopics, DeleteTopics, ElectLeaders, ElectionType, FenceBroker, IncrementalAlterConfigs, IsrMember,
-    ManualAssignment, Reassignment, ResourceConfigOperations, TopicSelector, UnfenceBroker, UnregisterBroker,
+    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, AssignReplicasToDirs,
+    Bootstrap, BrokerSession, Command, CommandResponse, ConfigOperation, ConfigOperationKind, CreatePartitions,
+    CreatePartitionsTopic, CreateTopics, DeleteTopics, DirectoryAssignment, ElectLeaders, ElectionType, FenceBroker,
+    IncrementalAlterConfigs, IsrMember, ManualAssignment, OfflineLogDirs, Reassignment, ResourceConfigOperations,
+    TopicSelector, UnfenceBroker, UnregisterBroker,
 };
 use highwater_metadata::{ConfigResource, LeaderRecoveryState, PartitionImage};
 use highwater_types::{
@@ -41,7 +42,7 @@ fn random_commands_keep_the_invariants() {
         }
     }
     // The workload reaches every command, or it shows nothing.
-    assert_eq!(accepted.len(), 13, "{accepted:?}");
+    assert_eq!(accepted.len(), 15, "{accepted:?}");
     assert!(accepted.values().all(|&count| count > 100), "{accepted:?}");
 }
 
@@ -81,8 +82,10 @@ impl Workload {
             34..42 => ("create", self.create_topics()),
             42..47 => ("delete", self.delete_topics()),
             47..51 => ("grow", self.create_partitions()),
-            51..82 => ("isr", self.alter_partition()),
-            82..90 => ("configs", self.alter_configs()),
+            51..77 => ("isr", self.alter_partition()),
+            77..79 => ("offline", self.offline_log_dirs()),
+            79..84 => ("assign", self.assign_replicas()),
+            84..90 => ("configs", self.alter_configs()),
             90..94 => ("producer ids", Command::AllocateProducerIds(AllocateProducerIds { session: self.session() })),
             94..97 => ("elect", self.elect()),
             _ => ("reassign", self.reassign()),
@@ -157,15 +160,54 @@ impl Workload {
         request.previous_session_valid = self.rng.random_bool(0.3);
         if self.rng.random_bool(0.03) {
             // Another disk: the old one is gone, with all that was on it.
-            let disk = 0x2000 + u128::from(self.rng.random_range(1..u64::MAX));
-            request.log_dirs = vec![DirectoryId::from_bytes(disk.to_be_bytes())];
+            let disks = self.rng.random_range(1..4);
+            request.log_dirs = (0..disks).map(|_| DirectoryId::from_random(self.rng.random())).collect();
         } else if let Some(present) = self.cluster.image.broker(BrokerId(id)) {
             request.log_dirs.clone_from(&present.log_dirs);
+            request.has_offline_log_dirs = self.rng.random_bool(0.3);
+            if self.rng.random_bool(0.2) {
+                // A directory that failed, and is back.
+                request.log_dirs.extend(self.some_directory(BrokerId(id)));
+                request.log_dirs.sort_unstable();
+                request.log_dirs.dedup();
+            }
         }
         if self.rng.random_bool(0.05) {
             request.cluster_id = Some("other".to_owned());
         }
         Command::RegisterBroker(request)
+    }
+
+    /// Where the metadata say that a replica of the broker is, in service or not.
+    fn some_directory(&mut self, id: BrokerId) -> Option<DirectoryId> {
+        let (_, state) = self.some_partition()?;
+        let position = state.replicas.iter().position(|&other| other == id)?;
+        Some(state.directories[position]).filter(|directory| !directory.is_reserved())
+    }
+
+    fn offline_log_dirs(&mut self) -> Command {
+        let session = self.session();
+        let known = self.cluster.image.broker(session.id).map(|broker| broker.log_dirs.clone()).unwrap_or_default();
+        let mut directories: Vec<DirectoryId> = known.choose(&mut self.rng).copied().into_iter().collect();
+        directories.retain(|_| self.rng.random_bool(0.9));
+        Command::OfflineLogDirs(OfflineLogDirs { session, directories })
+    }
+
+    /// Mostly the truth about a replica: never that one is back in a directory that it was not in.
+    fn assign_replicas(&mut self) -> Command {
+        let session = self.session();
+        let known = self.cluster.image.broker(session.id).map(|broker| broker.log_dirs.clone()).unwrap_or_default();
+        let mut assignments = Vec::new();
+        for _ in 0..self.rng.random_range(1..4) {
+            let Some((target, _)) = self.some_partition() else { break };
+            let directory = match self.rng.random_range(0..4) {
+                0 => DirectoryId::LOST,
+                1 => DirectoryId::from_random(self.rng.random()),
+                _ => known.choose(&mut self.rng).copied().unwrap_or(DirectoryId::UNASSIGNED),
+            };
+            assignments.push(DirectoryAssignment { target, directory });
+        }
+        Command::AssignReplicasToDirs(AssignReplicasToDirs { session, assignments })
     }
 
     fn unfence(&mut self) -> Command {

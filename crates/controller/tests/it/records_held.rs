@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use highwater_controller::{Command, RegisterBroker};
+use highwater_controller::{AssignReplicasToDirs, Command, RegisterBroker};
 use highwater_metadata::config::Durability;
 use highwater_metadata::{MetadataImage, PartitionImage, StaticBrokerConfig};
-use highwater_types::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
+use highwater_types::{BrokerId, DirectoryId, LeaderEpoch, PartitionIndex, TopicId};
 
 type Key = (TopicId, PartitionIndex);
 
@@ -30,6 +30,11 @@ impl RecordsHeld {
             && before.broker_epoch(request.id) != after.broker_epoch(request.id)
         {
             self.lose(request, before);
+        }
+        if let Command::AssignReplicasToDirs(request) = command
+            && before.broker_epoch(request.session.id) == request.session.epoch
+        {
+            self.give_up(request, before, after);
         }
         self.complete.retain(|&(topic, index), _| after.partition(topic, index).is_some());
         for topic in after.topics() {
@@ -83,6 +88,21 @@ impl RecordsHeld {
         }
     }
 
+    /// A replica that was assigned to no directory holds nothing from then on.
+    fn give_up(&mut self, request: &AssignReplicasToDirs, before: &MetadataImage, after: &MetadataImage) {
+        for assignment in &request.assignments {
+            let (id, key) = (request.session.id, assignment.target);
+            let directory = |image: &MetadataImage| {
+                let partition = image.topic_partition(key)?;
+                let position = partition.replicas.iter().position(|&other| other == id)?;
+                Some(partition.directories[position])
+            };
+            if directory(after) == Some(DirectoryId::LOST) && directory(before) != Some(DirectoryId::LOST) {
+                self.complete.entry((key.topic_id, key.partition)).or_default().remove(&id);
+            }
+        }
+    }
+
     /// What a run of a broker loses to the one before.
     fn lose(&mut self, request: &RegisterBroker, before: &MetadataImage) {
         let kept_all = before
@@ -92,7 +112,12 @@ impl RecordsHeld {
             let Some(partition) = before.partition(topic, index) else { continue };
             let Some(position) = partition.replicas.iter().position(|&id| id == request.id) else { continue };
             let directory = partition.directories[position];
-            let kept = if directory.is_zero() { kept_all } else { request.log_dirs.contains(&directory) };
+            let kept = match directory {
+                DirectoryId::UNASSIGNED => kept_all,
+                DirectoryId::LOST => false,
+                // Offline, not gone.
+                directory => request.log_dirs.contains(&directory) || request.has_offline_log_dirs,
+            };
             let name = before.topic(topic).expect("it has partitions").name.as_str();
             let durability = before.topic_config(name, &StaticBrokerConfig::default()).durability;
             if !kept || (!request.clean_shutdown && durability == Durability::Relaxed) {

@@ -24,7 +24,8 @@ use highwater_gateway::{Controller, Gateway, GatewayConfig, ListenerConfig, Meta
 use highwater_log::{Identity, LogDirectory};
 use highwater_metadata::{Endpoint, HostPort, MetadataImage, SecurityProtocol, StaticBrokerConfig};
 use highwater_replication::{
-    AlterPartitionOutcome, AlterPartitionSender, FetchRead, Isolation, IsrProposal, Lease, Replicas, ReplicationConfig,
+    AlterPartitionOutcome, AlterPartitionSender, DirectoryReporter, FailedLogDirectory, FetchRead, Isolation,
+    IsrProposal, Lease, LogDirectories, Replicas, ReplicationConfig,
 };
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, ErrorCode, IncarnationId, LeaderEpoch, MetadataOffset, Offset, PartitionIndex,
@@ -122,6 +123,21 @@ impl AlterPartitionSender for NoFollowers {
     }
 }
 
+impl DirectoryReporter for NoFollowers {
+    fn assign_replicas_to_dirs(
+        &self,
+        assignments: Vec<(TopicIdPartition, DirectoryId)>,
+    ) -> BoxFuture<'static, Result<Vec<Result<(), ErrorCode>>, ErrorCode>> {
+        async move { Ok(vec![Ok(()); assignments.len()]) }.boxed()
+    }
+
+    fn offline_log_dirs(&self, _: Vec<DirectoryId>) -> BoxFuture<'static, Result<(), ErrorCode>> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn on_log_dir_failed(&self, _: &FailedLogDirectory) {}
+}
+
 /// `__consumer_offsets` over the replicas.
 struct OffsetsWriter {
     cluster: ClusterHandle,
@@ -204,8 +220,10 @@ impl TestBroker {
         let directory = log_directory(&env);
         let directory_id = directory.id();
         let replication = ReplicationConfig::new(NODE, static_config);
+        let directories = LogDirectories { opened: vec![directory], unreadable: Vec::new() };
+        let alone = Arc::new(NoFollowers);
         let replicas =
-            Replicas::start(env, replication, vec![directory], Arc::new(NoFollowers), Arc::new(AlwaysValid)).unwrap();
+            Replicas::start(env, replication, directories, alone.clone(), alone, Arc::new(AlwaysValid)).unwrap();
         let writer = OffsetsWriter { cluster: cluster.clone(), replicas: Arc::clone(&replicas) };
         let mut coordinator = CoordinatorConfig::default();
         coordinator.group.initial_rebalance_delay_ms = 0;
@@ -270,6 +288,7 @@ fn registration(id: BrokerId, address: SocketAddr, directory: DirectoryId) -> Re
         internal: HostPort { host: "127.0.0.1".to_owned(), port: 1 },
         rack: Some("r1".to_owned()),
         log_dirs: vec![directory],
+        has_offline_log_dirs: false,
         clean_shutdown: true,
         previous_session_valid: false,
     }

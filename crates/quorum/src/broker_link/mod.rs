@@ -10,7 +10,7 @@ use std::time::Duration;
 use highwater_controller::{CommandError, RegisterBroker};
 use highwater_env::Env;
 use highwater_metadata::MetadataImage;
-use highwater_types::{BrokerEpoch, MonoMs};
+use highwater_types::{BrokerEpoch, DirectoryId, MonoMs};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -52,6 +52,7 @@ pub(crate) struct Shared {
     lease: Arc<LeaseState>,
     progress: watch::Sender<Progress>,
     requests: mpsc::Sender<session::Ask>,
+    registration: Arc<Mutex<RegisterBroker>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -74,17 +75,18 @@ impl BrokerLink {
         let progress = watch::Sender::new(Progress::default());
         let (requests, asked) = mpsc::channel(session::ASKS);
         let mut tasks = JoinSet::new();
+        let (id, registration) = (registration.id, Arc::new(Mutex::new(registration)));
         match local {
             Some(controller) => {
                 tasks.spawn(follow::local(controller.core().feed.clone(), metadata.clone(), publisher));
             }
             None => {
-                tasks.spawn(follow::remote(finder.clone(), registration.id, metadata.clone(), publisher));
+                tasks.spawn(follow::remote(finder.clone(), id, metadata.clone(), publisher));
             }
         }
         let session = Session {
             finder: finder.clone(),
-            registration,
+            registration: registration.clone(),
             heartbeat_interval: config.heartbeat_interval,
             metadata: metadata.clone(),
             lease: lease.clone(),
@@ -92,7 +94,8 @@ impl BrokerLink {
         };
         tasks.spawn(session.run(asked));
         let client = ControllerClient::with_finder(finder);
-        Self { shared: Arc::new(Shared { metadata, client, lease, progress, requests, tasks: Mutex::new(tasks) }) }
+        let tasks = Mutex::new(tasks);
+        Self { shared: Arc::new(Shared { metadata, client, lease, progress, requests, registration, tasks }) }
     }
 
     /// The metadata as this broker knows it.
@@ -113,6 +116,11 @@ impl BrokerLink {
     /// Whether this broker may serve at `now` (`clock::mono_ms`): it is unfenced and its lease has not lapsed (M9).
     pub fn lease_valid(&self, now: MonoMs) -> bool {
         self.shared.lease.is_valid(now)
+    }
+
+    /// A log directory failed: registrations to come, which every new session needs, do not name it.
+    pub fn on_log_dir_failed(&self, directory: DirectoryId) {
+        self.shared.registration.lock().log_dirs.retain(|&other| other != directory);
     }
 
     /// Waits until the broker is registered, unfenced and has a lease.

@@ -11,6 +11,7 @@ use highwater_rpc::pb::quorum as pb;
 use highwater_rpc::pb::quorum::session_request::Event as Request;
 use highwater_rpc::pb::quorum::session_response::Event as Answer;
 use highwater_types::{BrokerEpoch, BrokerId, ErrorCode, MetadataOffset, MonoMs};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -59,7 +60,7 @@ pub(super) struct Progress {
 /// The broker's side of its session.
 pub(super) struct Session {
     pub(super) finder: Arc<Finder>,
-    pub(super) registration: RegisterBroker,
+    pub(super) registration: Arc<Mutex<RegisterBroker>>,
     pub(super) heartbeat_interval: Duration,
     pub(super) metadata: MetadataHandle,
     pub(super) lease: Arc<LeaseState>,
@@ -126,7 +127,7 @@ impl Session {
 
     async fn open(&self, target: BrokerId) -> Result<Open, End> {
         let (requests, outgoing) = mpsc::channel(OUTGOING);
-        let registration = encode_command(&Command::RegisterBroker(self.registration.clone()));
+        let registration = encode_command(&Command::RegisterBroker(self.registration.lock().clone()));
         let opening = Request::Open(pb::OpenSession { registration, epoch: self.lease.epoch().0 });
         requests.try_send(pb::SessionRequest { event: Some(opening) }).map_err(|_| End::Lost)?;
         let mut rpc = self.finder.rpc(target);

@@ -207,6 +207,7 @@ fn registration(id: BrokerId, run: u128) -> RegisterBroker {
         internal: HostPort { host: "localhost".to_owned(), port: 9093 },
         rack: None,
         log_dirs: vec![DirectoryId::from_random(1000 + id.0 as u128)],
+        has_offline_log_dirs: false,
         clean_shutdown: true,
         previous_session_valid: false,
     }

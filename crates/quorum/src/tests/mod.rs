@@ -340,6 +340,7 @@ fn registration(id: i32, run: u128, port: u16) -> RegisterBroker {
         internal: HostPort { host, port },
         rack: None,
         log_dirs: vec![DirectoryId::from_random(7000 + id as u128)],
+        has_offline_log_dirs: false,
         clean_shutdown: true,
         previous_session_valid: false,
     }

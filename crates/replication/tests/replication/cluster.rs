@@ -9,6 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use highwater_controller::{
+    AssignReplicasToDirs, BrokerSession, Command, CommandResponse, ControllerConfig, DirectoryAssignment,
+    OfflineLogDirs, decide,
+};
 use highwater_env::{CrashMode, Env, SimFs, SimKv, grpc_serve};
 use highwater_log::{Identity, LogDirectory};
 use highwater_metadata::{
@@ -19,11 +23,13 @@ use highwater_records::{
     BatchBuilder, Compression, RecordBatch, ValidatedBatch, ValidationLimits, split_batches, validate_produce,
 };
 use highwater_replication::{
-    Acks, AlterPartitionOutcome, AlterPartitionSender, AppendOutcome, FetchRead, Isolation, IsrProposal, Lease,
-    PartitionStatus, ProduceError, Replicas, ReplicationConfig,
+    Acks, AlterPartitionOutcome, AlterPartitionSender, AppendOutcome, DirectoryReporter, FailedLogDirectory, FetchRead,
+    Isolation, IsrProposal, Lease, LogDirectories, PartitionStatus, ProduceError, Replicas, ReplicationConfig,
 };
 use highwater_types::*;
 use parking_lot::Mutex;
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
 use tokio::task::JoinHandle;
 
 /// Nothing in a test takes this long.
@@ -63,6 +69,10 @@ struct ControllerState {
     image: Arc<MetadataImage>,
     nodes: BTreeMap<BrokerId, Weak<Replicas>>,
     next_epoch: i64,
+    /// Log directories that failed: of which node, and how many are left there.
+    failures: Vec<(BrokerId, usize)>,
+    /// Hears nothing about log directories.
+    deaf: bool,
 }
 
 impl Controller {
@@ -77,6 +87,16 @@ impl Controller {
 
     pub fn partition(&self, id: TopicIdPartition) -> PartitionImage {
         self.image().topic_partition(id).expect("it exists").as_ref().clone()
+    }
+
+    /// Whether it does not hear what is said about log directories.
+    pub fn deaf(&self, deaf: bool) {
+        self.state.lock().deaf = deaf;
+    }
+
+    /// Log directories that failed: of which node, and how many are left there.
+    pub fn failures(&self) -> Vec<(BrokerId, usize)> {
+        self.state.lock().failures.clone()
     }
 
     /// Changes one partition; the epochs grow as they must.
@@ -101,6 +121,13 @@ impl Controller {
             leader_epoch,
             partition_epoch: PartitionEpoch(before.partition_epoch.get() + 1),
         })]);
+    }
+
+    /// The metadata say that a replica is in that directory.
+    pub fn assign(&self, id: TopicIdPartition, replica: usize, directory: DirectoryId) {
+        let session = self.session(BrokerId(replica as i32));
+        let assignments = vec![DirectoryAssignment { target: id, directory }];
+        self.decide(&Command::AssignReplicasToDirs(AssignReplicasToDirs { session, assignments })).expect("accepted");
     }
 
     /// The broker is gone: out of every ISR that has another member, and no leader any more.
@@ -139,7 +166,8 @@ impl ControllerState {
             return Err(ErrorCode::InvalidUpdateVersion);
         }
         let eligible = |&(id, epoch): &(BrokerId, BrokerEpoch)| {
-            self.image.is_active(id) && (epoch == BrokerEpoch::NONE || self.image.broker_epoch(id) == epoch)
+            self.image.is_replica_active(&partition, id)
+                && (epoch == BrokerEpoch::NONE || self.image.broker_epoch(id) == epoch)
         };
         if !proposal.new_isr.iter().all(eligible) {
             return Err(ErrorCode::IneligibleReplica);
@@ -168,6 +196,64 @@ impl ControllerState {
             elr: Vec::new(),
             partition_epoch,
         })
+    }
+}
+
+impl Controller {
+    /// Has the real controller decide, and commits.
+    fn decide(&self, command: &Command) -> Result<CommandResponse, ErrorCode> {
+        let mut state = self.state.lock();
+        if state.deaf {
+            return Err(ErrorCode::RequestTimedOut);
+        }
+        let mut rng = SmallRng::seed_from_u64(1);
+        let decision = decide(&state.image, &ControllerConfig::default(), Timestamp(0), &mut rng, command);
+        let response = decision.response.map_err(|error| error.code)?;
+        if !decision.records.is_empty() {
+            state.commit(&decision.records);
+        }
+        Ok(response)
+    }
+
+    fn session(&self, id: BrokerId) -> BrokerSession {
+        BrokerSession { id, epoch: self.image().broker_epoch(id) }
+    }
+}
+
+impl DirectoryReporter for Sender {
+    fn assign_replicas_to_dirs(
+        &self,
+        assignments: Vec<(TopicIdPartition, DirectoryId)>,
+    ) -> BoxFuture<'static, Result<Vec<Result<(), ErrorCode>>, ErrorCode>> {
+        let (node, controller) = (self.node, self.controller.clone());
+        async move {
+            tokio::task::yield_now().await;
+            let assignments = assignments.into_iter();
+            let assignments = assignments.map(|(target, directory)| DirectoryAssignment { target, directory });
+            let session = controller.session(node);
+            let command = AssignReplicasToDirs { session, assignments: assignments.collect() };
+            match controller.decide(&Command::AssignReplicasToDirs(command))? {
+                CommandResponse::AssignReplicasToDirs(results) => {
+                    Ok(results.into_iter().map(|one| one.result.map_err(|error| error.code)).collect())
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        .boxed()
+    }
+
+    fn offline_log_dirs(&self, directories: Vec<DirectoryId>) -> BoxFuture<'static, Result<(), ErrorCode>> {
+        let (node, controller) = (self.node, self.controller.clone());
+        async move {
+            tokio::task::yield_now().await;
+            let session = controller.session(node);
+            controller.decide(&Command::OfflineLogDirs(OfflineLogDirs { session, directories })).map(drop)
+        }
+        .boxed()
+    }
+
+    fn on_log_dir_failed(&self, failed: &FailedLogDirectory) {
+        self.controller.state.lock().failures.push((self.node, failed.remaining));
     }
 }
 
@@ -202,6 +288,10 @@ pub struct Cluster {
     pub controller: Arc<Controller>,
     pub disks: Vec<SimFs>,
     pub nodes: Vec<Option<Node>>,
+    /// Of every node.
+    pub log_dirs: Vec<&'static str>,
+    /// Those of them that the disk does not let open.
+    pub unreadable: Vec<&'static str>,
     lag_max: Duration,
     next_value: u64,
 }
@@ -214,10 +304,17 @@ impl Cluster {
 
     /// The same, with that `replica.lag.time.max.ms`.
     pub async fn start_with(count: usize, lag_max: Duration) -> Self {
+        Self::start_in(count, lag_max, &["data"]).await
+    }
+
+    /// The same, with those log directories.
+    pub async fn start_in(count: usize, lag_max: Duration, log_dirs: &[&'static str]) -> Self {
         let mut cluster = Self {
             controller: Arc::default(),
             disks: (0..count).map(|_| SimFs::new()).collect(),
             nodes: (0..count).map(|_| None).collect(),
+            log_dirs: log_dirs.to_vec(),
+            unreadable: Vec::new(),
             lag_max,
             next_value: 0,
         };
@@ -232,12 +329,21 @@ impl Cluster {
     pub async fn run(&mut self, node: usize) {
         let id = BrokerId(node as i32);
         let env = Env::in_memory(self.disks[node].clone(), SimKv::new());
-        let identity = Identity {
-            node_id: id,
-            cluster_id: Some("test-cluster".to_owned()),
-            new_directory_id: DirectoryId::from_random(node as u128 + 1),
-        };
-        let directory = LogDirectory::open(env.fs.clone(), Path::new("data"), &identity).expect("a disk in memory");
+        let mut directories = LogDirectories::default();
+        for (number, &path) in self.log_dirs.iter().enumerate() {
+            if self.unreadable.contains(&path) {
+                directories.unreadable.push(path.into());
+                continue;
+            }
+            let identity = Identity {
+                node_id: id,
+                cluster_id: Some("test-cluster".to_owned()),
+                new_directory_id: directory_id(node, number),
+            };
+            let directory = LogDirectory::open(env.fs.clone(), Path::new(path), &identity);
+            directories.opened.push(directory.expect("a disk in memory"));
+        }
+        let log_dirs: Vec<DirectoryId> = directories.opened.iter().map(|directory| directory.id()).collect();
         let lease = Arc::new(TestLease::default());
         let properties = BTreeMap::from([("log.cleaner.backoff.ms".to_owned(), "100".to_owned())]);
         let config = ReplicationConfig {
@@ -249,7 +355,8 @@ impl Cluster {
         let sender = Arc::new(Sender { node: id, controller: self.controller.clone() });
         let listener = env.net.bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
-        let replicas = Replicas::start(env, config, vec![directory], sender, lease.clone()).expect("one directory");
+        let replicas = Replicas::start(env, config, directories, sender.clone(), sender, lease.clone());
+        let replicas = replicas.expect("a directory");
         let mut routes = tonic::service::Routes::builder();
         replicas.add_routes(&mut routes);
         let server = tokio::spawn(async move {
@@ -261,11 +368,12 @@ impl Cluster {
             let epoch = BrokerEpoch(state.next_epoch);
             lease.set_epoch(epoch);
             lease.valid.store(true, Ordering::SeqCst);
-            state.commit(&[registration(id, epoch, port)]);
+            state.commit(&[registration(id, epoch, port, log_dirs)]);
             replicas.apply_metadata(&state.image, &MetadataDelta::default());
             state.nodes.insert(id, Arc::downgrade(&replicas));
         }
         self.nodes[node] = Some(Node { replicas, lease, server });
+        self.until("recovered", |cluster| cluster.node(node).replicas.recovering_logs() == 0).await;
     }
 
     /// The process dies; its machine loses what was not flushed if `power_loss`.
@@ -292,7 +400,8 @@ impl Cluster {
 
     /// The controller takes note of a new registration of a running node.
     pub fn register(&self, node: usize, epoch: BrokerEpoch) {
-        self.controller.commit(&[registration(BrokerId(node as i32), epoch, 1)]);
+        let log_dirs = (0..self.log_dirs.len()).map(|number| directory_id(node, number)).collect();
+        self.controller.commit(&[registration(BrokerId(node as i32), epoch, 1, log_dirs)]);
     }
 
     pub fn node(&self, node: usize) -> &Node {
@@ -301,6 +410,11 @@ impl Cluster {
 
     /// A topic with one partition on all nodes, led by node 0.
     pub fn create_topic(&self, name: &str, configs: &[(&str, &str)]) -> TopicIdPartition {
+        self.create_topic_led_by(0, name, configs)
+    }
+
+    /// The same, led by another node.
+    pub fn create_topic_led_by(&self, leader: i32, name: &str, configs: &[(&str, &str)]) -> TopicIdPartition {
         let replicas: Vec<BrokerId> = (0..self.nodes.len() as i32).map(BrokerId).collect();
         let topic_id = TopicId::from_random(u128::from(self.controller.image().offset().get().unsigned_abs()) + 77);
         let topic = TopicName::new(name).expect("legal");
@@ -311,7 +425,7 @@ impl Cluster {
             value: Some(value.to_owned()),
         }));
         let directories = vec![DirectoryId::ZERO; replicas.len()];
-        let state = PartitionImage::new(replicas.clone(), directories, replicas, BrokerId(0));
+        let state = PartitionImage::new(replicas.clone(), directories, replicas, BrokerId(leader));
         records.push(MetadataRecord::Partition { topic_id, partition: PartitionIndex(0), state });
         self.controller.commit(&records);
         TopicIdPartition { topic_id, partition: PartitionIndex(0) }
@@ -364,8 +478,10 @@ impl Cluster {
     pub async fn until_in_sync(&self, id: TopicIdPartition) {
         self.until("all in sync", |cluster| {
             let running: Vec<usize> = (0..cluster.nodes.len()).filter(|&node| cluster.nodes[node].is_some()).collect();
-            let statuses: Vec<_> = running.iter().map(|&node| cluster.status(node, id)).collect();
+            let status = |&node: &usize| cluster.node(node).replicas.partition_status(id);
+            let statuses: Vec<_> = running.iter().filter_map(status).collect();
             cluster.controller.partition(id).isr.len() == running.len()
+                && statuses.len() == running.len()
                 && statuses.iter().all(|status| {
                     status.log_end == statuses[0].log_end
                         && status.high_watermark == status.log_end
@@ -378,8 +494,11 @@ impl Cluster {
     /// The values of the log on a node's disk, below the log end, by offset.
     pub fn values(&self, node: usize, id: TopicIdPartition) -> Vec<(i64, String)> {
         let status = self.status(node, id);
-        let path = format!("data/{}-{}", status.topic, status.partition);
         let fs = highwater_env::Fs::Sim(self.disks[node].clone());
+        let path = |log_dir: &&str| format!("{log_dir}/{}-{}", status.topic, status.partition);
+        let all = self.log_dirs.iter().chain(&["data", "other"]);
+        let path = all.map(path).find(|path| fs.exists(Path::new(path)).is_ok_and(|exists| exists));
+        let path = path.expect("in one of the directories");
         let entries = fs.read_dir(Path::new(&path)).expect("the partition's directory");
         let logs = entries.iter().filter(|entry| entry.name.ends_with(".log"));
         let mut values = Vec::new();
@@ -394,6 +513,11 @@ impl Cluster {
 
     /// Reads at a leader from `offset` on.
     pub fn fetch(&self, node: usize, id: TopicIdPartition, offset: i64) -> Vec<(i64, String)> {
+        self.try_fetch(node, id, offset).expect("readable")
+    }
+
+    /// The same, where it may be refused.
+    pub fn try_fetch(&self, node: usize, id: TopicIdPartition, offset: i64) -> Result<Vec<(i64, String)>, ErrorCode> {
         let read = FetchRead {
             partition: id,
             offset: Offset(offset),
@@ -403,13 +527,18 @@ impl Cluster {
             min_one_batch: true,
             isolation: Isolation::ReadUncommitted,
         };
-        let result = self.node(node).replicas.read(&read).expect("readable");
+        let result = self.node(node).replicas.read(&read).map_err(|error| error.code)?;
         let batches = result.records.iter().flat_map(split_batches);
-        batches.flat_map(|batch| records_of(&batch.expect("whole batches"))).collect()
+        Ok(batches.flat_map(|batch| records_of(&batch.expect("whole batches"))).collect())
     }
 }
 
-fn registration(id: BrokerId, epoch: BrokerEpoch, port: u16) -> MetadataRecord {
+/// Id of a log directory of a node.
+pub fn directory_id(node: usize, number: usize) -> DirectoryId {
+    DirectoryId::from_random((node + 100 * number) as u128 + 1)
+}
+
+fn registration(id: BrokerId, epoch: BrokerEpoch, port: u16, log_dirs: Vec<DirectoryId>) -> MetadataRecord {
     MetadataRecord::RegisterBroker(BrokerRegistration {
         id,
         epoch,
@@ -417,7 +546,7 @@ fn registration(id: BrokerId, epoch: BrokerEpoch, port: u16) -> MetadataRecord {
         listeners: Vec::new(),
         internal: HostPort { host: "127.0.0.1".to_owned(), port },
         rack: None,
-        log_dirs: Vec::new(),
+        log_dirs,
         fenced: false,
         in_controlled_shutdown: false,
     })

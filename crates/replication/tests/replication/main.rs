@@ -1,7 +1,8 @@
 //! Several brokers' replicas in one process, over TCP on the loopback and disks in memory, with a controller that does just
-//! what a test tells it (and accepts ISR changes by compare-and-set).
+//! what a test tells it (and accepts ISR changes by compare-and-set, and has the real one decide about log directories).
 
 mod cluster;
+mod directories;
 mod failover;
 mod produce_and_fetch;
 mod storage;

@@ -1,11 +1,12 @@
 //! Commands.
 
 use highwater_controller::{
-    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, Bootstrap, BrokerSession,
-    Command, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics,
-    CreateTopicsEntry, DeleteTopics, ElectLeaders, ElectionType, FeatureUpdate, FenceBroker, IncrementalAlterConfigs,
-    IsrMember, ManualAssignment, Reassignment, RegisterBroker, RegisterController, ResourceConfigOperations,
-    TopicSelector, UnfenceBroker, UnregisterBroker, UpdateFeatures, UpgradeType,
+    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, AssignReplicasToDirs,
+    Bootstrap, BrokerSession, Command, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic,
+    CreateTopics, CreateTopicsEntry, DeleteTopics, DirectoryAssignment, ElectLeaders, ElectionType, FeatureUpdate,
+    FenceBroker, IncrementalAlterConfigs, IsrMember, ManualAssignment, OfflineLogDirs, Reassignment, RegisterBroker,
+    RegisterController, ResourceConfigOperations, TopicSelector, UnfenceBroker, UnregisterBroker, UpdateFeatures,
+    UpgradeType,
 };
 use highwater_types::{
     BrokerEpoch, BrokerId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex, TopicIdPartition,
@@ -70,6 +71,14 @@ pub(super) fn command_to_pb(command: &Command) -> pb::Command {
             updates: request.updates.iter().map(feature_update_to_pb).collect(),
             validate_only: request.validate_only,
         }),
+        Command::OfflineLogDirs(request) => Kind::OfflineLogDirs(pb::OfflineLogDirs {
+            session: Some(session_to_pb(request.session)),
+            directories: bytes_of_directories(&request.directories),
+        }),
+        Command::AssignReplicasToDirs(request) => Kind::AssignReplicasToDirs(pb::AssignReplicasToDirs {
+            session: Some(session_to_pb(request.session)),
+            assignments: request.assignments.iter().map(directory_assignment_to_pb).collect(),
+        }),
         Command::AlterPartitionReassignments(request) => {
             Kind::AlterPartitionReassignments(pb::AlterPartitionReassignments {
                 reassignments: request.reassignments.iter().map(reassignment_to_pb).collect(),
@@ -133,6 +142,14 @@ pub(super) fn command_from_pb(message: pb::Command) -> Result<Command, Conversio
             updates: message.updates.into_iter().map(feature_update_from_pb).collect::<Result<_, _>>()?,
             validate_only: message.validate_only,
         }),
+        Kind::OfflineLogDirs(message) => Command::OfflineLogDirs(OfflineLogDirs {
+            session: At("OfflineLogDirs", "session").required(message.session).map(session_from_pb)?,
+            directories: At("OfflineLogDirs", "directories").directory_ids(&message.directories)?,
+        }),
+        Kind::AssignReplicasToDirs(message) => Command::AssignReplicasToDirs(AssignReplicasToDirs {
+            session: At("AssignReplicasToDirs", "session").required(message.session).map(session_from_pb)?,
+            assignments: message.assignments.into_iter().map(directory_assignment_from_pb).collect::<Result<_, _>>()?,
+        }),
         Kind::AlterPartitionReassignments(message) => {
             Command::AlterPartitionReassignments(AlterPartitionReassignments {
                 reassignments: message.reassignments.into_iter().map(reassignment_from_pb).collect(),
@@ -181,6 +198,20 @@ fn reassignment_from_pb(message: pb::Reassignment) -> Reassignment {
     }
 }
 
+fn directory_assignment_to_pb(assignment: &DirectoryAssignment) -> pb::DirectoryAssignment {
+    pb::DirectoryAssignment {
+        target: Some(target_to_pb(assignment.target)),
+        directory: bytes_of(assignment.directory.to_bytes()),
+    }
+}
+
+fn directory_assignment_from_pb(message: pb::DirectoryAssignment) -> Result<DirectoryAssignment, ConversionError> {
+    Ok(DirectoryAssignment {
+        target: target_from_pb(message.target)?,
+        directory: At("DirectoryAssignment", "directory").directory_id(&message.directory)?,
+    })
+}
+
 pub(super) fn target_to_pb(target: TopicIdPartition) -> pb::TopicIdPartition {
     pb::TopicIdPartition { topic_id: bytes_of(target.topic_id.to_bytes()), partition: target.partition.get() }
 }
@@ -224,6 +255,7 @@ fn register_broker_to_pb(request: &RegisterBroker) -> pb::RegisterBroker {
         log_dirs: bytes_of_directories(&request.log_dirs),
         clean_shutdown: request.clean_shutdown,
         previous_session_valid: request.previous_session_valid,
+        has_offline_log_dirs: request.has_offline_log_dirs,
     }
 }
 
@@ -239,6 +271,7 @@ fn register_broker_from_pb(message: pb::RegisterBroker) -> Result<RegisterBroker
         log_dirs: At(NAME, "log_dirs").directory_ids(&message.log_dirs)?,
         clean_shutdown: message.clean_shutdown,
         previous_session_valid: message.previous_session_valid,
+        has_offline_log_dirs: message.has_offline_log_dirs,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use highwater_controller::{
     AlterPartitionResult, CommandError, CommandResponse, CreatedTopic, CreatedTopicConfig, DeletedTopic,
-    ElectionResult, PartitionIsrState, ProducerIdBlock, ReassignmentResult, TopicResult,
+    DirectoryAssignmentResult, ElectionResult, PartitionIsrState, ProducerIdBlock, ReassignmentResult, TopicResult,
 };
 use highwater_metadata::config::ConfigSource;
 use highwater_types::{
@@ -84,6 +84,15 @@ fn response_to_pb(response: &CommandResponse) -> pb::Response {
             };
             Kind::UpdateFeatures(pb::UpdateFeaturesResponse { features: features.iter().map(one).collect() })
         }
+        CommandResponse::OfflineLogDirs => Kind::OfflineLogDirs(done),
+        CommandResponse::AssignReplicasToDirs(partitions) => {
+            let one = |partition: &DirectoryAssignmentResult| pb::DirectoryAssignmentResult {
+                target: Some(target_to_pb(partition.target)),
+                error: failure_to_pb(&partition.result),
+            };
+            let partitions = partitions.iter().map(one).collect();
+            Kind::AssignReplicasToDirs(pb::AssignReplicasToDirsResponse { partitions })
+        }
         CommandResponse::AlterPartitionReassignments(partitions) => {
             let one = |partition: &ReassignmentResult| pb::ReassignmentResult {
                 topic: partition.topic.clone(),
@@ -131,6 +140,15 @@ fn response_from_pb(message: pb::Response) -> Result<CommandResponse, Conversion
         Kind::UpdateFeatures(message) => {
             CommandResponse::UpdateFeatures(all(message.features, |feature: pb::FeatureResult| {
                 Ok((feature.name, failure_from_pb(feature.error)?))
+            })?)
+        }
+        Kind::OfflineLogDirs(_) => CommandResponse::OfflineLogDirs,
+        Kind::AssignReplicasToDirs(message) => {
+            CommandResponse::AssignReplicasToDirs(all(message.partitions, |one: pb::DirectoryAssignmentResult| {
+                Ok(DirectoryAssignmentResult {
+                    target: target_from_pb(one.target)?,
+                    result: failure_from_pb(one.error)?,
+                })
             })?)
         }
         Kind::AlterPartitionReassignments(message) => {

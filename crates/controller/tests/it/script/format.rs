@@ -6,7 +6,7 @@ use highwater_controller::{CommandError, CommandResponse};
 use highwater_metadata::{
     BrokerChange, LeaderRecoveryState, MetadataImage, MetadataRecord, PartitionChange, PartitionImage,
 };
-use highwater_types::{BrokerId, LeaderEpoch, TopicId};
+use highwater_types::{BrokerId, DirectoryId, LeaderEpoch, TopicId};
 
 pub fn response(response: &Result<CommandResponse, CommandError>) -> String {
     match response {
@@ -50,6 +50,9 @@ pub fn response(response: &Result<CommandResponse, CommandError>) -> String {
                 (election.target.partition.to_string(), election.result.clone().map(|()| String::new()))
             }))
         }
+        Ok(CommandResponse::AssignReplicasToDirs(partitions)) => lines(
+            partitions.iter().map(|one| (one.target.partition.to_string(), one.result.clone().map(|()| String::new()))),
+        ),
         Ok(CommandResponse::AlterPartitionReassignments(partitions)) => lines(
             partitions
                 .iter()
@@ -81,10 +84,13 @@ pub fn record(before: &MetadataImage, after: &MetadataImage, record: &MetadataRe
             let rack = broker.rack.as_ref().map_or(String::new(), |rack| format!(" rack {rack}"));
             format!("broker {} epoch {}{rack} fenced {}", broker.id, broker.epoch, broker.fenced)
         }
-        MetadataRecord::BrokerChange(BrokerChange { id, fenced, in_controlled_shutdown, .. }) => {
+        MetadataRecord::BrokerChange(BrokerChange { id, fenced, in_controlled_shutdown, log_dirs, .. }) => {
             let mut text = format!("broker {id}");
             let _ = fenced.map(|fenced| write!(text, " fenced {fenced}"));
             let _ = in_controlled_shutdown.map(|stopping| write!(text, " stopping {stopping}"));
+            let number = |directory: &DirectoryId| u128::from_be_bytes(directory.to_bytes());
+            let numbers = log_dirs.as_ref().map(|ids| ids.iter().map(number).collect::<Vec<_>>());
+            let _ = numbers.map(|numbers| write!(text, " directories {numbers:?}"));
             text
         }
         MetadataRecord::UnregisterBroker { id, .. } => format!("broker {id} gone"),

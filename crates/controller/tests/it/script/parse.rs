@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use highwater_controller::{
-    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, Bootstrap, BrokerSession,
-    Command, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic, CreateTopics,
-    CreateTopicsEntry, DeleteTopics, ElectLeaders, ElectionType, FenceBroker, IncrementalAlterConfigs, IsrMember,
-    ManualAssignment, Reassignment, RegisterController, ResourceConfigOperations, TopicSelector, UnfenceBroker,
-    UnregisterBroker,
+    AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, AssignReplicasToDirs,
+    Bootstrap, BrokerSession, Command, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic,
+    CreateTopics, CreateTopicsEntry, DeleteTopics, DirectoryAssignment, ElectLeaders, ElectionType, FenceBroker,
+    IncrementalAlterConfigs, IsrMember, ManualAssignment, OfflineLogDirs, Reassignment, RegisterController,
+    ResourceConfigOperations, TopicSelector, UnfenceBroker, UnregisterBroker,
 };
 use highwater_metadata::{ConfigResource, HostPort, LeaderRecoveryState};
 use highwater_types::{
@@ -67,6 +67,17 @@ pub fn command(cluster: &TestCluster, line: &str) -> Command {
         "pids" => Command::AllocateProducerIds(AllocateProducerIds { session: session(words.id()) }),
         "elect" => elect(cluster, &words),
         "reassign" => reassign(&words),
+        "offline" => Command::OfflineLogDirs(OfflineLogDirs {
+            session: session(words.id()),
+            directories: directories(words.named["dirs"]),
+        }),
+        "assign" => Command::AssignReplicasToDirs(AssignReplicasToDirs {
+            session: session(words.id()),
+            assignments: vec![DirectoryAssignment {
+                target: target(cluster, words.plain[2], words.plain[3]),
+                directory: directories(words.named["dir"])[0],
+            }],
+        }),
         other => panic!("unknown command {other}"),
     }
 }
@@ -92,14 +103,18 @@ fn register(words: &Words<'_>) -> Command {
     request.cluster_id = words.named.get("cluster").map(|&id| id.to_owned());
     request.clean_shutdown = !words.has("unclean");
     request.previous_session_valid = words.has("alive");
-    if let Some(directories) = words.named.get("dirs") {
-        let directory = |text: &str| DirectoryId::from_bytes(text.parse::<u128>().unwrap().to_be_bytes());
-        request.log_dirs = directories.split(',').map(directory).collect();
+    request.has_offline_log_dirs = words.has("others-offline");
+    if let Some(ids) = words.named.get("dirs") {
+        request.log_dirs = directories(ids);
     }
     if words.has("deaf") {
         request.listeners.clear();
     }
     Command::RegisterBroker(request)
+}
+
+fn directories(text: &str) -> Vec<DirectoryId> {
+    text.split(',').map(|id| DirectoryId::from_bytes(id.parse::<u128>().unwrap().to_be_bytes())).collect()
 }
 
 fn ids(text: &str) -> Vec<BrokerId> {

@@ -1,0 +1,168 @@
+//! In which log directory each replica of this broker is, or is to begin.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use highwater_log::LogDirectory;
+use highwater_types::{DirectoryId, TopicId, TopicPartition};
+
+use crate::LogDirectories;
+
+/// What lies in the directories, and how many replicas each has. Positions are those of the directories.
+pub(crate) struct Placement {
+    directories: Vec<Arc<LogDirectory>>,
+    /// Whether there are directories that could not be read when the node started: what is missing may be there.
+    has_unreadable: bool,
+    /// Logs that are not open: found at start, or given back.
+    found: BTreeMap<TopicPartition, Vec<usize>>,
+    /// Those of them that are assigned to this broker.
+    wanted: BTreeSet<TopicPartition>,
+    /// Replicas of each directory.
+    counts: Vec<usize>,
+}
+
+/// Where a replica is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The directory.
+    pub position: usize,
+    /// Whether a log of that partition is there.
+    pub is_found: bool,
+    /// Other directories with a log of that partition: left-overs, to be set aside.
+    pub left_over: Vec<usize>,
+}
+
+/// Why a replica has no place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoPlace {
+    #[error("its log directory is offline")]
+    Offline,
+    #[error(
+        "its log directory {0} is not among log.dirs, and the cluster counts on what is in it: bring the directory back, or \
+         elect another leader uncleanly"
+    )]
+    Missing(DirectoryId),
+    #[error(
+        "log directories {0} all hold a log of it, and the cluster does not say which counts: remove the older ones while \
+         the node is stopped"
+    )]
+    Ambiguous(String),
+}
+
+impl Placement {
+    /// Looks into the directories.
+    pub fn new(directories: &LogDirectories) -> Self {
+        let mut placement = Self {
+            directories: directories.opened.clone(),
+            has_unreadable: !directories.unreadable.is_empty(),
+            found: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            counts: vec![0; directories.opened.len()],
+        };
+        for position in 0..placement.directories.len() {
+            match placement.directories[position].partitions() {
+                Ok(found) => {
+                    placement.counts[position] = found.len();
+                    found.into_iter().for_each(|name| placement.found.entry(name).or_default().push(position));
+                }
+                Err(error) => {
+                    let directory = &placement.directories[position];
+                    tracing::error!(directory = %directory.path().display(), %error, "cannot list the partitions");
+                    directory.take_offline(&error.to_string());
+                }
+            }
+        }
+        placement
+    }
+
+    /// The directory at that position.
+    pub fn directory(&self, position: usize) -> &Arc<LogDirectory> {
+        &self.directories[position]
+    }
+
+    /// The position of a directory.
+    pub fn position_of(&self, directory: &Arc<LogDirectory>) -> Option<usize> {
+        self.directories.iter().position(|other| Arc::ptr_eq(other, directory))
+    }
+
+    /// Claims the place of a replica that the metadata have in `assigned`: where a log of it was found, or else the directory
+    /// in service with the fewest replicas (as in Kafka). `counted_on`: the cluster may elect it for what it holds.
+    pub fn claim(
+        &mut self,
+        name: &TopicPartition,
+        topic_id: TopicId,
+        assigned: DirectoryId,
+        counted_on: bool,
+    ) -> Result<Place, NoPlace> {
+        self.wanted.insert(name.clone());
+        let all = self.found.get(name).cloned().unwrap_or_default();
+        let own = self.own(name, topic_id, &all);
+        let is_assigned = |&&position: &&usize| self.directories[position].id() == assigned;
+        let position = match (own.as_slice(), own.iter().find(is_assigned)) {
+            ([only], _) | (_, Some(only)) => *only,
+            ([], None) => self.new_place(assigned, counted_on)?,
+            _ => return Err(NoPlace::Ambiguous(self.paths(&all))),
+        };
+        if !self.directories[position].is_online() {
+            return Err(NoPlace::Offline);
+        }
+        let left_over = all.into_iter().filter(|&other| other != position).collect();
+        self.wanted.remove(name);
+        let is_found = self.found.remove(name).is_some();
+        if !is_found {
+            self.counts[position] += 1;
+        }
+        Ok(Place { position, is_found, left_over })
+    }
+
+    /// Of several logs of that name, those that are the topic's; those of a former topic count only when there is nothing else.
+    fn own(&self, name: &TopicPartition, topic_id: TopicId, all: &[usize]) -> Vec<usize> {
+        if all.len() < 2 {
+            return all.to_vec();
+        }
+        let is_own = |&position: &usize| {
+            let found = self.directories[position].topic_id(name);
+            found.is_ok_and(|found| found.is_none_or(|found| found == topic_id))
+        };
+        let own: Vec<usize> = all.iter().copied().filter(is_own).collect();
+        if own.is_empty() { all.to_vec() } else { own }
+    }
+
+    fn new_place(&self, assigned: DirectoryId, counted_on: bool) -> Result<usize, NoPlace> {
+        if !assigned.is_reserved() {
+            match self.directories.iter().position(|directory| directory.id() == assigned) {
+                Some(position) => return Ok(position),
+                None if self.has_unreadable => return Err(NoPlace::Offline),
+                None if counted_on => return Err(NoPlace::Missing(assigned)),
+                None => {}
+            }
+        }
+        let online = (0..self.directories.len()).filter(|&position| self.directories[position].is_online());
+        online.min_by_key(|&position| self.counts[position]).ok_or(NoPlace::Offline)
+    }
+
+    fn paths(&self, found: &[usize]) -> String {
+        let path = |&position: &usize| self.directories[position].path().display().to_string();
+        found.iter().map(path).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// What was claimed could not be opened; it is still there.
+    pub fn give_back(&mut self, name: TopicPartition, position: usize) {
+        self.wanted.insert(name.clone());
+        self.found.entry(name).or_default().push(position);
+    }
+
+    /// A replica of that directory is gone.
+    pub fn release(&mut self, position: usize) {
+        self.counts[position] = self.counts[position].saturating_sub(1);
+    }
+
+    /// What nobody claimed, with its directories. It is not known here any more.
+    pub fn take_unclaimed(&mut self) -> Vec<(TopicPartition, usize)> {
+        let unclaimed: Vec<_> = self.found.extract_if(.., |name, _| !self.wanted.contains(name)).collect();
+        let places = unclaimed.into_iter().flat_map(|(name, all)| all.into_iter().map(move |one| (name.clone(), one)));
+        let places: Vec<(TopicPartition, usize)> = places.collect();
+        places.iter().for_each(|&(_, position)| self.release(position));
+        places
+    }
+}
