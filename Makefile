@@ -23,7 +23,7 @@ endif
 DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients faults bench demo mutants deb deploy-test
+.PHONY: help deps build up down test verify fix sim clients faults bench bench-vs-kafka demo mutants deb deploy-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,8 +72,16 @@ faults: build ## kill real processes under real clients and check the history
 demo: build ## a million lines of real text through three nodes while leaders are killed
 	$(CARGO) run --quiet --release --package highwater-demo -- --binary $(BIN)
 
-bench: build ## MB/s, broker CPU seconds per GB, latency and memory for workloads A, E and F
-	$(CARGO) run --quiet --release --package highwater-bench -- --binary $(BIN) $(ONLY)
+BENCH_OPTIONS = --binary $(BIN) --directory $(TARGET_DIR)/bench --only "$(ONLY)" --systems "$(SYSTEMS)" \
+  --sizes "$(SIZES)" $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
+
+bench: $(BUILT) ## Highwater's figures: ONLY="a e" SYSTEMS=strict RUNS=n QUICK=1 SIZES="gigabytes=4"
+	$(CARGO) run --quiet --release --package highwater-bench -- $(BENCH_OPTIONS)
+
+bench-vs-kafka: $(BUILT) ## the same beside Apache Kafka's (KAFKA_LIBS=directory of its jars); rewrites docs/PERFORMANCE.md
+	@[ -n "$(KAFKA_LIBS)" ] || { echo "make bench-vs-kafka: KAFKA_LIBS=directory with the jars of an Apache Kafka release"; exit 1; }
+	$(CARGO) run --quiet --release --package highwater-bench -- $(BENCH_OPTIONS) --kafka-libs "$(KAFKA_LIBS)" \
+	  --results docs/performance/results.json --documents docs
 
 deb: $(BUILT) ## build the Debian package: binary, systemd unit, configuration, manual page
 	@deploy/local/install-dependencies package

@@ -5,9 +5,9 @@ use highwater_metadata::{BrokerChange, BrokerRegistration, MetadataImage, Metada
 use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode};
 
 use crate::cluster::check_cluster_id;
-use crate::directories::take_directories_offline;
 use crate::election::{
-    Loss, MAX_PARTITION_CHANGES, depends_on, elect_for_returning, remove_from_isrs, remove_returning,
+    Loss, MAX_PARTITION_CHANGES, depends_on, elect_for_returning, remove_directories_from_isrs, remove_from_isrs,
+    remove_returning,
 };
 use crate::scratch::Scratch;
 use crate::{
@@ -117,6 +117,26 @@ pub(crate) fn unregister(
     scratch.push(MetadataRecord::UnregisterBroker { id: request.id, epoch });
     remove_from_isrs(scratch, config, request.id, None);
     Ok(CommandResponse::UnregisterBroker)
+}
+
+/// Takes `directories` out of the registration, and their replicas out of all ISRs: all in this one decision, because a replica
+/// that is out of service must not stay leader of anything. Unknown directories change nothing.
+pub(crate) fn take_directories_offline(
+    scratch: &mut Scratch,
+    config: &ControllerConfig,
+    session: BrokerSession,
+    directories: &[DirectoryId],
+) {
+    let BrokerSession { id, epoch } = session;
+    let Some(broker) = scratch.image().broker(id) else { return };
+    let online: Vec<DirectoryId> =
+        broker.log_dirs.iter().copied().filter(|directory| !directories.contains(directory)).collect();
+    if online.len() == broker.log_dirs.len() {
+        return;
+    }
+    let change = BrokerChange { id, epoch, fenced: None, in_controlled_shutdown: None, log_dirs: Some(online) };
+    scratch.push(MetadataRecord::BrokerChange(change));
+    remove_directories_from_isrs(scratch, config, id, directories);
 }
 
 /// The registration of a session that must be the present one.

@@ -4,14 +4,14 @@
 //! eligible, and leads again only when the directory is back. A replica that is assigned to [`DirectoryId::LOST`] holds
 //! nothing that counts: it stays out of ISR and ELR until it was refetched (P10).
 
-use highwater_metadata::{BrokerChange, MetadataImage, MetadataRecord, PartitionImage};
+use highwater_metadata::{MetadataImage, MetadataRecord, PartitionImage};
 use highwater_types::{BrokerId, DirectoryId, ErrorCode};
 
-use crate::brokers::check_session;
-use crate::election::{Election, Loss, Rules, change_between, find, remove_directories_from_isrs, settle};
+use crate::brokers::{check_session, take_directories_offline};
+use crate::election::{Election, Loss, Rules, change_between, find, settle};
 use crate::scratch::Scratch;
 use crate::{
-    AssignReplicasToDirs, BrokerSession, CommandError, CommandResponse, ControllerConfig, DirectoryAssignment,
+    AssignReplicasToDirs, CommandError, CommandResponse, ControllerConfig, DirectoryAssignment,
     DirectoryAssignmentResult, OfflineLogDirs,
 };
 
@@ -23,26 +23,6 @@ pub(crate) fn take_offline(
     check_session(scratch.image(), request.session)?;
     take_directories_offline(scratch, config, request.session, &request.directories);
     Ok(CommandResponse::OfflineLogDirs)
-}
-
-/// Takes `directories` out of the registration, and their replicas out of all ISRs: all in this one decision, because a replica
-/// that is out of service must not stay leader of anything. Unknown directories change nothing.
-pub(crate) fn take_directories_offline(
-    scratch: &mut Scratch,
-    config: &ControllerConfig,
-    session: BrokerSession,
-    directories: &[DirectoryId],
-) {
-    let BrokerSession { id, epoch } = session;
-    let Some(broker) = scratch.image().broker(id) else { return };
-    let online: Vec<DirectoryId> =
-        broker.log_dirs.iter().copied().filter(|directory| !directories.contains(directory)).collect();
-    if online.len() == broker.log_dirs.len() {
-        return;
-    }
-    let change = BrokerChange { id, epoch, fenced: None, in_controlled_shutdown: None, log_dirs: Some(online) };
-    scratch.push(MetadataRecord::BrokerChange(change));
-    remove_directories_from_isrs(scratch, config, id, directories);
 }
 
 pub(crate) fn assign(

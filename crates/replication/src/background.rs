@@ -1,4 +1,4 @@
-//! What happens with time: ticks, high watermark checkpoints, retention.
+//! What happens with time: ticks, high watermark checkpoints, retention, and failures of log directories.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::context::Context;
+use crate::directory_reports::{DirectoryReporter, FailedLogDirectory};
 use crate::partition::Partition;
 
 /// Longest time between two looks at partitions that have a lagging follower. Short against `replica.lag.time.max.ms`, so
@@ -119,5 +120,40 @@ fn apply_retention_to(partition: &Arc<Partition>) {
         ),
         Some(Err(error)) => partition.fail(&error.to_string()),
         _ => {}
+    }
+}
+
+/// Takes the replicas of failed directories out of service. Runs until it is aborted.
+pub(crate) async fn handle_failures(
+    context: Arc<Context>,
+    directories: Vec<Arc<LogDirectory>>,
+    reporter: Arc<dyn DirectoryReporter>,
+) {
+    let mut seen = vec![false; directories.len()];
+    loop {
+        for (position, reason) in context.failures.take().await {
+            if std::mem::replace(&mut seen[position], true) {
+                continue;
+            }
+            let directory = &directories[position];
+            let remaining = directories.iter().filter(|directory| directory.is_online()).count();
+            context.reports.offline(directory.id());
+            let failed = FailedLogDirectory { id: directory.id(), position, reason, remaining };
+            reporter.on_log_dir_failed(&failed);
+            take_out_of_service(&context, directory, remaining);
+        }
+    }
+}
+
+fn take_out_of_service(context: &Context, directory: &Arc<LogDirectory>, remaining: usize) {
+    let here: Vec<_> =
+        context.partitions.read().values().filter(|partition| partition.is_in(directory)).cloned().collect();
+    tracing::error!(
+        directory = %directory.path().display(), replicas = here.len(), remaining,
+        "log directory out of service: its replicas are offline, those in other directories go on. Repair or replace the \
+         disk and restart the node"
+    );
+    for partition in here {
+        partition.fail("its log directory is out of service");
     }
 }

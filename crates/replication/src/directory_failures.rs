@@ -9,9 +9,6 @@ use highwater_log::LogDirectory;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::context::Context;
-use crate::directory_reports::{DirectoryReporter, FailedLogDirectory};
-
 /// Directories that failed and were not dealt with yet, by position, with the reason.
 #[derive(Default)]
 pub(crate) struct DirectoryFailures {
@@ -36,7 +33,8 @@ impl DirectoryFailures {
         self.notify.notify_one();
     }
 
-    async fn take(&self) -> Vec<(usize, String)> {
+    /// Waits for the next ones.
+    pub async fn take(&self) -> Vec<(usize, String)> {
         loop {
             let failed = std::mem::take(&mut *self.failed.lock());
             if !failed.is_empty() {
@@ -44,40 +42,5 @@ impl DirectoryFailures {
             }
             self.notify.notified().await;
         }
-    }
-}
-
-/// Takes the replicas of failed directories out of service. Runs until it is aborted.
-pub(crate) async fn handle_failures(
-    context: Arc<Context>,
-    directories: Vec<Arc<LogDirectory>>,
-    reporter: Arc<dyn DirectoryReporter>,
-) {
-    let mut seen = vec![false; directories.len()];
-    loop {
-        for (position, reason) in context.failures.take().await {
-            if std::mem::replace(&mut seen[position], true) {
-                continue;
-            }
-            let directory = &directories[position];
-            let remaining = directories.iter().filter(|directory| directory.is_online()).count();
-            context.reports.offline(directory.id());
-            let failed = FailedLogDirectory { id: directory.id(), position, reason, remaining };
-            reporter.on_log_dir_failed(&failed);
-            take_out_of_service(&context, directory, remaining);
-        }
-    }
-}
-
-fn take_out_of_service(context: &Context, directory: &Arc<LogDirectory>, remaining: usize) {
-    let here: Vec<_> =
-        context.partitions.read().values().filter(|partition| partition.is_in(directory)).cloned().collect();
-    tracing::error!(
-        directory = %directory.path().display(), replicas = here.len(), remaining,
-        "log directory out of service: its replicas are offline, those in other directories go on. Repair or replace the \
-         disk and restart the node"
-    );
-    for partition in here {
-        partition.fail("its log directory is out of service");
     }
 }

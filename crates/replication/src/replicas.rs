@@ -25,8 +25,8 @@ use crate::partition::Partition;
 use crate::{
     Acks, AlterPartitionSender, AppendOutcome, DirectoryReporter, FetchError, FetchRead, FetchResult, FetchWaiter,
     Isolation, LeaderHint, Lease, ListedOffset, LogDirectories, LogDirectoryStatus, OffsetSpec, PartitionStatus,
-    ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_failures, directory_reports,
-    isr_proposals, log_directories, log_work,
+    ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_reports, isr_proposals,
+    log_directories, log_work,
 };
 
 /// Why the layer did not start.
@@ -72,7 +72,7 @@ impl Replicas {
         let tasks = vec![
             tokio::spawn(isr_proposals::send_proposals(context.proposals.clone(), context.node.clone(), alter)),
             tokio::spawn(background::tick(context.clone())),
-            tokio::spawn(directory_failures::handle_failures(context.clone(), opened.clone(), reporter.clone())),
+            tokio::spawn(background::handle_failures(context.clone(), opened.clone(), reporter.clone())),
             tokio::spawn(directory_reports::send_reports(context.reports.clone(), reporter)),
         ];
         let metadata = Arc::new(Mutex::new(MetadataFollower::new(context.clone(), &directories)));

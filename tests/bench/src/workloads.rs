@@ -1,45 +1,101 @@
-//! The workloads, each on a fresh cluster after a warm-up.
+//! The workloads, each on a fresh cluster. docs/PERFORMANCE.md says what each is for.
 
-use std::path::Path;
+mod failover;
+mod flush;
+mod memory;
+mod one_in_flight;
+mod partitions;
+mod replicated;
+mod start;
+mod transfer;
 
-use anyhow::Result;
-use highwater_test_cluster::Cluster;
+use std::time::Duration;
 
-use crate::load::{self, Measured, Plan};
+use anyhow::{Result, bail};
+use highwater_test_cluster::{Cluster, Software};
 
-/// One line of the table.
-pub struct Row<'a> {
-    workload: &'a str,
-    durability: &'a str,
-    measured: Measured,
-    cpu_seconds: f64,
-    peak_bytes: u64,
+use crate::findings::Findings;
+use crate::options::Options;
+use crate::payload::Payloads;
+use crate::producer::{Plan, Spread};
+use crate::scale::Scale;
+use crate::system::System;
+
+/// One workload.
+#[derive(Debug)]
+pub struct Workload {
+    pub id: &'static str,
+    pub title: &'static str,
+    /// What it compares.
+    pub systems: &'static [System],
+    /// After this time a run is ended, whatever it does.
+    pub limit: Duration,
+    pub run: fn(&Run<'_>, &mut Findings) -> Result<()>,
 }
 
-impl Row<'_> {
-    pub const HEADER: &'static str = "workload                               durability     MB/s  CPU s/GB  us/record   p50 ms   p99 ms p99.9 ms  peak MB/node";
-
-    fn print(mut self, nodes: usize) {
-        let gigabytes = self.measured.bytes / 1e9;
-        let count = self.measured.latencies.count();
-        let [p50, p99, p999] = self.measured.latencies.percentiles_ms([0.5, 0.99, 0.999]);
-        let per_record =
-            if count > 0 { format!("{:.1}", self.cpu_seconds * 1e6 / count as f64) } else { "-".to_owned() };
-        println!(
-            "{:<38} {:<10} {:8.1} {:9.2} {:>10} {:8.2} {:8.2} {:8.2} {:13.0}",
-            self.workload,
-            self.durability,
-            self.measured.bytes / 1e6 / self.measured.seconds,
-            self.cpu_seconds / gigabytes,
-            per_record,
-            p50,
-            p99,
-            p999,
-            self.peak_bytes as f64 / 1e6 / nodes as f64,
-        );
+impl Workload {
+    /// Whether that is its id, in any case.
+    pub fn is(&self, id: &str) -> bool {
+        self.id.eq_ignore_ascii_case(id)
     }
 }
 
+/// What a run of a workload is given.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    pub options: &'a Options,
+    pub scale: &'a Scale,
+    pub system: System,
+}
+
+impl Run<'_> {
+    /// Starts an empty cluster of the run's system.
+    pub fn start(&self, nodes: usize) -> Result<Cluster> {
+        let binary = || Software::Highwater(self.options.binary.clone());
+        let durability = [("highwater.durability", self.system.name())];
+        match (self.system, &self.options.kafka_libs) {
+            (System::Strict | System::Relaxed, _) => Cluster::start_software(&binary(), nodes, &durability),
+            (System::Kafka, Some(libs)) => Cluster::start_software(&Software::Kafka(libs.clone()), nodes, &[]),
+            (System::Kafka, None) => bail!("Kafka needs --kafka-libs"),
+        }
+    }
+}
+
+/// Durabilities do not change what these show, or the comparison is of like for like only at the one.
+const STRICT_AND_KAFKA: &[System] = &[System::Strict, System::Kafka];
+
+const fn workload(
+    id: &'static str,
+    title: &'static str,
+    systems: &'static [System],
+    limit_seconds: u64,
+    run: fn(&Run<'_>, &mut Findings) -> Result<()>,
+) -> Workload {
+    Workload { id, title, systems, limit: Duration::from_secs(limit_seconds), run }
+}
+
+/// All workloads, in the order of the table.
+pub const WORKLOADS: &[Workload] = &[
+    workload("A", "large batches, then read back", &System::ALL, 240, transfer::large_batches),
+    workload("B", "keyed, 16 KiB batches", &System::ALL, 240, transfer::keyed),
+    workload("C", "small keyed records", &System::ALL, 240, transfer::small_records),
+    workload("D", "lz4 and zstd", &System::ALL, 300, transfer::compressed),
+    workload("E", "replicated: as fast as it goes, at a rate", &System::ALL, 300, replicated::run),
+    workload("F", "one record in flight", &System::ALL, 240, one_in_flight::run),
+    workload("I", "thousands of partitions at rest", STRICT_AND_KAFKA, 600, partitions::at_rest),
+    workload("L", "flushed before acknowledged", STRICT_AND_KAFKA, 300, flush::run),
+    workload("M1", "start of a node", STRICT_AND_KAFKA, 240, start::first_acknowledgement),
+    workload("M3", "gaps after kill -9 and planned stops", STRICT_AND_KAFKA, 900, failover::leader),
+    workload("M4", "active controller killed", STRICT_AND_KAFKA, 600, failover::controller),
+    workload("N", "resident memory", STRICT_AND_KAFKA, 300, memory::run),
+];
+
+/// The workload with that id, in any case.
+pub fn find(id: &str) -> Option<&'static Workload> {
+    WORKLOADS.iter().find(|workload| workload.is(id))
+}
+
+/// librdkafka properties of a producer of 256 KiB batches.
 const LARGE_BATCHES: &[(&str, &str)] = &[
     ("batch.size", "262144"),
     ("linger.ms", "10"),
@@ -47,68 +103,28 @@ const LARGE_BATCHES: &[(&str, &str)] = &[
     ("message.max.bytes", "1000000"),
 ];
 
-fn start(binary: &Path, durability: &str) -> Result<Cluster> {
-    Cluster::start(binary, 3, &[("highwater.durability", durability)])
+/// The same at 16 KiB.
+const SMALL_BATCHES: &[(&str, &str)] =
+    &[("batch.size", "16384"), ("linger.ms", "10"), ("queue.buffering.max.messages", "200000")];
+
+/// acks=all of an idempotent producer.
+const IDEMPOTENT: &[(&str, &str)] = &[("acks", "all"), ("enable.idempotence", "true")];
+
+/// Bytes of a record's value, but for C.
+const RECORD_BYTES: usize = 1024;
+
+/// Records of so many bytes in so many gigabytes.
+fn records_in(gigabytes: f64, record_bytes: usize) -> u64 {
+    (gigabytes * 1e9 / record_bytes as f64) as u64
 }
 
-fn measure<'a>(
-    cluster: &Cluster,
-    workload: &'a str,
-    durability: &'a str,
-    run: impl FnOnce() -> Result<Measured>,
-) -> Result<()> {
-    let before = cluster.figures();
-    let measured = run()?;
-    let after = cluster.figures();
-    let cpu_seconds = after.cpu_seconds - before.cpu_seconds;
-    let row = Row { workload, durability, measured, cpu_seconds, peak_bytes: after.peak_resident_bytes };
-    row.print(cluster.nodes().len());
-    Ok(())
-}
-
-/// A: 1 KiB records, 256 KiB batches, 6 partitions, RF 1, acks=1; then read back.
-pub fn a(binary: &Path, durability: &str) -> Result<()> {
-    let cluster = start(binary, durability)?;
-    let bootstrap = cluster.bootstrap();
-    let mut properties = LARGE_BATCHES.to_vec();
-    properties.push(("acks", "1"));
-    let plan =
-        Plan { topic: "a", records: 1_000_000, record_bytes: 1024, partitions: 6, rate: None, properties: &properties };
-    load::create_topic(&bootstrap, "a-warm", 6, 1)?;
-    load::produce(&bootstrap, &Plan { topic: "a-warm", records: 500_000, ..plan.clone() })?;
-    load::create_topic(&bootstrap, "a", 6, 1)?;
-    measure(&cluster, "A produce RF1 acks=1", durability, || load::produce(&bootstrap, &plan))?;
-    measure(&cluster, "A read back", durability, || load::consume(&bootstrap, "a", 6, plan.records))
-}
-
-/// E: RF 3, acks=all, idempotent, 16 partitions: as fast as it goes, then at 20,000 records a second.
-pub fn e(binary: &Path, durability: &str) -> Result<()> {
-    let cluster = start(binary, durability)?;
-    let bootstrap = cluster.bootstrap();
-    let mut properties = LARGE_BATCHES.to_vec();
-    properties.extend([("acks", "all"), ("enable.idempotence", "true")]);
-    load::create_topic(&bootstrap, "e", 16, 3)?;
-    let plan =
-        Plan { topic: "e", records: 600_000, record_bytes: 1024, partitions: 16, rate: None, properties: &properties };
-    load::produce(&bootstrap, &Plan { records: 200_000, ..plan.clone() })?;
-    measure(&cluster, "E produce RF3 acks=all idempotent", durability, || load::produce(&bootstrap, &plan))?;
-    let steady = [("acks", "all"), ("enable.idempotence", "true"), ("linger.ms", "1")];
-    let plan = Plan { records: 400_000, rate: Some(20_000), properties: &steady, ..plan };
-    measure(&cluster, "E at 20,000 records/s, linger 1 ms", durability, || load::produce(&bootstrap, &plan))
-}
-
-/// F: one 1 KiB record in flight, RF 3 acks=all and RF 1 acks=1.
-pub fn f(binary: &Path, durability: &str) -> Result<()> {
-    let cluster = start(binary, durability)?;
-    let bootstrap = cluster.bootstrap();
-    for (topic, replicas, acks) in [("f3", 3, "all"), ("f1", 1, "1")] {
-        load::create_topic(&bootstrap, topic, 1, replicas)?;
-        let properties = [("acks", acks)];
-        let plan =
-            Plan { topic, records: 10_000, record_bytes: 1024, partitions: 1, rate: None, properties: &properties };
-        load::ping(&bootstrap, &Plan { records: 2_000, ..plan.clone() })?;
-        let name = format!("F one in flight RF{replicas} acks={acks}");
-        measure(&cluster, &name, durability, || load::ping(&bootstrap, &plan))?;
-    }
-    Ok(())
+/// A plan as fast as it goes, with records in turn over the partitions.
+fn as_fast_as_it_goes<'a>(
+    topic: &'a str,
+    partitions: i32,
+    records: u64,
+    payloads: &'a Payloads,
+    properties: &'a [(&'a str, &'a str)],
+) -> Plan<'a> {
+    Plan { topic, records, payloads, spread: Spread::InTurn(partitions), schedule: None, properties }
 }

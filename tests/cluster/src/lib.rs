@@ -1,12 +1,13 @@
-//! Real Highwater processes for suites and benchmarks: start a cluster in a temporary directory, kill, stop, pause and
-//! restart its nodes, read their CPU time and memory.
+//! Real processes of Highwater (or of Apache Kafka, to compare with) for suites and benchmarks: start a cluster in a
+//! temporary directory, kill, stop, pause and restart its nodes, read their CPU time and memory.
 //!
-//! In: the path of the `highwater` binary and server properties. Out: running processes that end with the value.
+//! In: the path of the `highwater` binary or of Kafka's jars, and server properties. Out: running processes that end with the value.
 //! It knows nothing of the broker's crates: it sees what an operator sees.
 
 mod node;
 mod ports;
 mod process;
+mod software;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,9 +17,10 @@ use anyhow::{Context as _, Result, bail};
 pub use node::Node;
 pub use ports::{Loopback, free_ports};
 pub use process::{ProcessFigures, figures};
+pub use software::Software;
 
 /// How long a cluster may take until every node says that it is ready.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Some nodes on one loopback address of their own, stopped and deleted when dropped.
 pub struct Cluster {
@@ -30,33 +32,26 @@ pub struct Cluster {
 impl Cluster {
     /// Starts `count` combined nodes with Kafka's own property names plus `extra` lines, and waits until all are ready.
     pub fn start(binary: &Path, count: usize, extra: &[(&str, &str)]) -> Result<Self> {
+        Self::start_software(&Software::Highwater(binary.to_owned()), count, extra)
+    }
+
+    /// As [`Self::start`], with a choice of what runs on the nodes.
+    pub fn start_software(software: &Software, count: usize, extra: &[(&str, &str)]) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("highwater-cluster-").tempdir()?;
         let host = Loopback::pick();
         let ports = free_ports(&host, count * 3)?;
+        let addresses: Vec<[String; 3]> =
+            ports.chunks(3).map(|ports| [0, 1, 2].map(|kind| format!("{host}:{}", ports[kind]))).collect();
+        let controllers = addresses.iter().enumerate();
         let voters: Vec<String> =
-            (0..count).map(|index| format!("{}@{host}:{}", index + 1, ports[index * 3 + 1])).collect();
-        let replicas = count.min(3).to_string();
-        let min_isr = if count > 1 { "2" } else { "1" };
-        let mut nodes = Vec::new();
-        for index in 0..count {
+            controllers.map(|(index, [_, address, _])| format!("{}@{address}", index + 1)).collect();
+        let mut configs = Vec::new();
+        for (index, addresses) in addresses.iter().enumerate() {
             let home = directory.path().join(format!("node{}", index + 1));
             std::fs::create_dir_all(&home)?;
-            let (client, controller, http) = (ports[index * 3], ports[index * 3 + 1], ports[index * 3 + 2]);
-            let mut properties = vec![
-                ("process.roles", "broker,controller".to_owned()),
-                ("node.id", (index + 1).to_string()),
-                ("controller.quorum.voters", voters.join(",")),
-                ("listeners", format!("PLAINTEXT://{host}:{client},CONTROLLER://{host}:{controller}")),
-                ("advertised.listeners", format!("PLAINTEXT://{host}:{client}")),
-                ("controller.listener.names", "CONTROLLER".to_owned()),
-                ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
-                ("log.dirs", home.join("data").display().to_string()),
-                ("default.replication.factor", replicas.clone()),
-                ("min.insync.replicas", min_isr.to_owned()),
-                ("offsets.topic.replication.factor", replicas.clone()),
-                ("group.initial.rebalance.delay.ms", "0".to_owned()),
-                ("highwater.http.listener", format!("{host}:{http}")),
-            ];
+            let mut properties = software.properties(count, &addresses[2]);
+            properties.extend(common_properties(index + 1, count, &voters, addresses, &home));
+            let mut properties: Vec<(&str, String)> = properties;
             for (key, value) in extra {
                 properties.retain(|(name, _)| name != key);
                 properties.push((key, (*value).to_owned()));
@@ -64,14 +59,13 @@ impl Cluster {
             let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
             let config = home.join("server.properties");
             std::fs::write(&config, text)?;
-            nodes.push(Node::new(
-                index + 1,
-                binary.to_owned(),
-                config,
-                format!("{host}:{client}"),
-                format!("{host}:{http}"),
-            ));
+            configs.push(config);
         }
+        software.prepare(&configs)?;
+        let nodes = configs.into_iter().zip(addresses).enumerate();
+        let nodes: Vec<Node> = nodes
+            .map(|(index, (config, addresses))| Node::new(index + 1, software.clone(), config, addresses))
+            .collect();
         let mut cluster = Self { nodes, directory, keep: std::env::var_os("HIGHWATER_KEEP").is_some() };
         for node in &mut cluster.nodes {
             node.start()?;
@@ -133,6 +127,31 @@ impl Cluster {
     pub fn keep_files(&mut self) {
         self.keep = true;
     }
+}
+
+/// What both programs are told alike; everything else is at its default.
+fn common_properties(
+    id: usize,
+    count: usize,
+    voters: &[String],
+    [client, controller, _http]: &[String; 3],
+    home: &Path,
+) -> Vec<(&'static str, String)> {
+    let replicas = count.min(3).to_string();
+    vec![
+        ("process.roles", "broker,controller".to_owned()),
+        ("node.id", id.to_string()),
+        ("controller.quorum.voters", voters.join(",")),
+        ("listeners", format!("PLAINTEXT://{client},CONTROLLER://{controller}")),
+        ("advertised.listeners", format!("PLAINTEXT://{client}")),
+        ("controller.listener.names", "CONTROLLER".to_owned()),
+        ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
+        ("log.dirs", home.join("data").display().to_string()),
+        ("default.replication.factor", replicas.clone()),
+        ("min.insync.replicas", if count > 1 { "2" } else { "1" }.to_owned()),
+        ("offsets.topic.replication.factor", replicas),
+        ("group.initial.rebalance.delay.ms", "0".to_owned()),
+    ]
 }
 
 impl Drop for Cluster {

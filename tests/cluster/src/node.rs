@@ -4,10 +4,12 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+
+use crate::software::Software;
 
 /// How long a controlled shutdown may take.
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
@@ -15,16 +17,19 @@ const STOPS_WITHIN: Duration = Duration::from_secs(30);
 /// One node: its files, and its process while it runs.
 pub struct Node {
     id: usize,
-    binary: PathBuf,
+    software: Software,
     config: PathBuf,
     address: String,
+    controller: String,
     http: String,
     child: Option<Child>,
 }
 
 impl Node {
-    pub(crate) fn new(id: usize, binary: PathBuf, config: PathBuf, address: String, http: String) -> Self {
-        Self { id, binary, config, address, http, child: None }
+    /// A node that does not run yet. `[client, controller, http]` are its addresses, as `host:port`.
+    pub(crate) fn new(id: usize, software: Software, config: PathBuf, addresses: [String; 3]) -> Self {
+        let [address, controller, http] = addresses;
+        Self { id, software, config, address, controller, http, child: None }
     }
 
     /// `node.id`.
@@ -37,7 +42,12 @@ impl Node {
         &self.address
     }
 
-    /// `host:port` of metrics and probes.
+    /// `host:port` of the controller's listener.
+    pub fn controller(&self) -> &str {
+        &self.controller
+    }
+
+    /// `host:port` of Highwater's metrics and probes.
     pub fn http(&self) -> &str {
         &self.http
     }
@@ -50,14 +60,14 @@ impl Node {
     /// Starts the process; its output is appended to `node.log` beside the properties.
     pub fn start(&mut self) -> Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
-        let child = Command::new(&self.binary)
-            .args(["server", "--config"])
-            .arg(&self.config)
+        let child = self
+            .software
+            .command(&self.config)?
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .with_context(|| format!("start {}", self.binary.display()))?;
+            .with_context(|| format!("start {:?}", self.software))?;
         self.child = Some(child);
         Ok(())
     }
@@ -100,9 +110,12 @@ impl Node {
         Ok(())
     }
 
-    /// Whether `/readyz` answers 200.
+    /// Whether Highwater's `/readyz` answers 200, or Kafka accepts connections.
     pub fn is_ready(&self) -> bool {
-        self.get("/readyz").is_ok_and(|(status, _)| status == 200)
+        match self.software {
+            Software::Highwater(_) => self.get("/readyz").is_ok_and(|(status, _)| status == 200),
+            Software::Kafka(_) => TcpStream::connect(&self.address).is_ok(),
+        }
     }
 
     /// An HTTP GET of the node: status and body.

@@ -1,0 +1,167 @@
+//! M3 and M4: how long clients wait when a node dies or stops.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use highwater_test_cluster::{Cluster, Node};
+
+use super::{RECORD_BYTES, Run};
+use crate::admin::{
+    Topic, active_controller, create_topic, leaders, request_topics, wait_for_brokers, wait_for_full_isr,
+};
+use crate::findings::Findings;
+use crate::payload::Payloads;
+use crate::producer::{Plan, Sent, Spread, produce};
+use crate::raw::Connection;
+use crate::results::median;
+use crate::schedule::Schedule;
+
+/// Partitions of the topic of each attempt: every node leads some.
+const PARTITIONS: i32 = 6;
+/// Records a second to the partition that is watched.
+const RATE: u64 = 2_000;
+/// How long the load runs before the fault, and at least after it.
+const BEFORE: Duration = Duration::from_secs(2);
+const LOAD_SECONDS: u64 = 5;
+/// A creation that takes longer is tried again on another connection.
+const CREATION_WITHIN: Duration = Duration::from_secs(30);
+/// Longest wait for topics to be created again.
+const RECOVERS_WITHIN: Duration = Duration::from_secs(60);
+/// Creations in a row that show that the cluster is well.
+const WELL: usize = 20;
+
+/// What happens to the leader.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    KillLeader,
+    KillLeaderAndController,
+    Stop,
+}
+
+/// M3: the longest time between two acknowledgements of an idempotent librdkafka producer at its defaults, when the leader is
+/// killed (active controller or not) or stopped as planned.
+pub fn leader(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
+    let mut cluster = run.start(3)?;
+    let faults =
+        [("m3.leader", Fault::KillLeader), ("m3.controller", Fault::KillLeaderAndController), ("m3.stop", Fault::Stop)];
+    for (prefix, fault) in faults {
+        let mut gaps = Vec::new();
+        for attempt in 0..run.scale.repetitions {
+            gaps.push(gap(run, &mut cluster, fault, &format!("{prefix}.{attempt}"))?.as_secs_f64() * 1e3);
+        }
+        findings.note(format!("{prefix}.longest_ms"), gaps.iter().copied().fold(0.0, f64::max));
+        findings.note(format!("{prefix}.median_ms"), median(gaps).unwrap_or_default());
+    }
+    Ok(())
+}
+
+fn gap(run: &Run<'_>, cluster: &mut Cluster, fault: Fault, topic: &str) -> Result<Duration> {
+    create_topic(cluster, topic, PARTITIONS, 3)?;
+    let controller = active_controller(cluster, run.system)?;
+    let leaders = leaders(cluster.nodes()[0].address(), topic)?;
+    let wanted = |leader: &i32| (*leader == controller as i32) == (fault == Fault::KillLeaderAndController);
+    let partition = leaders.iter().position(wanted).context("no partition with such a leader")?;
+    let victim = usize::try_from(leaders[partition])?;
+    let sent = under_load(&cluster.bootstrap(), topic, partition as i32, || {
+        let node = cluster.node(victim);
+        match fault {
+            Fault::Stop => node.terminate().map(|_| ()),
+            Fault::KillLeader | Fault::KillLeaderAndController => {
+                node.kill();
+                Ok(())
+            }
+        }
+    })?;
+    cluster.node(victim).start()?;
+    wait_for_brokers(cluster)?;
+    wait_for_full_isr(cluster, topic, PARTITIONS, 3)?;
+    Ok(sent.longest_gap)
+}
+
+fn under_load(bootstrap: &str, topic: &str, partition: i32, fault: impl FnOnce() -> Result<()>) -> Result<Sent> {
+    let (payloads, schedule) = (Payloads::new(RECORD_BYTES), Schedule::new(RATE));
+    let plan = Plan {
+        topic,
+        records: schedule.records_in(LOAD_SECONDS),
+        payloads: &payloads,
+        spread: Spread::Only(partition),
+        schedule: Some(schedule),
+        properties: &[("enable.idempotence", "true")],
+    };
+    std::thread::scope(|scope| {
+        let load = scope.spawn(|| produce(bootstrap, &plan));
+        std::thread::sleep(BEFORE);
+        let outcome = fault();
+        let sent = load.join().map_err(|_| anyhow!("the producer panicked"))??;
+        outcome.map(|()| sent)
+    })
+}
+
+/// M4: the longest time between two creations of topics, one after the other, when the active controller is killed.
+pub fn controller(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
+    let mut cluster = run.start(3)?;
+    let mut gaps = Vec::new();
+    for attempt in 0..run.scale.repetitions {
+        wait_for_brokers(&cluster)?;
+        let controller = active_controller(&cluster, run.system)?;
+        let survivor = cluster.nodes().iter().find(|node| node.id() != controller).map(Node::address);
+        let survivor = survivor.context("no other node")?.to_owned();
+        let mut creations = Creations::new(&survivor, attempt);
+        creations.make(WELL)?;
+        cluster.node(controller).kill();
+        creations.make(WELL)?;
+        gaps.push(creations.longest_gap.as_secs_f64() * 1e3);
+        cluster.node(controller).start()?;
+    }
+    findings.note("m4.longest_ms", gaps.iter().copied().fold(0.0, f64::max));
+    findings.note("m4.gap_ms", median(gaps).unwrap_or_default());
+    Ok(())
+}
+
+/// Topics created one after the other through one node.
+struct Creations<'a> {
+    address: &'a str,
+    attempt: usize,
+    number: usize,
+    connection: Option<Connection>,
+    last: Option<Instant>,
+    longest_gap: Duration,
+}
+
+impl<'a> Creations<'a> {
+    fn new(address: &'a str, attempt: usize) -> Self {
+        Self { address, attempt, number: 0, connection: None, last: None, longest_gap: Duration::ZERO }
+    }
+
+    /// Creates so many more, trying again for as long as the cluster may take to recover.
+    fn make(&mut self, count: usize) -> Result<()> {
+        let deadline = Instant::now() + RECOVERS_WITHIN;
+        for _ in 0..count {
+            while let Err(error) = self.create() {
+                if Instant::now() > deadline {
+                    return Err(error);
+                }
+                self.connection = None;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let now = Instant::now();
+            self.longest_gap = self.longest_gap.max(self.last.map_or(Duration::ZERO, |last| now - last));
+            self.last = Some(now);
+        }
+        Ok(())
+    }
+
+    fn create(&mut self) -> Result<()> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(self.address)?,
+        };
+        connection.answer_within(CREATION_WITHIN)?;
+        // A creation whose answer was lost may have happened: each attempt has a name of its own.
+        self.number += 1;
+        let name = format!("topic-{}-{}", self.attempt, self.number);
+        request_topics(&mut connection, &[Topic { name: &name, partitions: 1, replicas: 1, configs: &[] }])?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+}
