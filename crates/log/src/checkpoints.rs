@@ -216,6 +216,13 @@ impl Checkpoints {
         state.write_changed(&self.fs)
     }
 
+    /// Closes the files of all logs that nobody used since the last call.
+    pub(crate) fn release_idle_files(&self) {
+        let upgrade = |log: &Opened| if let Opened::Open(flush) = log { flush.upgrade() } else { None };
+        let open: Vec<Arc<FlushTarget>> = self.state.lock().logs.values().filter_map(upgrade).collect();
+        open.iter().for_each(|flush| flush.release_idle_files());
+    }
+
     /// Makes sure that neither the durable mark nor the log start on disk is above `end`, where the log is about to be cut.
     /// What the log has flushed must be lowered before.
     pub(crate) fn lower_marks(&self, partition: &TopicPartition, end: Offset) -> Result<(), LogError> {

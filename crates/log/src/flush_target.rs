@@ -87,6 +87,17 @@ impl FlushTarget {
         self.seen.swap(flushed, Ordering::Relaxed) != flushed
     }
 
+    /// Closes the files that nobody used since the last call, so that an idle partition holds none open: as long as nothing in
+    /// them waits for a flush.
+    pub(crate) fn release_idle_files(&self) {
+        if self.flushed() == self.reader.log_end() {
+            let closed = self.reader.view().segments.iter().filter(|segment| segment.release_if_idle()).count();
+            if closed > 0 {
+                self.reader.tail().clear();
+            }
+        }
+    }
+
     /// The log's read side.
     pub fn reader(&self) -> &Arc<LogReader> {
         &self.reader

@@ -55,6 +55,7 @@ pub(crate) async fn checkpoint(context: Arc<Context>, directories: Vec<Arc<LogDi
             let (context, directory) = (context.clone(), directory.clone());
             run_blocking(move || {
                 write_checkpoint(&context, &directory);
+                directory.release_idle_files();
                 remove_due(&directory);
             })
             .await;

@@ -15,6 +15,7 @@ pub(crate) struct CleanerMetrics {
     time_since_last_run_ms: IntGauge,
     uncleanable_partitions: IntGauge,
     cleanable_bytes: IntGauge,
+    running: IntGauge,
     passes: IntCounter,
     read_bytes: IntCounter,
     written_bytes: IntCounter,
@@ -37,6 +38,7 @@ impl CleanerMetrics {
                 "Logs that cannot be compacted because they are damaged",
             ),
             cleanable_bytes: gauge("highwater_log_cleaner_cleanable_bytes", "Bytes that wait for compaction"),
+            running: gauge("highwater_log_cleaner_running", "Logs that are being compacted"),
             passes: counter("highwater_log_cleaner_passes_total", "Logs compacted"),
             read_bytes: counter("highwater_log_cleaner_read_bytes_total", "Bytes read by compaction"),
             written_bytes: counter("highwater_log_cleaner_written_bytes_total", "Bytes written by compaction"),
@@ -44,12 +46,13 @@ impl CleanerMetrics {
         }
     }
 
-    pub fn all(&self) -> [&dyn Collector; 8] {
+    pub fn all(&self) -> [&dyn Collector; 9] {
         [
             &self.max_dirty_percent,
             &self.time_since_last_run_ms,
             &self.uncleanable_partitions,
             &self.cleanable_bytes,
+            &self.running,
             &self.passes,
             &self.read_bytes,
             &self.written_bytes,
@@ -66,6 +69,7 @@ impl CleanerMetrics {
         self.time_since_last_run_ms.set(since);
         self.uncleanable_partitions.set(progress.uncleanable.lock().len() as i64);
         self.cleanable_bytes.set(as_i64(progress.cleanable_bytes.load(Ordering::Relaxed)));
+        self.running.set(as_i64(progress.running.load(Ordering::Relaxed)));
         catch_up(&self.passes, progress.passes.load(Ordering::Relaxed));
         catch_up(&self.read_bytes, progress.read_bytes.load(Ordering::Relaxed));
         catch_up(&self.written_bytes, progress.written_bytes.load(Ordering::Relaxed));

@@ -32,18 +32,8 @@ impl Log {
         self.producers.expire(now, self.config.producer_id_expiration_ms);
         let health = self.health.clone();
         let done = health.watch(self.delete_old_segments(now, high_watermark))?;
-        self.release_idle_files();
+        self.flush.release_idle_files();
         Ok(done)
-    }
-
-    /// Closes the files that nobody used since the last call, so that an idle partition holds none open.
-    fn release_idle_files(&self) {
-        if self.flushed() == self.log_end() {
-            let closed = self.reader.view().segments.iter().filter(|segment| segment.release_if_idle()).count();
-            if closed > 0 {
-                self.reader.tail().clear();
-            }
-        }
     }
 
     fn delete_old_segments(&mut self, now: Timestamp, high_watermark: Offset) -> Result<Retention, LogError> {

@@ -142,7 +142,7 @@ config_table! {
     honoured dynamic public   "log.cleaner.max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), [], "Default of the topic setting max.compaction.lag.ms.";
     honoured dynamic public   "log.cleaner.min.cleanable.ratio": Double = "0.5", FractionUpTo(1.0), [], "Default of the topic setting min.cleanable.dirty.ratio.";
     honoured dynamic public   "log.cleaner.min.compaction.lag.ms": Long = "0", AtLeast(0), [], "Default of the topic setting min.compaction.lag.ms.";
-    honoured dynamic public   "log.cleaner.threads": Int = "1", AtLeast(0), [], "Number of logs compacted at once: 0 for none, else one.";
+    honoured dynamic public   "log.cleaner.threads": Int = "1", AtLeast(0), [], "Number of logs compacted at once; 0 for none.";
     honoured dynamic public   "log.cleanup.policy": List = "delete", OneOf(&["compact", "delete"]), [], "Default of the topic setting cleanup.policy.";
     honoured fixed   public   "log.dir": List = "/tmp/kafka-logs", Any, [], "Directory of partition data, when log.dirs is not set.";
     ignored  fixed   public   "log.dir.failure.timeout.ms": Long = "30000", AtLeast(1), [], "";

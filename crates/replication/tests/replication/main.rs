@@ -4,6 +4,7 @@
 mod cluster;
 mod directories;
 mod failover;
+mod many_partitions;
 mod produce_and_fetch;
 mod storage;
 mod topics;
