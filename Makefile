@@ -23,7 +23,8 @@ endif
 DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients faults bench bench-vs-kafka bench-micro fuzz demo mutants deb deploy-test
+.PHONY: help deps build up down test verify fix sim clients faults bench bench-vs-kafka bench-micro fuzz demo mutants deb \
+  deploy-test guide
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +72,10 @@ faults: build ## kill real processes under real clients and check the history
 
 demo: build ## a million lines of real text through three nodes while leaders are killed
 	$(CARGO) run --quiet --release --package highwater-demo -- --binary $(BIN)
+
+guide: $(BUILT) ## docs/guides/clickstream.md from end to end: a web server's log through three nodes to two groups, with kills and a replay
+	@deploy/local/install-dependencies guide
+	@python3 docs/guides/clickstream/run.py $(BIN)
 
 BENCH_OPTIONS = --binary $(BIN) --directory $(TARGET_DIR)/bench --only "$(ONLY)" --systems "$(SYSTEMS)" \
   --sizes "$(SIZES)" $(if $(RUNS),--runs $(RUNS)) $(if $(QUICK),--quick)
