@@ -23,7 +23,7 @@ endif
 DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients faults bench bench-vs-kafka bench-micro fuzz demo mutants deb \
+.PHONY: help deps build up down test verify fix sim clients faults bench bench-vs-kafka bench-micro demo mutants deb \
   deploy-test guide
 
 help: ## list the targets
@@ -90,9 +90,6 @@ bench-vs-kafka: $(BUILT) ## the same beside Apache Kafka's (KAFKA_LIBS=directory
 
 bench-micro: ## what single steps of the log cost (criterion): ARGS=recover for some of them
 	$(CARGO) bench --package highwater-log --bench log -- $(ARGS)
-
-fuzz: ## libFuzzer over recovery, indexes, snapshots, checkpoints, batches and codecs: ONLY=recovery SECONDS_EACH=n
-	@tests/fuzz/run "$(ONLY)" $(or $(SECONDS_EACH),60)
 
 deb: $(BUILT) ## build the Debian package: binary, systemd unit, configuration, manual page
 	@deploy/local/install-dependencies package
