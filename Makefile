@@ -55,6 +55,7 @@ fix: ## repair what can be repaired: formatting, simple lints, generated documen
 	$(CARGO) fmt --all
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	$(CARGO) xtask api-matrix > docs/api-matrix.md
+	$(CARGO) run --quiet --package highwater-broker --bin highwater -- reference > docs/cli-reference.md
 
 sim: ## simulate whole clusters under faults: SEEDS=n many, or SEED=n to replay one; ARGS=--power-loss
 	@if [ -n "$(SEED)" ]; then \

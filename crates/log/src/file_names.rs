@@ -28,7 +28,7 @@ pub(crate) enum FileKind {
     TimeIndex,
     /// Producer state at the offset.
     ProducerSnapshot,
-    /// Aborted transactions. Kafka's; not written yet, but deleted along with its segment.
+    /// Aborted transactions.
     TransactionIndex,
 }
 
@@ -38,6 +38,9 @@ impl FileKind {
 
     /// The files that belong to one segment, the log first: without it the others mean nothing.
     pub(crate) const OF_SEGMENT: [Self; 4] = [Self::Log, Self::OffsetIndex, Self::TimeIndex, Self::TransactionIndex];
+
+    /// The indexes of a segment.
+    pub(crate) const INDEXES: [Self; 3] = [Self::OffsetIndex, Self::TimeIndex, Self::TransactionIndex];
 
     fn extension(self) -> &'static str {
         match self {

@@ -16,6 +16,7 @@
 //! Architecture invariant: an I/O error takes the directory out of service; nothing is tried again (S4).
 //! Architecture invariant: no memory map, no task or timer of an idle log.
 
+mod aborted_transaction;
 mod batch_scan;
 mod checkpoints;
 mod compaction;
@@ -36,6 +37,8 @@ mod offset_checkpoint;
 mod partition_files;
 mod producers;
 mod properties;
+#[cfg(test)]
+mod read_committed;
 mod recovery;
 mod segment;
 mod segment_index;
@@ -44,7 +47,10 @@ mod sync_scheduler;
 mod tail_cache;
 mod text_file;
 mod time_lookup;
+mod transaction_index;
+mod transaction_scan;
 
+pub use aborted_transaction::AbortedTransaction;
 pub use compaction::{Compaction, CompactionSettings, CompactionStats, CompactionStep, Dirtiness};
 pub use config::LogConfig;
 pub use error::{AppendError, CompactionError, LogError, ReadError};

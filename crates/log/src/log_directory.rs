@@ -266,6 +266,7 @@ impl LogDirectory {
             clean: services.checkpoints.is_clean(partition, self.was_clean_shutdown()),
             recovery_point: services.checkpoints.recovery_point(partition),
             log_start: services.checkpoints.log_start(partition),
+            high_watermark: services.checkpoints.high_watermark(partition).unwrap_or(Offset::ZERO),
             interval_bytes: config.index_interval_bytes,
             now,
         };

@@ -20,11 +20,13 @@ use highwater_records::{BatchHeader, HEADER_LENGTH};
 use highwater_types::Offset;
 use parking_lot::Mutex;
 
+use crate::aborted_transaction::AbortedTransaction;
 use crate::error::ReadError;
 use crate::file_names::FileKind;
 use crate::segment::Segment;
 use crate::segment_index::SegmentIndex;
 use crate::tail_cache::Tail;
+use crate::transaction_scan::with_transactions;
 
 /// Rolled segments of one log whose indexes stay in memory: the one that tail consumers are leaving, and a few that
 /// lagging ones read.
@@ -137,33 +139,89 @@ impl LogReader {
         max_bytes: usize,
         min_one_batch: bool,
     ) -> Result<LogRead, ReadError> {
+        self.consistently(|view| self.read_view(view, from, up_to, max_bytes, min_one_batch))
+    }
+
+    /// As [`LogReader::read`], along with the aborted transactions that may have records in what was read, by their first
+    /// offsets. `up_to` must not be above the last stable offset. How the batches came into the log does not matter, nor what
+    /// made the indexes.
+    ///
+    /// Both are of one moment: a compaction takes aborted records and what tells of them away together.
+    pub fn read_committed(
+        &self,
+        from: Offset,
+        up_to: Offset,
+        max_bytes: usize,
+        min_one_batch: bool,
+    ) -> Result<(LogRead, Vec<AbortedTransaction>), ReadError> {
         self.consistently(|view| {
-            self.check_range(from)?;
-            let mut result = LogRead { next_offset: from, ..LogRead::default() };
-            let up_to = up_to.min(self.log_end());
-            if from >= up_to {
+            let read = self.read_view(view, from, up_to, max_bytes, min_one_batch)?;
+            let aborted = if read.size > 0 { self.aborted_in(view, from, read.next_offset)? } else { Vec::new() };
+            Ok((read, aborted))
+        })
+    }
+
+    fn read_view(
+        &self,
+        view: &LogView,
+        from: Offset,
+        up_to: Offset,
+        max_bytes: usize,
+        min_one_batch: bool,
+    ) -> Result<LogRead, ReadError> {
+        self.check_range(from)?;
+        let mut result = LogRead { next_offset: from, ..LogRead::default() };
+        let up_to = up_to.min(self.log_end());
+        if from >= up_to {
+            return Ok(result);
+        }
+        let mut from = from;
+        if let Some(tail) = self.tail.read(from, up_to, max_bytes, min_one_batch) {
+            result.take(tail.bytes, tail.next);
+            if tail.complete || tail.next >= up_to {
                 return Ok(result);
             }
-            let mut from = from;
-            if let Some(tail) = self.tail.read(from, up_to, max_bytes, min_one_batch) {
-                result.take(tail.bytes, tail.next);
-                if tail.complete || tail.next >= up_to {
-                    return Ok(result);
-                }
-                from = tail.next;
+            from = tail.next;
+        }
+        let Some(start) = self.locate(view, from)? else { return Ok(result) };
+        let (mut position, mut first_size) = (start.position, start.header.size_in_bytes());
+        for segment in &view.segments[start.segment..] {
+            let budget = max_bytes.saturating_sub(result.size);
+            let budget = if min_one_batch && result.size == 0 { budget.max(first_size) } else { budget };
+            if !read_range(segment, position, budget, up_to, &mut result)? {
+                break;
             }
-            let Some(start) = self.locate(view, from)? else { return Ok(result) };
-            let (mut position, mut first_size) = (start.position, start.header.size_in_bytes());
-            for segment in &view.segments[start.segment..] {
-                let budget = max_bytes.saturating_sub(result.size);
-                let budget = if min_one_batch && result.size == 0 { budget.max(first_size) } else { budget };
-                if !read_range(segment, position, budget, up_to, &mut result)? {
-                    break;
-                }
-                (position, first_size) = (0, 0);
+            (position, first_size) = (0, 0);
+        }
+        Ok(result)
+    }
+
+    /// The aborted transactions that may have records among those from `from` on and before `up_to`.
+    fn aborted_in(&self, view: &LogView, from: Offset, up_to: Offset) -> Result<Vec<AbortedTransaction>, ReadError> {
+        let mut found = Vec::new();
+        for number in view.floor(from)..view.segments.len() {
+            let segment = &view.segments[number];
+            if segment.none_aborted_before(up_to) {
+                continue;
             }
-            Ok(result)
-        })
+            let before = found.len();
+            with_transactions(&view.segments, number, |index| index.collect(from, up_to, &mut found))?;
+            if found.len() > before {
+                self.on_index_loaded(segment);
+            }
+        }
+        found.sort_by_key(|transaction| transaction.first_offset);
+        Ok(found)
+    }
+
+    /// The aborted transactions that may have records among those from `from` on and before `up_to`.
+    #[cfg(test)]
+    pub(crate) fn aborted_transactions(
+        &self,
+        from: Offset,
+        up_to: Offset,
+    ) -> Result<Vec<AbortedTransaction>, ReadError> {
+        self.consistently(|view| self.aborted_in(view, from, up_to))
     }
 
     /// What of this log is in the directory's cache.

@@ -18,7 +18,7 @@ const LEFT_OVER_SUFFIXES: [&str; 3] = [".tmp", ".deleted", CLEANED_SUFFIX];
 pub(crate) struct PartitionFiles {
     /// Base offsets of segments, ascending.
     pub(crate) segments: BTreeSet<Offset>,
-    /// Segments that have both index files.
+    /// Segments that have all of their index files.
     pub(crate) indexed: BTreeSet<Offset>,
     /// Offsets of producer snapshots.
     pub(crate) snapshots: BTreeSet<Offset>,
@@ -65,8 +65,8 @@ impl PartitionFiles {
             }
         }
         let has = |offset: Offset, kind| of_segments.contains(&(offset, kind));
-        let both = |offset: &Offset| has(*offset, FileKind::OffsetIndex) && has(*offset, FileKind::TimeIndex);
-        files.indexed = files.segments.iter().copied().filter(both).collect();
+        let all = |offset: &Offset| FileKind::INDEXES.into_iter().all(|kind| has(*offset, kind));
+        files.indexed = files.segments.iter().copied().filter(all).collect();
         Ok(files)
     }
 }

@@ -30,6 +30,8 @@ use crate::producers::ProducerStates;
 use crate::segment::{Segment, indexed, remove_if_there};
 use crate::segment_index::SegmentIndex;
 use crate::swap::{SWAP_SUFFIX, complete_swap, with_suffix};
+use crate::transaction_index::TransactionIndex;
+use crate::transaction_scan::with_transactions;
 
 /// How a log is to be opened.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +44,8 @@ pub(crate) struct OpenMode {
     pub(crate) recovery_point: Offset,
     /// Log start offset as checkpointed.
     pub(crate) log_start: Offset,
+    /// High watermark as checkpointed: everything below is committed.
+    pub(crate) high_watermark: Offset,
     /// `index.interval.bytes`.
     pub(crate) interval_bytes: u64,
     /// Wall clock.
@@ -69,6 +73,7 @@ pub(crate) fn recover(fs: &Fs, dir: &Arc<Path>, mode: &OpenMode) -> Result<Recov
 /// A segment read in full.
 struct ScannedSegment {
     index: SegmentIndex,
+    transactions: TransactionIndex,
     /// Bytes of intact batches at its start.
     size: u64,
     /// The offset behind them.
@@ -214,7 +219,13 @@ impl<'a> Recovery<'a> {
         if end < self.mode.recovery_point {
             return Ok(None);
         }
-        segment.reactivate(segment.size(), index);
+        match with_transactions(&self.segments, self.segments.len() - 1, TransactionIndex::clone) {
+            Ok(transactions) => segment.reactivate(segment.size(), index, transactions),
+            Err(error) => {
+                tracing::warn!(%error, "the last segment cannot be read as a clean shutdown leaves it; reading it in full");
+                return Ok(None);
+            }
+        }
         Ok(Some(end))
     }
 
@@ -263,6 +274,7 @@ impl<'a> Recovery<'a> {
         let mut scan = BatchScan::new(segment, 0)?;
         let mut scanned = ScannedSegment {
             index: SegmentIndex::new(segment.base()),
+            transactions: TransactionIndex::default(),
             size: 0,
             end: segment.base(),
             damage: None,
@@ -322,7 +334,9 @@ impl<'a> Recovery<'a> {
         }
         // It was read when the batch was checked.
         let marker = EndTransactionMarker::from_batch(batch).unwrap_or(None);
-        self.producers.apply(header, marker.as_ref(), self.mode.now);
+        if let Some(ended) = self.producers.apply(header, marker.as_ref(), self.mode.now) {
+            scanned.transactions.on_ended(&ended);
+        }
         scanned.index.append(indexed(header, position), self.mode.interval_bytes);
         scanned.size = position + header.size_in_bytes() as u64;
         scanned.end = header.next_offset();
@@ -351,7 +365,7 @@ impl<'a> Recovery<'a> {
             if number > 0 && !self.snapshots.contains(&segment.base()) {
                 self.write_snapshot(segment.base(), &result.producers_at_base)?;
             }
-            segment.reactivate(result.size, result.index);
+            segment.reactivate(result.size, result.index, result.transactions);
             if number < last {
                 segment.write_index_files().map_err(LogError::io(&path))?;
                 segment.set_rolled();
@@ -382,11 +396,14 @@ impl<'a> Recovery<'a> {
 
     /// Makes the index files anew that are missing of believed segments.
     fn complete_index_files(&mut self) -> Result<(), LogError> {
-        let (_active, rolled) = self.segments.split_last().expect("there is a segment");
-        for segment in rolled.iter().filter(|segment| !self.indexed.contains(&segment.base())) {
+        for number in 0..self.segments.len() - 1 {
+            let segment = &self.segments[number];
+            if self.indexed.contains(&segment.base()) {
+                continue;
+            }
             segment.with_index(self.mode.interval_bytes, |_| ())?;
-            let written = segment.write_index_files().and_then(|()| segment.sync());
-            written.map_err(LogError::io(&segment.path(FileKind::OffsetIndex)))?;
+            with_transactions(&self.segments, number, |_| ())?;
+            segment.replace_index_files().map_err(LogError::io(&segment.path(FileKind::OffsetIndex)))?;
             segment.unload_index();
             self.dir_changed = true;
         }
@@ -431,6 +448,7 @@ impl<'a> Recovery<'a> {
         let loaded = load_producers(self.fs, self.dir, &mut self.snapshots, newest, self.mode.now)?;
         let (producers, from) = loaded;
         self.producers = producers;
+        self.producers.expect_committed(self.mode.high_watermark);
         let durable_mark = self.mode.recovery_point;
         let OpenMode { interval_bytes, now, .. } = *self.mode;
         replay_producers(&self.segments, from, end, durable_mark, &mut self.producers, (interval_bytes, now))

@@ -9,10 +9,13 @@ use highwater_env::{File, Fs, OpenMode};
 use highwater_types::{Offset, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
+use crate::aborted_transaction::EndedTransaction;
 use crate::error::ReadError;
 use crate::file_names::FileKind;
 use crate::header_walk::HeaderWalk;
+use crate::producers::ProducerStates;
 use crate::segment_index::{IndexedBatch, SegmentIndex, TIME_ENTRY_BYTES};
+use crate::transaction_index::TransactionIndex;
 
 /// A segment. The log's writer appends; any number of readers read what is below [`Segment::size`].
 ///
@@ -26,7 +29,7 @@ pub(crate) struct Segment {
     file: Mutex<Option<Arc<File>>>,
     /// Bytes that readers may use. Stored after the bytes were written and the index knows them.
     size: AtomicU64,
-    index: RwLock<Option<SegmentIndex>>,
+    indexes: RwLock<Indexes>,
     /// Whether the directory entry of the file is durable.
     entry_durable: AtomicBool,
     /// Whether the file was used since [`Segment::release_if_idle`] last looked.
@@ -39,13 +42,44 @@ pub(crate) struct Segment {
     rolled: AtomicBool,
 }
 
+/// What is in memory of the indexes.
+#[derive(Debug, Default)]
+struct Indexes {
+    sparse: Option<SegmentIndex>,
+    transactions: Transactions,
+}
+
+/// What is known of the aborted transactions that end in a segment.
+#[derive(Debug, Default)]
+enum Transactions {
+    #[default]
+    Unknown,
+    /// There are none.
+    None,
+    /// The lowest first offset; the rest is in the file.
+    First(Offset),
+    Loaded(Box<TransactionIndex>),
+}
+
+impl Transactions {
+    fn new(index: TransactionIndex) -> Self {
+        if index.is_empty() { Self::None } else { Self::Loaded(Box::new(index)) }
+    }
+
+    fn unload(&mut self) {
+        if let Self::Loaded(index) = self {
+            *self = Self::First(index.first_offset());
+        }
+    }
+}
+
 impl Segment {
     /// Creates an empty segment.
     pub(crate) fn create(fs: &Fs, dir: &Arc<Path>, base: Offset) -> io::Result<Self> {
         let file = fs.open(&FileKind::Log.path(dir, base), OpenMode::Truncate)?;
         let segment = Self::new(fs, dir, base, 0);
         *segment.file.lock() = Some(Arc::new(file));
-        *segment.index.write() = Some(SegmentIndex::new(base));
+        *segment.indexes.write() = Indexes { sparse: Some(SegmentIndex::new(base)), transactions: Transactions::None };
         Ok(segment)
     }
 
@@ -65,7 +99,7 @@ impl Segment {
             base,
             file: Mutex::new(None),
             size: AtomicU64::new(size),
-            index: RwLock::new(None),
+            indexes: RwLock::default(),
             entry_durable: AtomicBool::new(false),
             used: AtomicBool::new(false),
             complete_since: AtomicI64::new(Timestamp::NONE.0),
@@ -108,8 +142,8 @@ impl Segment {
 
     /// Makes the batches written last visible to readers.
     pub(crate) fn publish(&self, batches: &[IndexedBatch], interval_bytes: u64) {
-        let mut slot = self.index.write();
-        let index = slot.as_mut().expect("the active segment's index stays in memory");
+        let mut slot = self.indexes.write();
+        let index = slot.sparse.as_mut().expect("the active segment's index stays in memory");
         let mut size = self.size();
         for batch in batches {
             debug_assert_eq!(batch.position, size);
@@ -122,19 +156,20 @@ impl Segment {
 
     /// Whether the segment has no room left in an index.
     pub(crate) fn index_is_full(&self, limit_bytes: u64) -> bool {
-        self.index.read().as_ref().is_some_and(|index| index.is_full(limit_bytes))
+        self.indexes.read().sparse.as_ref().is_some_and(|index| index.is_full(limit_bytes))
     }
 
     /// Whether the index is in memory.
     pub(crate) fn is_index_loaded(&self) -> bool {
-        self.index.read().is_some()
+        self.indexes.read().sparse.is_some()
     }
 
     /// Drops the index of a rolled segment from memory.
     pub(crate) fn unload_index(&self) {
-        let mut slot = self.index.write();
+        let mut slot = self.indexes.write();
         if self.rolled.load(Ordering::Acquire) && !self.pinned.load(Ordering::Acquire) {
-            *slot = None;
+            slot.sparse = None;
+            slot.transactions.unload();
         }
     }
 
@@ -188,7 +223,7 @@ impl Segment {
         interval_bytes: u64,
         ask: impl FnOnce(&SegmentIndex) -> R,
     ) -> Result<R, ReadError> {
-        if let Some(index) = self.index.read().as_ref() {
+        if let Some(index) = self.indexes.read().sparse.as_ref() {
             return Ok(ask(index));
         }
         let index = match self.load_index()? {
@@ -196,7 +231,7 @@ impl Segment {
             None => self.build_index(interval_bytes)?,
         };
         // The writer may have put one in place meanwhile (a truncation made this the active segment): it knows better.
-        Ok(ask(self.index.write().get_or_insert(index)))
+        Ok(ask(self.indexes.write().sparse.get_or_insert(index)))
     }
 
     /// Reads the index files. `None` if one is missing or does not fit the segment.
@@ -217,6 +252,73 @@ impl Segment {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(ReadError::Io { path, source }),
         }
+    }
+
+    /// Asks the transaction index, if it is in memory.
+    pub(crate) fn loaded_transactions<R, F: FnOnce(&TransactionIndex) -> R>(&self, ask: F) -> Result<R, F> {
+        match &self.indexes.read().transactions {
+            Transactions::None => Ok(ask(&TransactionIndex::default())),
+            Transactions::Loaded(index) => Ok(ask(index)),
+            Transactions::Unknown | Transactions::First(_) => Err(ask),
+        }
+    }
+
+    /// Reads the transaction index's file. `None` if it is missing or does not fit the segment.
+    pub(crate) fn load_transactions(&self) -> Result<Option<TransactionIndex>, ReadError> {
+        let Some(bytes) = self.read_if_there(FileKind::TransactionIndex)? else { return Ok(None) };
+        let index = TransactionIndex::decode(self.base, &bytes);
+        if index.is_none() {
+            let path = self.path(FileKind::TransactionIndex);
+            tracing::warn!(path = %path.display(), "the transaction index does not fit the segment; rebuilding");
+        }
+        Ok(index)
+    }
+
+    /// Keeps a transaction index in memory, unless there is one, and asks it.
+    pub(crate) fn keep_transactions<R>(&self, index: TransactionIndex, ask: impl FnOnce(&TransactionIndex) -> R) -> R {
+        let mut slot = self.indexes.write();
+        match &slot.transactions {
+            Transactions::Loaded(index) => return ask(index),
+            Transactions::None => return ask(&TransactionIndex::default()),
+            Transactions::Unknown | Transactions::First(_) => {}
+        }
+        let answer = ask(&index);
+        slot.transactions = Transactions::new(index);
+        answer
+    }
+
+    /// Whether it is known that all aborted transactions that end in this segment begin at or behind `offset`, without
+    /// looking them up.
+    pub(crate) fn none_aborted_before(&self, offset: Offset) -> bool {
+        match &self.indexes.read().transactions {
+            Transactions::None => true,
+            Transactions::First(first) => *first >= offset,
+            Transactions::Unknown | Transactions::Loaded(_) => false,
+        }
+    }
+
+    /// A transaction's marker was appended to this, the active segment.
+    pub(crate) fn on_transaction_ended(&self, ended: &EndedTransaction) {
+        if ended.committed {
+            return;
+        }
+        match &mut self.indexes.write().transactions {
+            Transactions::Loaded(index) => index.on_ended(ended),
+            slot => {
+                debug_assert!(matches!(slot, Transactions::None), "the active segment's stay in memory");
+                let mut index = TransactionIndex::default();
+                index.on_ended(ended);
+                *slot = Transactions::new(index);
+            }
+        }
+    }
+
+    /// Reads the producer snapshot that belongs where the segment begins. False, and no change, if there is none to read.
+    pub(crate) fn load_producers(&self, producers: &mut ProducerStates) -> Result<bool, ReadError> {
+        let Some(bytes) = self.read_if_there(FileKind::ProducerSnapshot)? else { return Ok(false) };
+        let Ok(read) = ProducerStates::decode(&bytes, Timestamp::NONE) else { return Ok(false) };
+        *producers = read;
+        Ok(true)
     }
 
     /// Makes the index from the batches' headers.
@@ -249,19 +351,39 @@ impl Segment {
         self.with_index(interval_bytes, |index| index.max_timestamp().0)
     }
 
-    /// Writes the index files, complete. They are durable after [`Segment::sync`].
+    /// Writes the index files, complete. They are durable after [`Segment::sync`]; until then the segment must not be
+    /// believed, as a shortened transaction index cannot be told from a whole one.
     pub(crate) fn write_index_files(&self) -> io::Result<()> {
-        let (offsets, times) = {
-            let mut slot = self.index.write();
-            let index = slot.as_mut().expect("only a segment with its index in memory is rolled or closed");
-            index.seal();
-            (index.encode_offsets(), index.encode_times())
-        };
-        for (kind, bytes) in [(FileKind::OffsetIndex, offsets), (FileKind::TimeIndex, times)] {
+        for (kind, bytes) in self.encode_indexes() {
             let file = self.fs.open(&self.path(kind), OpenMode::Truncate)?;
             file.write_all_at(&bytes, 0)?;
         }
         Ok(())
+    }
+
+    /// Makes the index files durable of a segment that is believed already: its transaction index is there as a whole or not
+    /// at all.
+    pub(crate) fn replace_index_files(&self) -> io::Result<()> {
+        for (kind, bytes) in self.encode_indexes() {
+            let path = self.path(kind);
+            match kind == FileKind::TransactionIndex && !bytes.is_empty() {
+                true => self.fs.write_atomic(&path, &bytes)?,
+                false => self.fs.open(&path, OpenMode::Truncate)?.write_all_at(&bytes, 0)?,
+            }
+        }
+        self.sync()
+    }
+
+    fn encode_indexes(&self) -> [(FileKind, Vec<u8>); 3] {
+        let (offsets, times) = {
+            let mut slot = self.indexes.write();
+            let index = slot.sparse.as_mut().expect("only a segment with its index in memory is rolled or closed");
+            index.seal();
+            (index.encode_offsets(), index.encode_times())
+        };
+        let aborted = self.loaded_transactions(TransactionIndex::encode);
+        let aborted = aborted.unwrap_or_else(|_| panic!("the transaction index is in memory along with the others"));
+        [(FileKind::OffsetIndex, offsets), (FileKind::TimeIndex, times), (FileKind::TransactionIndex, aborted)]
     }
 
     /// Since when nothing was appended, as far as this process knows: `opened` if it found the segment complete.
@@ -283,10 +405,10 @@ impl Segment {
     }
 
     /// Makes it the active segment again, cut to `size`, with the index of what remains.
-    pub(crate) fn reactivate(&self, size: u64, index: SegmentIndex) {
-        let mut slot = self.index.write();
+    pub(crate) fn reactivate(&self, size: u64, index: SegmentIndex, transactions: TransactionIndex) {
+        let mut slot = self.indexes.write();
         self.rolled.store(false, Ordering::Release);
-        *slot = Some(index);
+        *slot = Indexes { sparse: Some(index), transactions: Transactions::new(transactions) };
         self.size.store(size, Ordering::Release);
     }
 
@@ -296,6 +418,7 @@ impl Segment {
         if self.rolled.load(Ordering::Acquire) {
             sync_if_there(&self.fs, &self.path(FileKind::OffsetIndex))?;
             sync_if_there(&self.fs, &self.path(FileKind::TimeIndex))?;
+            sync_if_there(&self.fs, &self.path(FileKind::TransactionIndex))?;
         }
         Ok(())
     }

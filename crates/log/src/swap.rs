@@ -36,7 +36,7 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Step 2: from here on the compacted segment at `base` is the truth.
 pub(crate) fn commit_swap(fs: &Fs, dir: &Path, base: Offset) -> io::Result<()> {
-    for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::Log] {
+    for kind in FileKind::INDEXES.into_iter().chain([FileKind::Log]) {
         let path = kind.path(dir, base);
         fs.rename(&with_suffix(&path, CLEANED_SUFFIX), &with_suffix(&path, SWAP_SUFFIX))?;
     }
@@ -57,7 +57,7 @@ pub(crate) fn complete_swap(
             remove(&kind.path(dir, offset))?;
         }
     }
-    for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex] {
+    for kind in FileKind::INDEXES {
         let path = kind.path(dir, base);
         let swap = with_suffix(&path, SWAP_SUFFIX);
         match fs.exists(&swap)? {

@@ -131,7 +131,8 @@ fn dirtiest(context: &Context, partitions: Vec<Arc<Partition>>) -> Option<Arc<Pa
     for partition in partitions {
         let looked = partition.with_log(|log, replica| {
             let rolled = log.roll_for_compaction(now)?;
-            let dirtiness = log.dirtiness(now, stable(log, replica))?;
+            let stable = stable(log, replica);
+            let dirtiness = log.dirtiness(now, stable)?;
             Ok::<_, LogError>((dirtiness, log.wants_compaction(&dirtiness), rolled))
         });
         let (dirtiness, wanted) = match looked {
@@ -164,14 +165,16 @@ fn dirtiest(context: &Context, partitions: Vec<Arc<Partition>>) -> Option<Arc<Pa
 }
 
 /// The last stable offset: what is behind it may still be cut off or aborted.
-fn stable(log: &highwater_log::Log, replica: &highwater_partition::Replica) -> Offset {
-    let high_watermark = replica.high_watermark();
-    log.first_open_transaction().map_or(high_watermark, |first| first.min(high_watermark))
+fn stable(log: &mut highwater_log::Log, replica: &highwater_partition::Replica) -> Offset {
+    log.last_stable_offset(replica.high_watermark())
 }
 
 fn begin(partition: &Arc<Partition>, settings: CompactionSettings) -> Result<Option<Compaction>, LogError> {
     let now = clock::wall_ms();
-    let begun = partition.with_log(|log, replica| log.begin_compaction(now, stable(log, replica), settings));
+    let begun = partition.with_log(|log, replica| {
+        let stable = stable(log, replica);
+        log.begin_compaction(now, stable, settings)
+    });
     begun.unwrap_or(Ok(None))
 }
 

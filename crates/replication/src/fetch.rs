@@ -1,6 +1,7 @@
 //! Reading as leader: what a fetch may ask of one partition and what it gets.
 
 use bytes::Bytes;
+use highwater_log::AbortedTransaction;
 use highwater_types::{BrokerId, ErrorCode, LeaderEpoch, Offset, TopicIdPartition};
 
 /// Which records a client may see (`isolation.level`).
@@ -51,6 +52,8 @@ pub struct FetchResult {
     pub log_start: Offset,
     /// Whole batches, exactly as stored; empty when there is nothing to see yet.
     pub records: Vec<Bytes>,
+    /// The aborted transactions that may have records among these, by their first offsets; `None` for read_uncommitted.
+    pub aborted: Option<Vec<AbortedTransaction>>,
     /// Bytes in `records`.
     pub size_bytes: usize,
     /// Set when the client's log diverges; then there are no records.

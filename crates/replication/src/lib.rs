@@ -54,7 +54,7 @@ mod totals;
 mod waiter;
 mod window;
 
-pub use highwater_log::ActiveProducer;
+pub use highwater_log::{AbortedTransaction, ActiveProducer};
 
 pub use append::{Acks, AppendOutcome, HighWatermarkWait, ProduceError};
 pub use config::ReplicationConfig;

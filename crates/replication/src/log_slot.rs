@@ -95,9 +95,9 @@ impl LogSlot {
         }
     }
 
-    /// See [`Log::first_open_transaction`]: none is open in a cold log.
-    pub fn first_open_transaction(&self) -> Option<Offset> {
-        self.as_open().and_then(Log::first_open_transaction)
+    /// See [`Log::last_stable_offset`]: of a cold log, every transaction has ended, and its end is committed.
+    pub fn last_stable_offset(&mut self, high_watermark: Offset) -> Offset {
+        self.as_open_mut().map_or(high_watermark, |log| log.last_stable_offset(high_watermark))
     }
 
     /// See [`Log::assign_epoch_start`].

@@ -155,7 +155,7 @@ impl Partition {
     ) -> Arc<Self> {
         // What was checkpointed at a clean stop is durable; what recovery found, it has yet to make so.
         let durable_log_start = if log.as_open().is_some() { Offset::ZERO } else { replica.cursors().log_start };
-        let state = State {
+        let mut state = State {
             replica,
             failed: false,
             parked: ParkedAcks::default(),
@@ -461,10 +461,11 @@ pub(crate) fn cursors_of(log: &Log) -> LogCursors {
 }
 
 impl State {
-    fn snapshot(&self) -> Snapshot {
+    /// What readers are to see from now on.
+    fn snapshot(&mut self) -> Snapshot {
         let (replica, cursors) = (&self.replica, self.replica.cursors());
         let high_watermark = replica.high_watermark();
-        let open_transaction = self.log.first_open_transaction();
+        let last_stable_offset = self.log.last_stable_offset(high_watermark);
         Snapshot {
             failed: self.failed || self.log.is_gone(),
             role: replica.role(),
@@ -473,7 +474,7 @@ impl State {
             log_start: cursors.log_start,
             high_watermark,
             exposed: replica.exposed_high_watermark(),
-            last_stable_offset: open_transaction.map_or(high_watermark, |first| first.min(high_watermark)),
+            last_stable_offset,
             log_end: cursors.log_end,
         }
     }

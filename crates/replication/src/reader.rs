@@ -14,14 +14,22 @@ impl Partition {
     pub fn read(self: &Arc<Self>, read: &FetchRead) -> Result<FetchResult, FetchError> {
         let snapshot = self.check(read.current_leader_epoch)?;
         if let Some(diverging) = self.diverging(read, &snapshot)? {
-            return Ok(FetchResult { diverging: Some(diverging), ..empty(&snapshot) });
+            let aborted = (read.isolation == Isolation::ReadCommitted).then(Vec::new);
+            return Ok(FetchResult { diverging: Some(diverging), aborted, ..empty(&snapshot) });
         }
         let up_to = limit(&snapshot, read.isolation);
-        let found = self.opened()?.read(read.offset, up_to, read.max_bytes, read.min_one_batch);
-        let found = found.map_err(|error| self.on_read_error(error, &snapshot))?;
+        let (reader, from, max_bytes, min_one) = (self.opened()?, read.offset, read.max_bytes, read.min_one_batch);
+        let found = match read.isolation {
+            Isolation::ReadUncommitted => reader.read(from, up_to, max_bytes, min_one).map(|read| (read, None)),
+            Isolation::ReadCommitted => {
+                let found = reader.read_committed(from, up_to, max_bytes, min_one);
+                found.map(|(read, aborted)| (read, Some(aborted)))
+            }
+        };
+        let (found, aborted) = found.map_err(|error| self.on_read_error(error, &snapshot))?;
         // M9, once more: the read may have taken long, and the lease may have lapsed meanwhile.
         self.check_lease()?;
-        Ok(FetchResult { records: found.batches, size_bytes: found.size, ..empty(&snapshot) })
+        Ok(FetchResult { records: found.batches, size_bytes: found.size, aborted, ..empty(&snapshot) })
     }
 
     /// Answers ListOffsets.
@@ -153,6 +161,7 @@ fn empty(snapshot: &Snapshot) -> FetchResult {
         last_stable_offset: snapshot.last_stable_offset,
         log_start: snapshot.log_start,
         records: Vec::new(),
+        aborted: None,
         size_bytes: 0,
         diverging: None,
     }

@@ -3,6 +3,7 @@
 //! In: the broker's binary and, optionally, names of tests. Out: a line per test with what it proves, and a closing count.
 //! It knows only the Kafka protocol's clients; each test makes its own topics on one shared cluster.
 
+mod cli;
 mod install;
 mod kcat;
 mod programs;
@@ -17,10 +18,19 @@ use highwater_test_cluster::{Cluster, binary_argument};
 
 /// What a test gets.
 pub struct Context {
+    /// The `highwater` binary.
+    pub binary: PathBuf,
     /// `host:port,...` of the three nodes.
     pub bootstrap: String,
     /// A directory of the test's own for files.
     pub scratch: PathBuf,
+}
+
+impl Context {
+    /// Our own command line, for the shared cluster.
+    fn cli(&self) -> cli::Cli<'_> {
+        cli::Cli { binary: &self.binary, bootstrap: &self.bootstrap }
+    }
 }
 
 /// One test: its name, what it proves, and what it does.
@@ -46,10 +56,12 @@ fn run() -> Result<usize> {
     let mut tests = kcat::tests();
     tests.extend(rdkafka_client::tests());
     tests.extend(programs::tests());
+    tests.extend(cli::tests());
     tests.retain(|test| only.is_empty() || only.iter().any(|name| test.name.contains(name.as_str())));
     let mut cluster = Cluster::start(&binary, 3, &[])?;
     let scratch = tempfile::tempdir()?;
-    let context = Context { bootstrap: cluster.bootstrap(), scratch: scratch.path().to_owned() };
+    let context =
+        Context { binary: binary.clone(), bootstrap: cluster.bootstrap(), scratch: scratch.path().to_owned() };
     let (mut passed, mut failed) = (0, 0);
     for test in &tests {
         let started = Instant::now();

@@ -23,7 +23,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Replicas of topics that do not ask for a number: as many as there are nodes, but not more than this.
 const MOST_REPLICAS: u16 = 3;
 
+const EXAMPLES: &str = "\
+Examples:
+  highwater dev                                  # three nodes on 127.0.0.1:9092, 9192 and 9292
+  highwater dev --nodes 1 --data /tmp/one
+  highwater dev --nodes 5 --set num.partitions=3";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct DevArgs {
     /// How many nodes.
     #[arg(long, short = 'n', default_value = "3", value_parser = clap::value_parser!(u16).range(1..=9))]
@@ -35,7 +42,7 @@ pub(super) struct DevArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// How log lines look.
-    #[arg(long, env = "HIGHWATER_LOG_FORMAT", value_enum, default_value = "plain")]
+    #[arg(long, env = "HIGHWATER_LOG_FORMAT", hide_env_values = true, value_enum, default_value = "plain")]
     log_format: LogFormat,
 }
 

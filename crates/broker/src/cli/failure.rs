@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use anstyle::AnsiColor;
 use highwater_types::ErrorCode;
+use serde_json::json;
 
 use crate::config::ConfigError;
 
@@ -54,6 +56,47 @@ impl Failure {
         }
     }
 
+    /// Says when it happened.
+    pub fn context(mut self, when: &str) -> Self {
+        self.message = format!("{} ({when})", self.message);
+        self
+    }
+
+    /// Several failures as one: all messages, and the first hint. The exit code is that of the first.
+    pub fn all(failures: Vec<Self>) -> Option<Self> {
+        let mut failures = failures.into_iter();
+        let mut all = failures.next()?;
+        for further in failures {
+            all.message = format!("{}\n       {}", all.message, further.message);
+            all.hint = all.hint.or(further.hint);
+        }
+        Some(all)
+    }
+
+    /// What went wrong, without what to try.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether the reason is that no broker could be reached.
+    pub fn is_unreachable(&self) -> bool {
+        self.code == UNREACHABLE
+    }
+
+    /// Writes it to standard error: for people, or as one JSON object.
+    pub fn report(&self, json: bool) {
+        if json {
+            let error = json!({"error": {"message": self.message, "hint": self.hint, "exit_code": self.code}});
+            eprintln!("{error}");
+            return;
+        }
+        let (red, yellow) = (AnsiColor::Red.on_default().bold(), AnsiColor::Yellow.on_default());
+        anstream::eprintln!("{red}error:{red:#} {}", self.message);
+        if let Some(hint) = &self.hint {
+            anstream::eprintln!("  {yellow}try:{yellow:#} {hint}");
+        }
+    }
+
     /// The code the process ends with.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
@@ -77,6 +120,19 @@ fn hint_of(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::LeaderNotAvailable | ErrorCode::NotLeaderOrFollower => {
             Some("the partition has no leader right now: `highwater topic describe` shows its replicas")
         }
+        ErrorCode::NonEmptyGroup => {
+            Some("the group has members: stop its consumers first (`highwater group members` lists them)")
+        }
+        ErrorCode::GroupSubscribedToTopic => Some("a member of the group reads this topic: stop it first"),
+        ErrorCode::InvalidConfig => {
+            Some("`highwater config get --all --documentation` shows keys, types and what they mean")
+        }
+        ErrorCode::NoReassignmentInProgress => Some("`highwater partition reassignments` shows those under way"),
+        ErrorCode::PreferredLeaderNotAvailable => Some(
+            "the first replica is not in sync: `highwater partition list --under-replicated` shows which brokers are missing",
+        ),
+        ErrorCode::EligibleLeadersNotAvailable => Some("no replica that holds all records is up: start one of them"),
+        ErrorCode::BrokerIdNotRegistered => Some("`highwater broker list` shows those that are registered"),
         ErrorCode::GroupIdNotFound => Some("`highwater group list` shows the groups there are"),
         ErrorCode::OffsetOutOfRange => Some("`--from beginning` starts at the first offset that is still there"),
         ErrorCode::MessageTooLarge => Some("raise the topic's max.message.bytes, or send smaller records"),

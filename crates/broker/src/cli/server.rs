@@ -15,16 +15,24 @@ use crate::{Broker, RunningBroker, StartError, announce};
 /// Where Linux keeps the machine's name.
 const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 
+const EXAMPLES: &str = "\
+Examples:
+  highwater server                                             # one node on 127.0.0.1:9092, data in ./data
+  highwater server --config /etc/highwater/server.properties
+  highwater server --set listeners=PLAINTEXT://127.0.0.1:19092 --set log.dirs=/tmp/data
+  HIGHWATER_NODE_ID=2 highwater server --config server.properties --log-format json";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct ServerArgs {
     /// A server.properties file with Kafka's property names. Without one: a single node on 127.0.0.1:9092.
-    #[arg(long, short = 'c', env = "HIGHWATER_CONFIG", value_name = "FILE")]
+    #[arg(long, short = 'c', env = "HIGHWATER_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Set a property, over the file and over HIGHWATER_* variables. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// How log lines look.
-    #[arg(long, env = "HIGHWATER_LOG_FORMAT", value_enum, default_value = "plain")]
+    #[arg(long, env = "HIGHWATER_LOG_FORMAT", hide_env_values = true, value_enum, default_value = "plain")]
     log_format: LogFormat,
 }
 
@@ -72,7 +80,7 @@ fn load_config(args: &ServerArgs) -> Result<BrokerConfig, Failure> {
     Ok(BrokerConfig::resolve(properties, &host_name())?)
 }
 
-fn host_name() -> String {
+pub(super) fn host_name() -> String {
     let name = Fs::Real.read(Path::new(HOST_NAME_FILE)).unwrap_or_default();
     let name = String::from_utf8_lossy(&name).trim().to_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }

@@ -9,8 +9,7 @@ use super::ConfigError;
 /// Prefix of environment variables that set properties: `HIGHWATER_LOG_DIRS` sets `log.dirs`.
 const ENVIRONMENT_PREFIX: &str = "HIGHWATER_";
 /// Variables with that prefix that are options of the command line rather than properties.
-const NOT_PROPERTIES: &[&str] =
-    &["HIGHWATER_BOOTSTRAP_SERVER", "HIGHWATER_CONFIG", "HIGHWATER_LOG", "HIGHWATER_LOG_FORMAT"];
+const NOT_PROPERTIES: &[&str] = &["HIGHWATER_BOOTSTRAP", "HIGHWATER_CONFIG", "HIGHWATER_LOG", "HIGHWATER_LOG_FORMAT"];
 /// Prefix of our own keys, which an environment variable may leave out.
 const OWN_PREFIX: &str = "highwater.";
 

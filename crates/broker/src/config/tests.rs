@@ -151,7 +151,7 @@ fn later_sources_win_and_variables_name_properties() {
         ("HIGHWATER_DURABILITY", "relaxed"),
         ("HIGHWATER_HIGHWATER_HTTP_LISTENER", ":1"),
         ("HIGHWATER_LOG_FORMAT", "json"),
-        ("HIGHWATER_BOOTSTRAP_SERVER", "a:1"),
+        ("HIGHWATER_BOOTSTRAP", "a:1"),
         ("HIGHWATER_NO_SUCH_KEY", "x"),
         ("PATH", "/bin"),
     ];

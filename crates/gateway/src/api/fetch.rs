@@ -10,7 +10,8 @@ use highwater_metadata::MetadataImage;
 use highwater_protocol::messages::FetchRequest;
 use highwater_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use highwater_protocol::{
-    EpochEndOffset, FetchPartitionResponse, FetchResponseBody, FetchTopicResponse, ResponseBody, StrBytes,
+    AbortedTransaction, EpochEndOffset, FetchPartitionResponse, FetchResponseBody, FetchTopicResponse, ResponseBody,
+    StrBytes,
 };
 use highwater_replication::{FetchRead, FetchResult, FetchWaiter, Isolation};
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition};
@@ -83,7 +84,6 @@ struct Fetch {
     /// Topics as the request names them, in its order; an id of zero where the name is unknown.
     topics: Vec<(StrBytes, TopicId)>,
     plan: FetchPlan,
-    isolation: Isolation,
 }
 
 impl Fetch {
@@ -110,7 +110,7 @@ impl Fetch {
         }
         let max_bytes = usize::try_from(body.max_bytes).unwrap_or(0).min(state.config.fetch_max_bytes);
         let plan = FetchPlan::new(entries, max_bytes, usize::try_from(body.min_bytes).unwrap_or(0));
-        Self { state, connection, topics, plan, isolation }
+        Self { state, connection, topics, plan }
     }
 
     fn read_all(&mut self) {
@@ -150,7 +150,7 @@ impl Fetch {
         for entry in self.plan.entries {
             let topic = &mut topics[entry.topic];
             let key = TopicIdPartition { topic_id: topic.topic_id, partition: entry.partition };
-            let mut response = answer(entry, self.isolation);
+            let mut response = answer(entry);
             if matches!(response.error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
                 response.current_leader = hints.leader(key);
             }
@@ -195,7 +195,7 @@ fn entry(
     FetchEntry { topic, partition, partition_max_bytes, target, outcome: None }
 }
 
-fn answer(entry: FetchEntry, isolation: Isolation) -> FetchPartitionResponse {
+fn answer(entry: FetchEntry) -> FetchPartitionResponse {
     let failed = |error| FetchPartitionResponse::failed(entry.partition, error);
     let result: FetchResult = match (entry.target, entry.outcome) {
         (Err(error), _) => return failed(error),
@@ -207,14 +207,21 @@ fn answer(entry: FetchEntry, isolation: Isolation) -> FetchPartitionResponse {
         high_watermark: result.high_watermark,
         last_stable_offset: result.last_stable_offset,
         log_start_offset: result.log_start,
-        // No transactions yet, so none is aborted; read_uncommitted has null here.
-        aborted_transactions: (isolation == Isolation::ReadCommitted).then(Vec::new),
+        aborted_transactions: result.aborted.map(wire_aborted),
         diverging_epoch: result
             .diverging
             .map(|diverging| EpochEndOffset { epoch: diverging.epoch, end_offset: diverging.end_offset }),
         records: result.records,
         ..failed(ErrorCode::None)
     }
+}
+
+fn wire_aborted(aborted: Vec<highwater_replication::AbortedTransaction>) -> Vec<AbortedTransaction> {
+    let wire = aborted.into_iter().map(|transaction| AbortedTransaction {
+        producer_id: transaction.producer_id,
+        first_offset: transaction.first_offset,
+    });
+    wire.collect()
 }
 
 fn count(state: &GatewayState, image: &MetadataImage, topics: &[FetchTopicResponse]) {

@@ -21,6 +21,7 @@ fn read_batches(sizes: &[usize], read: &FetchRead) -> FetchResult {
         last_stable_offset: Offset(1),
         log_start: Offset(0),
         records: if size_bytes == 0 { Vec::new() } else { vec![Bytes::from(vec![0; size_bytes])] },
+        aborted: None,
         size_bytes,
         diverging: None,
     }

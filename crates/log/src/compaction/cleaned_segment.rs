@@ -8,15 +8,15 @@ use highwater_env::{File, Fs, OpenMode};
 use highwater_records::BatchHeader;
 use highwater_types::Offset;
 
+use crate::aborted_transaction::EndedTransaction;
 use crate::file_names::FileKind;
 use crate::segment::{indexed, remove_if_there};
 use crate::segment_index::SegmentIndex;
 use crate::swap::{CLEANED_SUFFIX, with_suffix};
+use crate::transaction_index::TransactionIndex;
 
 /// Bytes gathered before they are written.
 const BUFFER_BYTES: usize = 512 << 10;
-/// The files of a segment that a compaction writes.
-pub(crate) const CLEANED_KINDS: [FileKind; 3] = [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::Log];
 
 /// A segment in the making.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(crate) struct CleanedSegment {
     base: Offset,
     file: File,
     index: SegmentIndex,
+    transactions: TransactionIndex,
     interval_bytes: u64,
     /// Bytes in the file and the buffer.
     size: u64,
@@ -37,8 +38,17 @@ impl CleanedSegment {
     pub(crate) fn create(fs: &Fs, dir: &Arc<Path>, base: Offset, interval_bytes: u64) -> io::Result<Self> {
         let path = with_suffix(&FileKind::Log.path(dir, base), CLEANED_SUFFIX);
         let file = fs.open(&path, OpenMode::Truncate)?;
-        let index = SegmentIndex::new(base);
-        Ok(Self { fs: fs.clone(), dir: dir.clone(), base, file, index, interval_bytes, size: 0, buffer: Vec::new() })
+        Ok(Self {
+            fs: fs.clone(),
+            dir: dir.clone(),
+            base,
+            file,
+            index: SegmentIndex::new(base),
+            transactions: TransactionIndex::default(),
+            interval_bytes,
+            size: 0,
+            buffer: Vec::new(),
+        })
     }
 
     /// The first offset that may be in it.
@@ -59,6 +69,11 @@ impl CleanedSegment {
         if self.buffer.len() >= BUFFER_BYTES { self.write_buffer() } else { Ok(()) }
     }
 
+    /// The batch appended last ended a transaction.
+    pub(crate) fn on_transaction_ended(&mut self, ended: &EndedTransaction) {
+        self.transactions.on_ended(ended);
+    }
+
     fn write_buffer(&mut self) -> io::Result<()> {
         self.file.write_all_at(&self.buffer, self.size - self.buffer.len() as u64)?;
         self.buffer.clear();
@@ -71,8 +86,11 @@ impl CleanedSegment {
         self.buffer = Vec::new();
         self.file.sync_all()?;
         self.index.seal();
-        let indexes =
-            [(FileKind::OffsetIndex, self.index.encode_offsets()), (FileKind::TimeIndex, self.index.encode_times())];
+        let indexes = [
+            (FileKind::OffsetIndex, self.index.encode_offsets()),
+            (FileKind::TimeIndex, self.index.encode_times()),
+            (FileKind::TransactionIndex, self.transactions.encode()),
+        ];
         for (kind, bytes) in indexes {
             let path = with_suffix(&kind.path(&self.dir, self.base), CLEANED_SUFFIX);
             let file = self.fs.open(&path, OpenMode::Truncate)?;
@@ -84,7 +102,7 @@ impl CleanedSegment {
 
     /// Removes the files, if they are there still.
     pub(crate) fn discard(&self) -> io::Result<()> {
-        for kind in CLEANED_KINDS {
+        for kind in FileKind::OF_SEGMENT {
             remove_if_there(&self.fs, &with_suffix(&kind.path(&self.dir, self.base), CLEANED_SUFFIX))?;
         }
         Ok(())

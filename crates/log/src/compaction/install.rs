@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use highwater_types::{Offset, Timestamp};
 
-use super::pass::{Compaction, CompactionSettings};
+use super::pass::{Compaction, CompactionSettings, OpenTransactions};
 use crate::error::{CompactionError, LogError};
+use crate::file_names::FileKind;
 use crate::log::Log;
+use crate::producers::ProducerStates;
 use crate::recovery::remove_snapshots;
 use crate::segment::Segment;
 use crate::swap::{commit_swap, complete_swap};
@@ -52,14 +54,39 @@ impl Log {
         };
         // Recovery takes a gap over the durable mark for damage: see there.
         self.persist_durable_mark()?;
+        for (offset, open) in compaction.take_group_starts() {
+            let corrected = self.correct_snapshot(offset, &open);
+            self.health().clone().watch(corrected)?;
+        }
         let replacement = self.swap(base, &old, compaction.now());
         let replacement = self.health().clone().watch(replacement)?;
         let mut segments = view.segments.clone();
         segments.splice(position..position + old.len(), [replacement]);
+        // It may hold records that went, and the new segment's transaction index does not tell which of them were aborted.
+        self.reader_ref().tail().clear();
         self.reader_ref().publish_segments(segments);
         self.flush_target().on_replaced(&old);
         compaction.on_installed();
         Ok(())
+    }
+
+    /// Makes the snapshot at `offset` say which transactions are open there by what is left of the segments before it. It may
+    /// name one of which nothing is left; its marker then goes too, in time, and whoever starts from the snapshot would wait
+    /// for it for ever.
+    fn correct_snapshot(&mut self, offset: Offset, open: &OpenTransactions) -> Result<(), LogError> {
+        if !self.snapshots_mut().contains(&offset) {
+            return Ok(());
+        }
+        let path = FileKind::ProducerSnapshot.path(self.reader_ref().dir(), offset);
+        let bytes = self.fs().read(&path).map_err(LogError::io(&path))?;
+        match ProducerStates::decode(&bytes, Timestamp::NONE) {
+            Ok(mut states) if states.open_transactions() != *open => {
+                states.set_open_transactions(open);
+                self.fs().write_atomic(&path, &states.encode()).map_err(LogError::io(&path))
+            }
+            // A broken one is made anew when it is needed.
+            _ => Ok(()),
+        }
     }
 
     fn swap(&mut self, base: Offset, old: &[Arc<Segment>], now: Timestamp) -> Result<Arc<Segment>, LogError> {

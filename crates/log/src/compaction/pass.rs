@@ -8,15 +8,14 @@
 //! Segments do not change, so nothing needs the lock before that. If the log was cut or lost segments meanwhile, the
 //! result does not fit any more and the pass ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use highwater_env::Fs;
 use highwater_records::{BatchHeader, EndTransactionMarker, RecordBatch};
-use highwater_types::{Offset, Timestamp};
+use highwater_types::{Offset, ProducerId, Timestamp};
 
 use super::cleaned_segment::CleanedSegment;
 use super::dirtiness::CleanRange;
@@ -32,6 +31,7 @@ use crate::log::{Log, is_disk_full};
 use crate::producers::ProducerStates;
 use crate::recovery::replay_producers;
 use crate::segment::Segment;
+use crate::transaction_scan::with_transactions;
 
 /// Largest segment file: positions in Kafka's index are `i32`.
 const MAX_SEGMENT_BYTES: u64 = i32::MAX as u64;
@@ -62,6 +62,9 @@ pub struct CompactionStats {
     pub unreadable_batches: u64,
 }
 
+/// First offsets of open transactions.
+pub(super) type OpenTransactions = BTreeMap<ProducerId, Offset>;
+
 /// Where a compaction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompactionStep {
@@ -86,6 +89,11 @@ pub struct Compaction {
     interval_bytes: u64,
     settings: CompactionSettings,
     filter: Filter,
+    /// Producer state by what was kept so far.
+    kept: ProducerStates,
+    /// Where groups begin that were cleaned since the last one was put in place, and the transactions open there by what was
+    /// kept.
+    group_starts: Vec<(Offset, OpenTransactions)>,
     phase: Phase,
     stats: CompactionStats,
 }
@@ -154,6 +162,8 @@ impl Compaction {
             range,
             settings,
             filter,
+            kept: ProducerStates::default(),
+            group_starts: Vec::new(),
             stats: CompactionStats::default(),
         }
     }
@@ -273,6 +283,7 @@ impl Compaction {
             Some(states) => states,
             None => {
                 let mut states = ProducerStates::default();
+                states.expect_committed(Offset(i64::MAX));
                 let (segments, now) = (&self.range.segments, self.filter.now);
                 replay_producers(segments, Offset::ZERO, end, end, &mut states, (self.interval_bytes, now))?;
                 states
@@ -328,6 +339,10 @@ impl Compaction {
         let Some(first) = self.range.segments.get(next).filter(|first| first.base() < self.filter.mapped_end) else {
             return Ok(Phase::Done);
         };
+        if next == 0 {
+            first.load_producers(&mut self.kept)?;
+            self.kept.expect_committed(Offset(i64::MAX));
+        }
         let (base, mut bytes, mut end) = (first.base(), first.size(), next + 1);
         while let Some(segment) = self.range.segments.get(end) {
             let behind = self.range.segments.get(end + 1).map_or(self.range.end, |behind| behind.base());
@@ -338,6 +353,7 @@ impl Compaction {
             bytes += segment.size();
             end += 1;
         }
+        self.group_starts.push((base, self.kept.open_transactions()));
         let cleaned = CleanedSegment::create(&self.fs, &self.dir, base, self.interval_bytes)
             .map_err(LogError::io(&FileKind::Log.path(&self.dir, base)))?;
         Ok(Phase::Group(Box::new(Group {
@@ -383,11 +399,10 @@ impl Compaction {
         group.remaining_bytes -= size;
         let room = MAX_SEGMENT_BYTES.saturating_sub(group.cleaned.size() + group.remaining_bytes);
         match self.filter.judge(&batch, room as usize) {
-            Kept::Whole => self.keep(group, batch.header(), batch.bytes())?,
+            Kept::Whole => self.keep(group, &batch)?,
             Kept::Rewritten(bytes) => {
                 group.changed = true;
-                let header = BatchHeader::parse(&bytes).expect("made here");
-                self.keep(group, &header, &bytes)?;
+                self.keep(group, &RecordBatch::parse_without_crc(&bytes).expect("made here"))?;
             }
             Kept::Nothing => {
                 group.changed |= group.dropped.replace(batch).is_some();
@@ -396,20 +411,24 @@ impl Compaction {
         Ok(true)
     }
 
-    fn keep(&mut self, group: &mut Group, header: &BatchHeader, bytes: &Bytes) -> Result<(), LogError> {
+    fn keep(&mut self, group: &mut Group, batch: &RecordBatch) -> Result<(), LogError> {
         group.changed |= group.dropped.take().is_some();
-        self.stats.written_bytes += bytes.len() as u64;
+        self.stats.written_bytes += batch.bytes().len() as u64;
         let base = group.cleaned.base();
-        let appended = group.cleaned.append(header, bytes);
-        appended.map_err(|source| LogError::Io { path: FileKind::Log.path(&self.dir, base), source })
+        let appended = group.cleaned.append(batch.header(), batch.bytes());
+        appended.map_err(|source| LogError::Io { path: FileKind::Log.path(&self.dir, base), source })?;
+        // What cannot be read ends no transaction that anybody knows.
+        let marker = EndTransactionMarker::from_batch(batch).unwrap_or(None);
+        if let Some(ended) = self.kept.apply(batch.header(), marker.as_ref(), self.filter.now) {
+            group.cleaned.on_transaction_ended(&ended);
+        }
+        Ok(())
     }
 
     fn complete(&mut self, group: &mut Group) -> Result<Progress, LogError> {
         if let Some(last) = group.dropped.take() {
             group.changed |= last.header().record_count > 0;
-            let emptied = last.emptied();
-            let header = BatchHeader::parse(&emptied).expect("made here");
-            self.keep(group, &header, &emptied)?;
+            self.keep(group, &RecordBatch::parse_without_crc(&last.emptied()).expect("made here"))?;
         }
         let path = FileKind::Log.path(&self.dir, group.cleaned.base());
         if !group.changed {
@@ -417,8 +436,9 @@ impl Compaction {
             return Ok(Progress::Unchanged);
         }
         group.cleaned.finish().map_err(LogError::io(&path))?;
-        for segment in &self.range.segments[group.sources.clone()] {
-            segment.pin(self.interval_bytes)?;
+        for number in group.sources.clone() {
+            self.range.segments[number].pin(self.interval_bytes)?;
+            with_transactions(&self.range.segments, number, |_| ())?;
         }
         Ok(Progress::Ready)
     }
@@ -445,6 +465,11 @@ impl Compaction {
             Phase::Ready(group) => Some((&self.range.segments[group.sources.clone()], group.cleaned.base())),
             _ => None,
         }
+    }
+
+    /// See [`Compaction::group_starts`]; they are handed out once.
+    pub(super) fn take_group_starts(&mut self) -> Vec<(Offset, OpenTransactions)> {
+        std::mem::take(&mut self.group_starts)
     }
 
     /// They were replaced.

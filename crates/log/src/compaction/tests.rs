@@ -21,6 +21,7 @@ use rand::{Rng, SeedableRng};
 
 use super::{Compaction, CompactionSettings, CompactionStep};
 use crate::log_reader::LogView;
+use crate::read_committed::consume;
 use crate::segment::Segment;
 use crate::{CompactionError, Identity, Log, LogConfig, LogDirectory, LogError, LogReader, ReadError};
 
@@ -256,7 +257,7 @@ impl History {
 
     fn stable(&mut self) -> Offset {
         let end = self.log_end;
-        self.log().first_open_transaction().map_or(end, |first| first.min(end))
+        self.log().last_stable_offset(end)
     }
 
     /// Goes on with a pass for some steps, or begins one. The power may go meanwhile.
@@ -360,6 +361,7 @@ impl History {
         self.flushed = closed;
         assert!(self.directory.close(None).unwrap());
         self.disk.crash(CrashMode::Drop, 0);
+        self.lose_indexes();
         self.directory = open_directory(&self.disk);
         self.open();
         self.check();
@@ -455,6 +457,7 @@ impl History {
         assert_eq!(lost, None, "the consumer missed a record that is there");
         self.check_every_position(&found);
         self.check_full_scan();
+        self.check_read_committed(&found);
     }
 
     /// A read from anywhere finds the next record.
@@ -467,6 +470,37 @@ impl History {
             let skipped = found.range(from..).next().filter(|(offset, _)| **offset < batch.header().base_offset);
             assert_eq!(skipped, None, "read from {from}");
         }
+    }
+
+    /// A consumer of committed records sees all that is left of them, from wherever it starts, and nothing else.
+    fn check_read_committed(&mut self, found: &BTreeMap<Offset, (Vec<u8>, Option<Vec<u8>>)>) {
+        let end = self.log_end;
+        let (reader, stable) = (self.log().reader(), self.log().last_stable_offset(end));
+        for _ in 0..3 {
+            let from = Offset(self.rng.random_range(0..=stable.get()));
+            let seen = consume(&reader, from, stable, self.rng.random_range(1..1000)).unwrap();
+            let committed = found.keys().filter(|offset| (from..stable).contains(offset));
+            let committed: BTreeSet<Offset> =
+                committed.copied().filter(|offset| !self.written[offset].aborted).collect();
+            let wrong = |a: &BTreeSet<Offset>, b: &BTreeSet<Offset>| a.difference(b).copied().collect::<Vec<_>>();
+            let (missed, leaked) = (wrong(&committed, &seen), wrong(&seen, &committed));
+            assert!(
+                missed.is_empty() && leaked.is_empty(),
+                "from {from} to {stable}: {missed:?} missed, {leaked:?} seen"
+            );
+        }
+    }
+
+    /// S7.
+    fn lose_indexes(&mut self) {
+        let (fs, dir) = (Fs::Sim(self.disk.clone()), Path::new("data").join("topic-0"));
+        for entry in fs.read_dir(&dir).unwrap() {
+            let lost = [".txnindex", ".snapshot"].iter().any(|suffix| entry.name.ends_with(suffix));
+            if lost && self.rng.random_bool(0.3) {
+                fs.remove_file(&dir.join(&entry.name)).unwrap();
+            }
+        }
+        fs.sync_dir(&dir).unwrap();
     }
 
     /// The log tells the same of its producers without snapshots.

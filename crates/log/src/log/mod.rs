@@ -46,7 +46,6 @@ pub use retention::Retention;
 #[derive(Debug)]
 pub struct Log {
     fs: Fs,
-    dir: Arc<Path>,
     partition: TopicPartition,
     topic_id: TopicId,
     config: LogConfig,
@@ -91,17 +90,17 @@ impl Log {
         let DirectoryServices { fs, health, checkpoints, tails, doomed } = services.clone();
         health.check()?;
         let dir: Arc<Path> = dir.into();
-        let recovered = health.watch(recover(&fs, &dir, mode))?;
+        let mut recovered = health.watch(recover(&fs, &dir, mode))?;
+        recovered.producers.on_high_watermark(mode.high_watermark);
         let active = recovered.segments.last().expect("recovery leaves at least one segment").clone();
         let (log_start, log_end) = (recovered.log_start, recovered.log_end);
         let interval_bytes = config.index_interval_bytes;
-        let reader = Arc::new(LogReader::new(dir.clone(), recovered.segments, log_start, log_end, interval_bytes));
+        let reader = Arc::new(LogReader::new(dir, recovered.segments, log_start, log_end, interval_bytes));
         // Whoever made the directory may have crashed before its first flush.
         let home_durable = !mode.fresh && mode.recovery_point > Offset::ZERO;
         let flush = Arc::new(FlushTarget::new(fs.clone(), reader.clone(), health.clone(), log_end, home_durable));
         let mut log = Self {
             fs,
-            dir,
             partition,
             topic_id,
             config,
@@ -182,9 +181,12 @@ impl Log {
         self.epochs.epoch_of(offset)
     }
 
-    /// The base offset of the oldest transaction that is neither committed nor aborted.
-    pub fn first_open_transaction(&self) -> Option<Offset> {
-        self.producers.first_open_transaction()
+    /// The last stable offset: everything below is committed, and belongs to no transaction or to one that was ended by a
+    /// marker below `high_watermark`. Never below the log start.
+    pub fn last_stable_offset(&mut self, high_watermark: Offset) -> Offset {
+        let undecided = self.producers.first_undecided_transaction(high_watermark);
+        self.producers.on_high_watermark(high_watermark);
+        undecided.map_or(high_watermark, |first| first.max(self.log_start()).min(high_watermark))
     }
 
     /// The idempotent producers whose retries are recognised, by id.
@@ -252,9 +254,9 @@ impl Log {
         Ok(log_end)
     }
 
-    /// `None` while a transaction is open, of which only the producers' state tells.
+    /// `None` while a transaction is open, or its end may not be committed: of that only the producers' state tells.
     fn summarize(&self) -> Result<Option<LogSummary>, LogError> {
-        if self.first_open_transaction().is_some() {
+        if self.producers.first_undecided_transaction(Offset::ZERO).is_some() {
             return Ok(None);
         }
         Ok(Some(LogSummary {
@@ -285,12 +287,12 @@ impl Log {
             let path = self.write_snapshot(log_end, &snapshot)?;
             crate::segment::sync_if_there(&self.fs, &path).map_err(LogError::io(&path))?;
         }
-        self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))
+        self.fs.sync_dir(self.reader.dir()).map_err(LogError::io(self.reader.dir()))
     }
 
     /// Makes the leader epochs durable. To be called before the first append after they changed.
     fn write_epochs(&mut self) -> Result<(), LogError> {
-        let path = self.dir.join(LEADER_EPOCH_CHECKPOINT);
+        let path = self.reader.dir().join(LEADER_EPOCH_CHECKPOINT);
         let content = self.epochs.encode();
         // Of a log that no flush has made durable yet, nothing is believed after a crash that lost this file or a part of it.
         let written = match self.flush.is_home_durable() || self.log_end() > Offset::ZERO {

@@ -103,24 +103,25 @@ impl Log {
         self.secure_snapshot(first, deleted)?;
         for segment in deleted {
             for kind in FileKind::OF_SEGMENT {
-                self.take_away(&segment.path(kind), now).map_err(LogError::io(&self.dir))?;
+                self.take_away(&segment.path(kind), now).map_err(LogError::io(self.reader.dir()))?;
             }
         }
-        remove_snapshots(&self.fs, &self.dir, &mut self.snapshots, |snapshot| snapshot < first)?;
-        self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))
+        remove_snapshots(&self.fs, self.reader.dir(), &mut self.snapshots, |snapshot| snapshot < first)?;
+        self.fs.sync_dir(self.reader.dir()).map_err(LogError::io(self.reader.dir()))
     }
 
     /// Makes sure that there is a durable snapshot at `first`: what the segments before it say of their producers will live
     /// on in it alone.
     fn secure_snapshot(&mut self, first: Offset, deleted: &[Arc<Segment>]) -> Result<(), LogError> {
         let now = self.active_since;
-        let (mut producers, from) = load_producers(&self.fs, &self.dir, &mut self.snapshots, first, now)?;
+        let (mut producers, from) = load_producers(&self.fs, self.reader.dir(), &mut self.snapshots, first, now)?;
         if from < first {
             let reading = (self.interval_bytes(), now);
+            producers.expect_committed(Offset(i64::MAX));
             replay_producers(deleted, from, first, self.flushed(), &mut producers, reading)?;
             self.write_snapshot(first, &producers.encode())?;
         }
-        let path = FileKind::ProducerSnapshot.path(&self.dir, first);
+        let path = FileKind::ProducerSnapshot.path(self.reader.dir(), first);
         sync_if_there(&self.fs, &path).map_err(LogError::io(&path))
     }
 }

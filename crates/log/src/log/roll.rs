@@ -107,8 +107,8 @@ impl Log {
         let old = self.active.clone();
         let index_path = old.path(FileKind::OffsetIndex);
         old.write_index_files().map_err(LogError::io(&index_path))?;
-        let new =
-            Segment::create(&self.fs, &self.dir, base).map_err(LogError::io(&FileKind::Log.path(&self.dir, base)))?;
+        let new = Segment::create(&self.fs, self.reader.dir(), base)
+            .map_err(LogError::io(&FileKind::Log.path(self.reader.dir(), base)))?;
         let new = Arc::new(new);
         old.set_rolled();
         old.set_complete_since(now);
@@ -134,7 +134,7 @@ impl Log {
     /// Writes the file with the producer state as of `offset`. It is durable once the segment is flushed; a torn one is
     /// recognised by its CRC and does no harm.
     pub(super) fn write_snapshot(&mut self, offset: Offset, content: &[u8]) -> Result<PathBuf, LogError> {
-        let path = FileKind::ProducerSnapshot.path(&self.dir, offset);
+        let path = FileKind::ProducerSnapshot.path(self.reader.dir(), offset);
         let write = || self.fs.open(&path, OpenMode::Truncate)?.write_all_at(content, 0);
         write().map_err(LogError::io(&path))?;
         self.snapshots.insert(offset);

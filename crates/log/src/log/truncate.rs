@@ -17,6 +17,8 @@ use crate::file_names::FileKind;
 use crate::recovery::{load_producers, remove_snapshots, replay_producers};
 use crate::segment::{Segment, indexed};
 use crate::segment_index::SegmentIndex;
+use crate::transaction_index::TransactionIndex;
+use crate::transaction_scan::with_transactions;
 
 /// Where to cut.
 struct Cut {
@@ -26,6 +28,7 @@ struct Cut {
     end: Offset,
     /// The index of what remains.
     index: SegmentIndex,
+    transactions: TransactionIndex,
 }
 
 impl Log {
@@ -49,17 +52,17 @@ impl Log {
         let floor = self.reader.view().floor(offset);
         let removed = segments.split_off(floor + 1);
         let active = segments[floor].clone();
-        let cut = self.find_cut(&active, offset)?;
+        let cut = self.find_cut(&segments, offset)?;
 
         // Around it the list is published twice. Whoever has the old list and finds the segment shorter would go on in a
         // removed one, and skip what is between: so the new list comes first. Whoever has that one and found the segment as
         // long as it was would read on amid the cut: so it is counted as another truncation.
         self.begin_truncation(segments.clone(), cut.end)?;
-        active.reactivate(cut.size, cut.index);
+        active.reactivate(cut.size, cut.index, cut.transactions);
         self.reader.publish_truncation(segments, cut.end);
         self.remove_newest_first(&removed)?;
-        remove_snapshots(&self.fs, &self.dir, &mut self.snapshots, |snapshot| snapshot > cut.end)?;
-        self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))?;
+        remove_snapshots(&self.fs, self.reader.dir(), &mut self.snapshots, |snapshot| snapshot > cut.end)?;
+        self.fs.sync_dir(self.reader.dir()).map_err(LogError::io(self.reader.dir()))?;
         let path = active.path(FileKind::Log);
         let cut_file = || {
             let file = active.file()?;
@@ -90,12 +93,12 @@ impl Log {
         self.begin_truncation(segments.clone(), self.log_start().min(offset))?;
         self.checkpoints.forget_durable_marks(&self.partition)?;
         self.remove_newest_first(&segments)?;
-        remove_snapshots(&self.fs, &self.dir, &mut self.snapshots, |_| true)?;
+        remove_snapshots(&self.fs, self.reader.dir(), &mut self.snapshots, |_| true)?;
         // Before the new segment, which may have the name of an old one.
-        self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))?;
-        let path = FileKind::Log.path(&self.dir, offset);
-        let active = Arc::new(Segment::create(&self.fs, &self.dir, offset).map_err(LogError::io(&path))?);
-        self.fs.sync_dir(&self.dir).map_err(LogError::io(&self.dir))?;
+        self.fs.sync_dir(self.reader.dir()).map_err(LogError::io(self.reader.dir()))?;
+        let path = FileKind::Log.path(self.reader.dir(), offset);
+        let active = Arc::new(Segment::create(&self.fs, self.reader.dir(), offset).map_err(LogError::io(&path))?);
+        self.fs.sync_dir(self.reader.dir()).map_err(LogError::io(self.reader.dir()))?;
         active.set_entry_durable();
         self.flush.make_home_durable()?;
 
@@ -119,13 +122,17 @@ impl Log {
 
     fn remove_newest_first(&self, segments: &[Arc<Segment>]) -> Result<(), LogError> {
         for segment in segments.iter().rev() {
-            segment.remove_files().map_err(LogError::io(&self.dir))?;
+            segment.remove_files().map_err(LogError::io(self.reader.dir()))?;
         }
         Ok(())
     }
 
-    fn find_cut(&self, segment: &Arc<Segment>, offset: Offset) -> Result<Cut, LogError> {
+    /// Where the last of these segments is to be cut.
+    fn find_cut(&self, segments: &[Arc<Segment>], offset: Offset) -> Result<Cut, LogError> {
         let interval_bytes = self.config.index_interval_bytes;
+        let last = segments.len() - 1;
+        let segment = &segments[last];
+        let mut transactions = with_transactions(segments, last, TransactionIndex::clone)?;
         let mut index = segment.with_index(interval_bytes, SegmentIndex::clone)?;
         // The last batch that has an entry and remains, if there is one.
         let start = index.rewind(offset);
@@ -139,16 +146,20 @@ impl Log {
             index.replay(batch, interval_bytes);
             (size, end) = (position + batch.size, header.next_offset());
         }
-        Ok(Cut { size, end, index })
+        transactions.truncate(end);
+        Ok(Cut { size, end, index, transactions })
     }
 
     /// Producer state as of `end`: from the newest snapshot not above it and the batches since.
     fn reload_producers(&mut self, end: Offset, now: Timestamp) -> Result<(), LogError> {
         if self.producers.is_empty() {
             // Whatever is in the log, no producer in it is remembered.
+            let before = std::mem::take(&mut self.producers);
+            self.producers.inherit_undecided(before, end);
             return Ok(());
         }
-        let (producers, from) = load_producers(&self.fs, &self.dir, &mut self.snapshots, end, now)?;
+        let (mut producers, from) = load_producers(&self.fs, self.reader.dir(), &mut self.snapshots, end, now)?;
+        producers.inherit_undecided(std::mem::take(&mut self.producers), end);
         self.producers = producers;
         let segments = self.reader.view().segments.clone();
         let reading = (self.interval_bytes(), now);

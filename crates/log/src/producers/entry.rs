@@ -1,6 +1,6 @@
 //! One producer.
 
-use super::{Offset, ProducerEpoch, Sequence, Timestamp};
+use super::{BatchHeader, Offset, ProducerEpoch, Sequence, Timestamp};
 
 /// Batches remembered per producer: Kafka's, because clients keep at most this many requests in flight when idempotent
 /// (`max.in.flight.requests.per.connection`).
@@ -18,6 +18,15 @@ pub(crate) struct AppendedBatch {
 }
 
 impl AppendedBatch {
+    pub(super) fn of(header: &BatchHeader) -> Self {
+        Self {
+            last_sequence: header.last_sequence(),
+            last_offset: header.last_offset(),
+            offset_delta: header.last_offset_delta,
+            timestamp: header.max_timestamp,
+        }
+    }
+
     pub(crate) fn base_offset(&self) -> Offset {
         self.last_offset.plus(-i64::from(self.offset_delta))
     }
@@ -93,10 +102,11 @@ impl ProducerEntry {
         self.batches.push(batch);
     }
 
-    pub(super) fn end_transaction(&mut self, epoch: ProducerEpoch, coordinator_epoch: i32) {
+    /// Returns where the transaction began, if one was open.
+    pub(super) fn end_transaction(&mut self, epoch: ProducerEpoch, coordinator_epoch: i32) -> Option<Offset> {
         self.enter_epoch(epoch);
-        self.open_transaction = None;
         self.coordinator_epoch = coordinator_epoch;
+        self.open_transaction.take()
     }
 
     fn enter_epoch(&mut self, epoch: ProducerEpoch) {

@@ -10,21 +10,25 @@
 mod active;
 mod entry;
 mod snapshot;
+mod undecided;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_records::{BatchHeader, EndTransactionMarker};
 use highwater_types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
+use crate::aborted_transaction::{AbortedTransaction, EndedTransaction};
 use crate::error::AppendError;
 pub use active::ActiveProducer;
 pub(crate) use entry::{AppendedBatch, ProducerEntry};
 pub(crate) use snapshot::SnapshotError;
+use undecided::UndecidedTransactions;
 
 /// All producers of one log.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct ProducerStates {
     entries: BTreeMap<ProducerId, ProducerEntry>,
+    undecided: UndecidedTransactions,
 }
 
 /// What of a log its producer state refers to: made anew from the log, the state must find it there.
@@ -101,32 +105,37 @@ impl ProducerStates {
     }
 
     /// Takes in a batch that is in the log, with the header as written. `marker` is its content if it is a control batch
-    /// that ends a transaction.
-    pub(crate) fn apply(&mut self, header: &BatchHeader, marker: Option<&EndTransactionMarker>, now: Timestamp) {
-        if header.producer_id < ProducerId(0) {
-            return;
-        }
-        if header.is_control() && marker.is_none() {
-            return;
+    /// that ends a transaction. Returns the transaction that it ended; a marker that finds none open ends nothing.
+    pub(crate) fn apply(
+        &mut self,
+        header: &BatchHeader,
+        marker: Option<&EndTransactionMarker>,
+        now: Timestamp,
+    ) -> Option<EndedTransaction> {
+        if header.producer_id < ProducerId(0) || (header.is_control() && marker.is_none()) {
+            return None;
         }
         let entry = self.entries.entry(header.producer_id).or_insert_with(|| ProducerEntry::new(header.producer_epoch));
         entry.last_used = entry.last_used.max(now).max(header.max_timestamp);
         entry.last_timestamp = header.max_timestamp;
-        match marker {
-            Some(marker) => entry.end_transaction(header.producer_epoch, marker.coordinator_epoch),
-            None => {
-                let batch = AppendedBatch {
-                    last_sequence: header.last_sequence(),
-                    last_offset: header.last_offset(),
-                    offset_delta: header.last_offset_delta,
-                    timestamp: header.max_timestamp,
-                };
-                entry.add_batch(header.producer_epoch, batch);
-                if header.is_transactional() && entry.open_transaction.is_none() {
-                    entry.open_transaction = Some(header.base_offset);
-                }
+        let Some(marker) = marker else {
+            entry.add_batch(header.producer_epoch, AppendedBatch::of(header));
+            if header.is_transactional() && entry.open_transaction.is_none() {
+                entry.open_transaction = Some(header.base_offset);
+                self.undecided.on_begun(header.base_offset);
             }
-        }
+            return None;
+        };
+        let first_offset = entry.end_transaction(header.producer_epoch, marker.coordinator_epoch)?;
+        let last_offset = header.last_offset();
+        self.undecided.on_ended(first_offset, last_offset);
+        let transaction = AbortedTransaction {
+            producer_id: header.producer_id,
+            first_offset,
+            last_offset,
+            last_stable_offset: self.undecided.first_open().unwrap_or(header.next_offset()),
+        };
+        Some(EndedTransaction { transaction, committed: marker.committed })
     }
 
     /// Forgets producers that were neither used nor wrote a record within `expiration_ms` and have no transaction open.
@@ -135,9 +144,37 @@ impl ProducerStates {
         self.entries.retain(|_, entry| entry.open_transaction.is_some() || entry.last_used.0 >= limit);
     }
 
-    /// The first offset of the oldest open transaction.
-    pub(crate) fn first_open_transaction(&self) -> Option<Offset> {
-        self.entries.values().filter_map(|entry| entry.open_transaction).min()
+    /// The first offset of the oldest transaction whose marker is not below `high_watermark`.
+    pub(crate) fn first_undecided_transaction(&self, high_watermark: Offset) -> Option<Offset> {
+        self.undecided.first_undecided(high_watermark)
+    }
+
+    /// Batches are about to be taken in again, of which those below `committed` are committed.
+    pub(crate) fn expect_committed(&mut self, committed: Offset) {
+        self.undecided.expect_committed(committed);
+    }
+
+    /// Everything below `high_watermark` is committed: markers there need no more memory.
+    pub(crate) fn on_high_watermark(&mut self, high_watermark: Offset) {
+        self.undecided.on_high_watermark(high_watermark);
+    }
+
+    /// This is the state of a log that was cut at `end`, where `before` was its state until then.
+    pub(crate) fn inherit_undecided(&mut self, before: Self, end: Offset) {
+        self.undecided.inherit(before.undecided, end);
+    }
+
+    /// First offsets of the open transactions, by producer.
+    pub(crate) fn open_transactions(&self) -> BTreeMap<ProducerId, Offset> {
+        self.entries.iter().filter_map(|(&id, entry)| Some((id, entry.open_transaction?))).collect()
+    }
+
+    /// Sets which transactions are open. Producers that are not remembered stay unknown.
+    pub(crate) fn set_open_transactions(&mut self, open: &BTreeMap<ProducerId, Offset>) {
+        for (id, entry) in &mut self.entries {
+            entry.open_transaction = open.get(id).copied();
+        }
+        self.undecided = UndecidedTransactions::new(self.open_transactions().into_values());
     }
 
     /// Everyone who is remembered, by id.
@@ -184,7 +221,7 @@ impl ProducerStates {
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        self.entries.clear();
+        *self = Self::default();
     }
 
     /// The content of a `.snapshot` file.
@@ -194,7 +231,9 @@ impl ProducerStates {
 
     /// Reads a `.snapshot` file. All producers count as used just now.
     pub(crate) fn decode(bytes: &[u8], now: Timestamp) -> Result<Self, SnapshotError> {
-        Ok(Self { entries: snapshot::decode(bytes, now)? })
+        let entries = snapshot::decode(bytes, now)?;
+        let undecided = UndecidedTransactions::new(entries.values().filter_map(|entry| entry.open_transaction));
+        Ok(Self { entries, undecided })
     }
 }
 

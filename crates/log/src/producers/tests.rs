@@ -37,7 +37,7 @@ fn marker(epoch: i16, offset: i64) -> (BatchHeader, EndTransactionMarker) {
 
 fn state(batches: &[BatchHeader]) -> ProducerStates {
     let mut states = ProducerStates::default();
-    batches.iter().for_each(|header| states.apply(header, None, NOW));
+    batches.iter().for_each(|header| _ = states.apply(header, None, NOW));
     states
 }
 
@@ -122,12 +122,12 @@ fn sequences_and_epochs() {
 fn transactions() {
     let mut states = state(&[build(0, 0, 2, 10, true)]);
     states.apply(&build(0, 2, 1, 12, true), None, NOW);
-    assert_eq!(states.first_open_transaction(), Some(Offset(10)));
+    assert_eq!(states.first_undecided_transaction(Offset(i64::MAX)), Some(Offset(10)));
     assert_eq!(verdict(&states, &batch(0, 3, 1, 0)), "INVALID_TXN_STATE");
     let (header, content) = marker(1, 13);
     assert_eq!(verdict(&states, &header), "append");
     states.apply(&header, Some(&content), NOW);
-    assert_eq!(states.first_open_transaction(), None);
+    assert_eq!(states.first_undecided_transaction(Offset(i64::MAX)), None);
     // The marker's epoch was bumped: the next transaction starts at sequence 0, and the old epoch is fenced.
     assert_eq!(verdict(&states, &build(1, 0, 1, 0, true)), "append");
     assert_eq!(verdict(&states, &build(1, 3, 1, 0, true)), "OUT_OF_ORDER_SEQUENCE_NUMBER");

@@ -8,3 +8,4 @@ mod many_partitions;
 mod produce_and_fetch;
 mod storage;
 mod topics;
+mod transactions;

@@ -4,15 +4,16 @@
 //! - opening it again and again changes no file;
 //! - deleting every index and producer snapshot changes no answer (S7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use highwater_env::{CrashMode, Fs, SimFs};
-use highwater_records::{BatchBuilder, Compression, split_batches};
+use highwater_records::{AppendOrigin, BatchBuilder, Compression, EndTransactionMarker, split_batches};
 use highwater_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
 use super::*;
 use crate::producers::KnownProducer;
+use crate::read_committed::consume;
 use crate::{CompactionError, CompactionSettings, CompactionStep};
 
 /// Ways to lose what was not synced: all of it kept, all lost, and torn differently.
@@ -20,6 +21,9 @@ const OUTCOMES: [(CrashMode, u64); 5] =
     [(CrashMode::Keep, 0), (CrashMode::Drop, 0), (CrashMode::Torn, 1), (CrashMode::Torn, 2), (CrashMode::Torn, 3)];
 /// No operation here makes more changes.
 const MOST_CHANGES: u64 = 2_000;
+
+/// The producer with transactions.
+const OTHER: ProducerId = ProducerId(1);
 
 type Act = fn(&mut World) -> Result<(), LogError>;
 
@@ -148,6 +152,8 @@ struct Answers {
     epochs: Vec<(LeaderEpoch, Offset)>,
     times: Vec<Option<crate::TimestampOffset>>,
     producers: Vec<Option<KnownProducer>>,
+    aborted: Vec<crate::AbortedTransaction>,
+    visible: BTreeSet<Offset>,
 }
 
 impl World {
@@ -193,7 +199,8 @@ impl World {
         self.append(2)
     }
 
-    /// Appends batches of two records over five keys; every third one of an idempotent producer.
+    /// Appends batches of two records over five keys; every third one of an idempotent producer. In between a producer with
+    /// transactions, of which most are aborted.
     fn append(&mut self, count: usize) -> Result<(), LogError> {
         for _ in 0..count {
             let offset = self.log().log_end();
@@ -201,30 +208,60 @@ impl World {
             if number % 24 == 0 {
                 self.epoch += 1;
             }
+            let transactional = number % 12 == 2;
+            if number % 12 == 8 && self.log().producers_for_tests().last_sequence_and_transaction(OTHER).1.is_some() {
+                self.append_marker(number % 36 == 8)?;
+                continue;
+            }
             let mut builder = BatchBuilder::new(if number % 8 == 0 { Compression::Lz4 } else { Compression::None });
             let producer = ProducerId(number % 3);
             if producer == ProducerId(0) {
                 let sequence = self.log().producers_for_tests().last_sequence_and_transaction(producer).0 + 1;
                 builder = builder.producer(producer, ProducerEpoch(0), Sequence(sequence));
             }
+            if transactional {
+                let sequence = self.log().producers_for_tests().last_sequence_and_transaction(OTHER).0 + 1;
+                builder = builder.producer(OTHER, ProducerEpoch(0), Sequence(sequence)).transactional();
+            }
             for record in 0..2 {
-                let (key, value) = ([b'k', ((number / 2 + record) % 5) as u8], [number as u8; 40]);
+                let key = if transactional { number } else { (number / 2 + record) % 5 } as u8;
+                let (key, value) = ([if transactional { b't' } else { b'k' }, key], [number as u8; 40]);
                 let tombstone = number % 14 == 0;
                 let value = (!tombstone).then_some(&value[..]);
                 builder.append(Timestamp(NOW.0 + (number * 37) % 50), Some(&key), value, &[]);
             }
-            let epoch = LeaderEpoch(self.epoch);
-            let bytes = builder.clone().placed_at(offset, epoch).build();
-            self.batches.entry(offset).or_default().push(bytes);
-            let limits = ValidationLimits::new(NOW);
-            let batch = validate_produce(builder.build(), &partition(), &limits).unwrap();
-            match self.log().append_leader(&batch, epoch, NOW) {
-                Ok(_) => {}
-                Err(crate::AppendError::Log(error)) => return Err(error),
-                Err(error) => panic!("{error}"),
-            }
+            self.append_batch(builder.build())?;
         }
         Ok(())
+    }
+
+    /// A marker, and a batch of one record, so that the next offset is even again.
+    fn append_marker(&mut self, committed: bool) -> Result<(), LogError> {
+        let marker = EndTransactionMarker {
+            producer_id: OTHER,
+            producer_epoch: ProducerEpoch(0),
+            committed,
+            coordinator_epoch: 1,
+        };
+        self.append_batch(marker.to_batch(NOW))?;
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.append(NOW, Some(b"other"), Some(&[5; 40]), &[]);
+        self.append_batch(builder.build())
+    }
+
+    fn append_batch(&mut self, sent: Bytes) -> Result<(), LogError> {
+        let (offset, epoch) = (self.log().log_end(), LeaderEpoch(self.epoch));
+        let mut stored = sent.to_vec();
+        stored[..8].copy_from_slice(&offset.get().to_be_bytes());
+        stored[12..16].copy_from_slice(&epoch.get().to_be_bytes());
+        self.batches.entry(offset).or_default().push(stored.into());
+        let limits = ValidationLimits { origin: AppendOrigin::Coordinator, ..ValidationLimits::new(NOW) };
+        let batch = validate_produce(sent, &partition(), &limits).unwrap();
+        match self.log().append_leader(&batch, epoch, NOW) {
+            Ok(_) => Ok(()),
+            Err(crate::AppendError::Log(error)) => Err(error),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     fn flush(&mut self) -> Result<(), LogError> {
@@ -325,7 +362,7 @@ impl World {
         let (fs, dir) = (Fs::Sim(self.disk.clone()), Path::new(DIR).join("topic-0"));
         let found = files(&self.disk);
         for (name, _) in &found {
-            let is_index = name.ends_with(".index") || name.ends_with(".timeindex");
+            let is_index = [".index", ".timeindex", ".txnindex"].iter().any(|suffix| name.ends_with(suffix));
             if is_index || (snapshots && name.ends_with(".snapshot")) {
                 fs.remove_file(&dir.join(name)).unwrap();
             }
@@ -337,10 +374,17 @@ impl World {
     }
 
     fn answers(&mut self) -> Answers {
+        let compacted = self.compacted;
         let log = self.log();
+        let (reader, range) = (log.reader(), (log.log_start(), log.log_end()));
+        let stable = log.last_stable_offset(range.1);
+        // Of a transaction whose records are gone, a reader may be told or not.
+        let told = if compacted { range.0 } else { stable };
         let times = (0..60).step_by(7).map(|ms| log.offset_for_timestamp(Timestamp(NOW.0 + ms)).unwrap());
         Answers {
-            range: (log.log_start(), log.log_end()),
+            range,
+            aborted: reader.aborted_transactions(range.0, told).unwrap(),
+            visible: consume(&reader, range.0, stable, 300).unwrap(),
             bytes: read_all(log),
             times: times.chain([log.max_timestamp().unwrap()]).collect(),
             epochs: (0..6).map(|epoch| log.epoch_end(LeaderEpoch(epoch))).collect(),
@@ -373,6 +417,9 @@ impl World {
                 "{context}: other bytes at {}",
                 header.base_offset
             );
+            if header.is_control() {
+                continue;
+            }
             for record in batch.records().unwrap().iter().map(Result::unwrap) {
                 found.insert(record.offset, (record.key.unwrap().to_vec(), record.value.map(<[u8]>::to_vec)));
             }
@@ -387,6 +434,9 @@ impl World {
         let mut newest = BTreeMap::new();
         for batch in self.batches.range(..log_end).flat_map(|(_, bytes)| bytes) {
             let batch = split_batches(batch).next().unwrap().unwrap();
+            if batch.header().is_transactional() {
+                continue;
+            }
             for record in batch.records().unwrap().iter().map(Result::unwrap) {
                 newest.insert(record.key.unwrap().to_vec(), (record.offset, record.value.is_some()));
             }

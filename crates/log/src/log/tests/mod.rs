@@ -5,6 +5,7 @@ mod damage;
 mod model;
 mod random_histories;
 mod scenarios;
+mod transactions;
 
 use std::path::Path;
 use std::sync::Arc;

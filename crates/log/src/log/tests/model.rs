@@ -71,7 +71,7 @@ impl Model {
 
     fn producers(&self) -> ProducerStates {
         let mut producers = ProducerStates::default();
-        self.batches.iter().for_each(|batch| producers.apply(batch.header(), None, NOW));
+        self.batches.iter().for_each(|batch| _ = producers.apply(batch.header(), None, NOW));
         producers
     }
 

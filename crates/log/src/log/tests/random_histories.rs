@@ -366,7 +366,8 @@ impl History {
         let dir = Path::new(DIR).join("topic-0");
         for (name, _) in files(&self.disk) {
             let kind = crate::file_names::parse_file_name(&name).map(|(_, kind)| kind);
-            let auxiliary = [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::ProducerSnapshot];
+            let auxiliary =
+                [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex, FileKind::ProducerSnapshot];
             let keeps_producers = !self.deleting || kind != Some(FileKind::ProducerSnapshot);
             if kind.is_some_and(|kind| auxiliary.contains(&kind)) && keeps_producers && self.rng.random_bool(0.2) {
                 fs.remove_file(&dir.join(name)).unwrap();

@@ -12,7 +12,7 @@ use kafka_protocol::protocol::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::Failure;
+use crate::cli::Failure;
 
 /// Name this client gives itself.
 const CLIENT_ID: &str = "highwater-cli";
@@ -24,7 +24,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
 
 /// An open connection with what the broker can do.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     address: String,
     conn: Conn,
     correlation_id: i32,
@@ -34,7 +34,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects to `address` (`host:port`) and asks for its API versions.
-    pub(super) async fn open(address: &str) -> Result<Self, Failure> {
+    pub(crate) async fn open(address: &str) -> Result<Self, Failure> {
         let conn = timeout(CONNECT_TIMEOUT, Net::Tcp.connect(address))
             .await
             .map_err(|_| Failure::unreachable(format!("{address} does not answer")))?
@@ -52,27 +52,51 @@ impl Connection {
         Ok(connection)
     }
 
+    /// `host:port` as it was dialled.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether the broker has the API of `R` at `version`.
+    pub(crate) fn supports<R: Request>(&self, version: i16) -> bool {
+        self.versions.get(&R::KEY).is_some_and(|offered| offered.contains(&version))
+    }
+
     /// Sends `request` at the highest version within `versions` that the broker has, and waits for the answer.
-    pub(super) async fn call<R: Request>(
+    pub(crate) async fn call<R: Request>(
         &mut self,
         request: &R,
         versions: RangeInclusive<i16>,
     ) -> Result<R::Response, Failure> {
+        let version = self.version_for::<R>(&versions)?;
+        self.exchange(request, version).await
+    }
+
+    /// Sends a request that gets no answer: a produce with acks=0.
+    pub(crate) async fn send<R: Request>(&mut self, request: &R, versions: RangeInclusive<i16>) -> Result<(), Failure> {
+        let version = self.version_for::<R>(&versions)?;
+        let frame = self.frame(request, version)?;
+        let sent = self.conn.write_all(&frame).await;
+        sent.map_err(|error| Failure::unreachable(format!("{}: {error}", self.address)))
+    }
+
+    fn version_for<R: Request>(&self, versions: &RangeInclusive<i16>) -> Result<i16, Failure> {
         let offered = self.versions.get(&R::KEY);
         let version = offered.map(|offered| *offered.end().min(versions.end()));
-        match version {
-            Some(version) if version >= *versions.start() => self.exchange(request, version).await,
-            _ => {
-                let api = ApiKey::try_from(R::KEY).map_or_else(|()| R::KEY.to_string(), |api| format!("{api:?}"));
-                Err(Failure::new(format!("{} does not serve {api} in a version this client knows", self.address)))
-            }
-        }
+        version.filter(|version| version >= versions.start()).ok_or_else(|| {
+            let api = ApiKey::try_from(R::KEY).map_or_else(|()| R::KEY.to_string(), |api| format!("{api:?}"));
+            Failure::new(format!("{} does not serve {api} in a version this client knows", self.address))
+        })
+    }
+
+    fn frame<R: Request>(&mut self, request: &R, version: i16) -> Result<Bytes, Failure> {
+        self.correlation_id += 1;
+        encode_request(version, self.correlation_id, Some(CLIENT_ID), request)
+            .map_err(|error| Failure::new(format!("the request cannot be encoded: {error}")))
     }
 
     async fn exchange<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response, Failure> {
-        self.correlation_id += 1;
-        let frame = encode_request(version, self.correlation_id, Some(CLIENT_ID), request)
-            .map_err(|error| Failure::new(format!("the request cannot be encoded: {error}")))?;
+        let frame = self.frame(request, version)?;
         let answer = timeout(ANSWER_TIMEOUT, self.round_trip(&frame))
             .await
             .map_err(|_| Failure::unreachable(format!("{} gave no answer within {ANSWER_TIMEOUT:?}", self.address)))?

@@ -4,7 +4,7 @@
 ///
 /// # Panics
 /// When `partitions` is not positive.
-pub(super) fn partition_for_key(key: &[u8], partitions: i32) -> i32 {
+pub(crate) fn partition_for_key(key: &[u8], partitions: i32) -> i32 {
     (murmur2(key) & i32::MAX) % partitions
 }
 

@@ -1,0 +1,124 @@
+//! Reassignments that belong together: shown, started a few at a time, and waited for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cli::Failure;
+use crate::cli::client::{ClusterClient, Partition, TopicPartition};
+use crate::cli::output::{Column, ids, table};
+use crate::cli::progress::Progress;
+
+/// Pause between two looks at what is under way.
+const POLL_PAUSE: Duration = Duration::from_millis(300);
+
+/// New replicas of partitions, with those they have now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Moves {
+    targets: BTreeMap<TopicPartition, Vec<i32>>,
+    before: BTreeMap<TopicPartition, Vec<i32>>,
+}
+
+impl Moves {
+    /// `targets`, of partitions that are as in `now`.
+    pub(crate) fn new(targets: BTreeMap<TopicPartition, Vec<i32>>, now: &[Partition]) -> Self {
+        let before = now.iter().filter(|one| targets.contains_key(&one.id));
+        let before = before.map(|one| (one.id.clone(), one.replicas.clone())).collect();
+        Self { targets, before }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<TopicPartition> {
+        self.targets.keys().cloned().collect()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let columns = [
+            Column::Text("TOPIC"),
+            Column::Number("PARTITION"),
+            Column::Text("REPLICAS NOW"),
+            Column::Text("NEW REPLICAS"),
+        ];
+        let row = |(id, replicas): (&TopicPartition, &Vec<i32>)| {
+            let before = self.before.get(id).map_or(&[][..], Vec::as_slice);
+            vec![id.topic.clone(), id.partition.to_string(), ids(before), ids(replicas)]
+        };
+        table(&columns, self.targets.iter().map(row))
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let one = |(id, replicas): (&TopicPartition, &Vec<i32>)| {
+            json!({
+                "topic": id.topic,
+                "partition": id.partition,
+                "replicas_before": self.before.get(id),
+                "replicas": replicas,
+            })
+        };
+        self.targets.iter().map(one).collect()
+    }
+
+    /// Starts all moves and does not wait for them.
+    pub(crate) async fn start(&self, client: &mut ClusterClient) -> Result<(), Failure> {
+        let targets = self.targets.iter().map(|(id, replicas)| (id.clone(), Some(replicas.clone()))).collect();
+        let outcomes = client.alter_reassignments(&targets).await?;
+        Failure::all(outcomes.into_values().filter_map(Result::err).collect()).map_or(Ok(()), Err)
+    }
+
+    /// Carries the moves out, at most `at_once` at a time, and waits until each is complete.
+    pub(crate) async fn carry_out(&self, client: &mut ClusterClient, at_once: usize) -> Result<(), Failure> {
+        let progress = Progress::new(self.targets.len() as u64, "moving partitions");
+        let mut waiting: Vec<&TopicPartition> = self.targets.keys().rev().collect();
+        let mut moving: BTreeSet<TopicPartition> = BTreeSet::new();
+        let mut refused = Vec::new();
+        while !waiting.is_empty() || !moving.is_empty() {
+            let room = at_once.saturating_sub(moving.len()).min(waiting.len());
+            let next: BTreeMap<_, _> = waiting
+                .split_off(waiting.len() - room)
+                .into_iter()
+                .map(|id| (id.clone(), Some(self.targets[id].clone())))
+                .collect();
+            if !next.is_empty() {
+                for (id, outcome) in client.alter_reassignments(&next).await? {
+                    match outcome {
+                        Ok(()) => drop(moving.insert(id)),
+                        Err(failure) => refused.push(failure),
+                    }
+                }
+            }
+            tokio::time::sleep(POLL_PAUSE).await;
+            let under_way: BTreeSet<TopicPartition> =
+                client.reassignments().await?.into_iter().map(|one| one.id).collect();
+            moving.retain(|id| under_way.contains(id));
+            progress.done((self.targets.len() - waiting.len() - moving.len()) as u64);
+        }
+        drop(progress);
+        refused.extend(self.check(client).await?);
+        Failure::all(refused).map_or(Ok(()), Err)
+    }
+
+    /// A reassignment that nobody lists any more was completed, or cancelled by somebody else.
+    async fn check(&self, client: &mut ClusterClient) -> Result<Option<Failure>, Failure> {
+        let names: BTreeSet<String> = self.targets.keys().map(|id| id.topic.clone()).collect();
+        let topics = client.existing_topics(&Vec::from_iter(names)).await?;
+        let other: Vec<String> = topics
+            .into_iter()
+            .flat_map(|topic| topic.partitions)
+            .filter(|one| self.targets.get(&one.id).is_some_and(|target| *target != one.replicas))
+            .map(|one| format!("{} has replicas {}", one.id, ids(&one.replicas)))
+            .collect();
+        let failure = || {
+            Failure::new(format!("not as asked for: {}", other.join("; ")))
+                .hint("somebody else cancelled or changed the reassignment: `highwater partition reassignments`")
+        };
+        Ok((!other.is_empty()).then(failure))
+    }
+}
