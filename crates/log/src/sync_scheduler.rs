@@ -8,8 +8,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use highwater_env::start_blocking;
+use highwater_env::{clock, start_blocking};
+use highwater_metrics::table::logs;
 use parking_lot::Mutex;
+use prometheus::Histogram;
 
 use crate::directory_health::DirectoryHealth;
 use crate::flush_target::FlushTarget;
@@ -21,6 +23,7 @@ const MAX_CONCURRENT_FLUSHES: usize = 8;
 #[derive(Debug)]
 pub struct SyncScheduler {
     health: Arc<DirectoryHealth>,
+    flush_times: Histogram,
     state: Mutex<State>,
 }
 
@@ -32,7 +35,8 @@ struct State {
 
 impl SyncScheduler {
     pub(crate) fn new(health: Arc<DirectoryHealth>) -> Arc<Self> {
-        Arc::new(Self { health, state: Mutex::default() })
+        let flush_times = logs::FLUSH_TIME_MS.histogram_of(&health.path().display().to_string());
+        Arc::new(Self { health, flush_times, state: Mutex::default() })
     }
 
     /// Asks for a flush of all that `target`'s log holds now. Its listener hears of it; if the flush fails, the directory
@@ -41,6 +45,16 @@ impl SyncScheduler {
         if self.health.is_online() && target.stage.request() {
             self.enqueue(target.clone());
         }
+    }
+
+    /// How long flushes take.
+    pub fn flush_times(&self) -> &Histogram {
+        &self.flush_times
+    }
+
+    /// Logs that wait for a flush.
+    pub fn queue_size(&self) -> usize {
+        self.state.lock().queue.len()
     }
 
     fn enqueue(self: &Arc<Self>, target: Arc<FlushTarget>) {
@@ -58,7 +72,10 @@ impl SyncScheduler {
     fn work(&self) {
         while let Some(target) = self.next_target() {
             target.stage.begin();
-            match target.flush() {
+            let began = clock::mono_us();
+            let flushed = target.flush();
+            self.flush_times.observe(clock::mono_us().saturating_sub(began) as f64 / 1000.0);
+            match flushed {
                 Ok(flushed) => {
                     if let Some(listener) = target.listener() {
                         listener.on_flushed(flushed);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use highwater_controller::{Command, CommandError, CommandResponse};
-use highwater_env::{Env, rng};
+use highwater_env::{Env, clock, rng};
 use highwater_rpc::command::{decode_outcome, encode_command};
 use highwater_rpc::pb::quorum as pb;
 use highwater_types::{BrokerId, ErrorCode, MetadataOffset};
@@ -132,7 +132,8 @@ impl ControllerClient {
         let reply = match finder.local(target) {
             Some(local) => {
                 let (reply, answer) = oneshot::channel();
-                let submission = Submission { command: command.clone(), id: Some(id), sent_in_term, reply };
+                let queued_us = clock::mono_us();
+                let submission = Submission { command: command.clone(), id: Some(id), sent_in_term, queued_us, reply };
                 local.core().submit(submission, answer, limit).await
             }
             None => match self.call(target, command, id, sent_in_term, limit).await {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
+use highwater_env::clock;
 use highwater_metadata::MetadataImage;
 use highwater_rpc::command::{decode_command, encode_outcome};
 use highwater_rpc::metadata::encode_records;
@@ -48,6 +49,7 @@ impl Controller for ControllerService {
             command,
             id: Some(CommandId { client: request.client, sequence: request.sequence }),
             sent_in_term: request.sent_in_term,
+            queued_us: clock::mono_us(),
             reply,
         };
         let limit = Duration::from_millis(u64::from(request.timeout_ms)).min(MAX_SUBMIT);

@@ -35,6 +35,7 @@ pub(crate) struct MetadataFeed {
     image: ArcSwap<MetadataImage>,
     recent: Mutex<Recent>,
     end: watch::Sender<MetadataOffset>,
+    elections: AtomicU64,
     unclean_elections: AtomicU64,
 }
 
@@ -48,7 +49,8 @@ struct Recent {
 impl MetadataFeed {
     pub(crate) fn new(image: Arc<MetadataImage>) -> Self {
         let end = watch::Sender::new(image.offset());
-        Self { image: ArcSwap::new(image), recent: Mutex::default(), end, unclean_elections: AtomicU64::new(0) }
+        let (elections, unclean_elections) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { image: ArcSwap::new(image), recent: Mutex::default(), end, elections, unclean_elections }
     }
 
     /// The newest committed image that this node has applied.
@@ -64,6 +66,7 @@ impl MetadataFeed {
     /// Adds the next change.
     pub(crate) fn push(&self, change: Change) {
         let end = change.image.offset();
+        self.elections.fetch_add(change.delta.elections, Ordering::Relaxed);
         self.unclean_elections.fetch_add(change.delta.unclean_elections, Ordering::Relaxed);
         {
             let mut recent = self.recent.lock();
@@ -76,6 +79,11 @@ impl MetadataFeed {
             }
         }
         self.end.send_replace(end);
+    }
+
+    /// Elections in the changes so far, since the start of the process.
+    pub(crate) fn elections(&self) -> u64 {
+        self.elections.load(Ordering::Relaxed)
     }
 
     /// Unclean elections in the changes so far, since the start of the process.

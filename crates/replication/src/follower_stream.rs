@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
+use crate::node::Counters;
 use crate::window::WINDOW_FRAMES;
 
 /// A frame is sent once it holds so many bytes of records: HTTP/2 frames are of this size, and larger messages save nothing.
@@ -49,6 +50,7 @@ pub(crate) enum NextPush {
 pub(crate) struct FollowerStream {
     pub replica: BrokerId,
     pub broker_epoch: BrokerEpoch,
+    counters: Arc<Counters>,
     outbox: Mutex<Outbox>,
     notify: Notify,
 }
@@ -150,8 +152,8 @@ impl FollowerSlot {
 }
 
 impl FollowerStream {
-    pub fn new(replica: BrokerId, broker_epoch: BrokerEpoch) -> Arc<Self> {
-        Arc::new(Self { replica, broker_epoch, outbox: Mutex::default(), notify: Notify::new() })
+    pub fn new(replica: BrokerId, broker_epoch: BrokerEpoch, counters: Arc<Counters>) -> Arc<Self> {
+        Arc::new(Self { replica, broker_epoch, counters, outbox: Mutex::default(), notify: Notify::new() })
     }
 
     /// An answer to an opening, to be sent before anything of that slot.
@@ -233,6 +235,7 @@ impl FollowerStream {
         if frame == LeaderFrame::default() {
             return None;
         }
+        self.counters.replication_bytes_out.fetch_add(size as u64, Ordering::Relaxed);
         outbox.frames_sent += 1;
         Some(frame)
     }

@@ -51,7 +51,7 @@ impl Replication for LeaderService {
         let hello = first.hello.as_ref().ok_or_else(|| Status::invalid_argument("no hello"))?;
         self.check(hello)?;
         tracing::debug!(follower = %hello.replica, "replication stream opened");
-        let stream = FollowerStream::new(hello.replica, hello.broker_epoch);
+        let stream = FollowerStream::new(hello.replica, hello.broker_epoch, self.context.node.counters.clone());
         let (sender, receiver) = mpsc::channel(QUEUED_FRAMES);
         let reader = Reader { context: self.context.clone(), stream: stream.clone(), slots: BTreeMap::new() };
         let stop = sender.clone();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, run_blocking};
@@ -15,7 +16,7 @@ use tonic::{Status, Streaming};
 
 use crate::backoff::Backoff;
 use crate::link::Link;
-use crate::node::Node;
+use crate::node::{Counters, Node};
 use crate::partition::Partition;
 use crate::window::WINDOW_FRAMES;
 
@@ -43,6 +44,7 @@ pub(crate) async fn run_link(node: Arc<Node>, link: Arc<Link>) {
 /// One stream to the leader.
 struct LinkStream {
     link: Arc<Link>,
+    counters: Arc<Counters>,
     outgoing: mpsc::Sender<FollowerFrame>,
     incoming: Streaming<LeaderFrame>,
     slots: BTreeMap<Slot, Arc<Partition>>,
@@ -82,6 +84,7 @@ impl LinkStream {
         tracing::debug!(leader = %link.leader, "replication stream opened");
         Ok(Self {
             link: link.clone(),
+            counters: node.counters.clone(),
             outgoing,
             incoming,
             slots: BTreeMap::new(),
@@ -215,6 +218,8 @@ impl LinkStream {
         }
         for push in &frame.pushes {
             let Some(partition) = self.slots.get(&push.slot) else { continue };
+            let bytes: usize = push.batches.iter().map(bytes::Bytes::len).sum();
+            self.counters.replication_bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
             if let Err(error) = partition.on_push(push) {
                 tracing::warn!(partition = %partition.name, leader = %self.link.leader, %error, "push not taken");
                 self.lose(push.slot);

@@ -23,7 +23,7 @@ use crate::log_slot::LogSlot;
 use crate::parked_acks::{ParkedAcks, Reply};
 use crate::snapshot::Snapshot;
 use crate::waiter::Waiters;
-use crate::{Lease, PartitionRole, PartitionStatus};
+use crate::{Lease, PartitionFigures, PartitionRole, PartitionStatus};
 
 /// What a partition asks of the rest of the broker. Called without the partition's lock.
 pub(crate) trait Surroundings: Send + Sync {
@@ -431,25 +431,47 @@ impl Partition {
             id: self.id,
             topic: self.name.topic.clone(),
             partition: self.name.partition,
-            role: match replica.role() {
-                _ if state.failed => PartitionRole::Offline,
-                RoleKind::Leader => PartitionRole::Leader,
-                RoleKind::Follower => PartitionRole::Follower,
-                RoleKind::Offline => PartitionRole::Offline,
-            },
+            role: state.role(),
             leader: replica.leader(),
             leader_epoch: replica.leader_epoch(),
             partition_epoch: replica.partition_epoch(),
             replicas: state.replicas.clone(),
             isr,
             maximal_isr,
-            min_isr: replica.settings().min_isr.min(state.replicas.len()).max(1),
+            min_isr: state.min_isr(),
             log_start: cursors.log_start,
             high_watermark: replica.high_watermark(),
             exposed_high_watermark: replica.exposed_high_watermark(),
             flushed: cursors.flushed,
             log_end: cursors.log_end,
             size_bytes: state.log.size_bytes(),
+        }
+    }
+}
+
+impl Partition {
+    /// The figures that metrics show.
+    pub fn figures(&self) -> PartitionFigures {
+        let state = self.state.lock();
+        let (replica, snapshot) = (&state.replica, *self.published.read());
+        let lag = |(id, end): (BrokerId, Offset)| (id, snapshot.log_end.get() - end.max(snapshot.log_start).get());
+        let log = state.log.as_open();
+        PartitionFigures {
+            topic: self.name.topic.clone(),
+            partition: self.name.partition,
+            role: state.role(),
+            has_leader: replica.leader() != BrokerId::NONE,
+            replicas: state.replicas.len(),
+            isr: replica.isr().map_or(state.isr.len(), |isr| isr.committed().len()),
+            min_isr: state.min_isr(),
+            log_start: snapshot.log_start,
+            high_watermark: snapshot.high_watermark,
+            last_stable_offset: snapshot.last_stable_offset,
+            log_end: snapshot.log_end,
+            size_bytes: state.log.size_bytes(),
+            segments: log.map_or(0, Log::segment_count),
+            producers: log.map_or(0, Log::producer_count),
+            follower_lags: replica.follower_ends().map(lag).collect(),
         }
     }
 }
@@ -477,6 +499,20 @@ impl State {
             last_stable_offset,
             log_end: cursors.log_end,
         }
+    }
+
+    fn role(&self) -> PartitionRole {
+        match self.replica.role() {
+            _ if self.failed => PartitionRole::Offline,
+            RoleKind::Leader => PartitionRole::Leader,
+            RoleKind::Follower => PartitionRole::Follower,
+            RoleKind::Offline => PartitionRole::Offline,
+        }
+    }
+
+    /// Effective `min.insync.replicas`.
+    fn min_isr(&self) -> usize {
+        self.replica.settings().min_isr.min(self.replicas.len()).max(1)
     }
 
     /// Whether a flush must follow an append.

@@ -122,6 +122,7 @@ config_table! {
     honoured dynamic public   "highwater.durability": String = "strict", OneOf(&["strict", "relaxed"]), [], "Default of the topic setting highwater.durability.";
     honoured fixed   public   "highwater.http.listener": String = null, Any, [], "Address of metrics and health over HTTP, as host:port; the default is the host of the first listener with its port + 2.";
     honoured fixed   public   "highwater.internal.listener": String = null, Any, [], "Address of the gRPC services of a broker that is no controller, as host:port; the default is the host of the first listener with its port + 1.";
+    honoured fixed   public   "highwater.metrics.partition.series": Boolean = "true", Any, [], "Show the figures of each partition, and the lag of groups by partition. Without them a scrape of many thousands of partitions stays small.";
     ignored  fixed   public   "initial.broker.registration.timeout.ms": Int = "60000", Any, [], "";
     ignored  fixed   public   "inter.broker.listener.name": String = null, Any, [], "Accepted for compatibility: brokers talk gRPC to each other on the controller listener.";
     ignored  fixed   internal "internal.metadata.delete.delay.millis": Long = "60000", Any, [], "";
