@@ -24,7 +24,7 @@ DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
 .PHONY: help deps build up down test verify fix sim clients metrics-check faults bench bench-vs-kafka bench-micro demo mutants \
-  deb deploy-test guide
+  deb tarball deploy-check deploy-test guide
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -101,10 +101,20 @@ deb: $(BUILT) ## build the Debian package: binary, systemd unit, configuration, 
 	@deploy/local/install-dependencies package
 	@deploy/debian/build $(BIN) $(DIST)
 
-deploy-test: $(BUILT) ## install the package in a clean Debian that systemd boots, start the sample configurations (needs root)
-	@deploy/local/install-dependencies package deploy-test
-	@deploy/debian/test $(BIN)
+tarball: $(BUILT) ## the same without Debian's package manager: binary, sample configurations, unit, documents
+	@deploy/tarball/build $(BIN) $(DIST)
+
+deploy-check: ## check the files of deploy/ against schemas and rules: shell, systemd, Dockerfile, compose, Kubernetes
+	@deploy/local/install-dependencies deploy-check
+	@deploy/check/validate
+
+deploy-test: $(BUILT) ## install the package in a clean Debian, run the samples, the tarball, compose.yaml and the Kubernetes pods (root)
+	@deploy/local/install-dependencies package deploy-test deploy-check
 	@deploy/samples/test $(BIN)
+	@deploy/tarball/test $(BIN)
+	@deploy/debian/test $(BIN)
+	@deploy/check/validate
+	@deploy/check/containers $(BIN)
 
 mutants: ## cargo-mutants over the pure crates (slow)
 	@command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants

@@ -220,7 +220,11 @@ impl Starter {
             };
             let (fs, opening) = (self.env.fs.clone(), path.clone());
             match run_blocking(move || LogDirectory::open(fs, &opening, &identity)).await {
-                Ok(directory) => directories.opened.push(directory),
+                Ok(directory) => {
+                    let reserve = self.config.number("highwater.disk.reserve.bytes");
+                    directory.space().set_reserve(u64::try_from(reserve).unwrap_or(0));
+                    directories.opened.push(directory);
+                }
                 Err(error @ LogDirectoryError::Io { .. }) => {
                     tracing::error!(
                         directory = %path.display(), %error,

@@ -53,8 +53,17 @@ impl DirectoryHealth {
         }
     }
 
-    /// Passes `result` on; an error takes the directory out of service first.
+    /// Passes `result` on; an error takes the directory out of service first. A full disk does not: nothing was lost, and there
+    /// may be room again.
     pub(crate) fn watch<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
+        match result {
+            Err(error) if error.is_disk_full() => Err(error),
+            result => self.watch_flush(result),
+        }
+    }
+
+    /// As [`Self::watch`], for a flush: whatever its error is, what was to be flushed may be lost.
+    pub(crate) fn watch_flush<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
         if let Err(error @ LogError::Io { .. }) = &result {
             self.fail(&error.to_string());
         }

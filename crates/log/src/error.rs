@@ -57,6 +57,11 @@ impl LogError {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
+    /// Whether the disk, or the user's share of it, is full: what was asked for was not done, and can be tried again.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_disk_full(source))
+    }
+
     /// The code a client sees.
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -65,6 +70,11 @@ impl LogError {
             Self::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
         }
     }
+}
+
+/// Whether an error means that the disk, or the user's share of it, is full.
+pub(crate) fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// An append was refused. Nothing was appended, except as [`AppendError::Log`] says.

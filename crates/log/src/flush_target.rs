@@ -139,7 +139,7 @@ impl FlushTarget {
             match self.sync(&segments) {
                 // Files that vanished with their log are no fault of the disk.
                 Err(_) if self.retired.load(Ordering::Acquire) => return Ok(self.flushed()),
-                synced => self.health.watch(synced)?,
+                synced => self.health.watch_flush(synced)?,
             }
             let mut dirty = self.dirty.lock();
             if dirty.truncations != truncations {

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::checkpoints::{CheckpointError, Checkpoints};
 use crate::config::LogConfig;
 use crate::directory_health::DirectoryHealth;
+use crate::disk_space::DiskSpace;
 use crate::error::LogError;
 use crate::file_names::{
     DELETED_SUFFIX, PARTITION_METADATA, QUARANTINED_SUFFIX, STRAY_SUFFIX, parse_partition_dir, set_aside_dir,
@@ -114,6 +115,7 @@ impl From<CheckpointError> for LogDirectoryError {
 pub struct LogDirectory {
     path: PathBuf,
     services: DirectoryServices,
+    space: Arc<DiskSpace>,
     sync: Arc<SyncScheduler>,
     meta: Mutex<MetaProperties>,
     /// Broker epoch in the clean-shutdown marker, if there was one.
@@ -137,10 +139,12 @@ impl LogDirectory {
         let health = Arc::new(DirectoryHealth::new(path));
         let sync = SyncScheduler::new(health.clone());
         let (tails, doomed) = (Arc::default(), Arc::default());
+        let space = Arc::new(DiskSpace::new(fs.clone(), path));
         let services = DirectoryServices { fs, health, checkpoints, tails, doomed };
         let directory = Self {
             path: path.to_owned(),
             services,
+            space,
             sync,
             meta: Mutex::new(meta),
             clean_start,
@@ -222,6 +226,11 @@ impl LogDirectory {
     /// It may be called with locks held and must not call back into logs of this directory.
     pub fn on_offline(&self, callback: impl Fn(&str) + Send + Sync + 'static) {
         self.services.health.set_on_offline(Box::new(callback));
+    }
+
+    /// The room that is left on its volume.
+    pub fn space(&self) -> &Arc<DiskSpace> {
+        &self.space
     }
 
     /// The scheduler that flushes this directory's logs.

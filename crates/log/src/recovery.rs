@@ -21,7 +21,7 @@ use highwater_records::{BatchHeader, EndTransactionMarker, RecordBatch};
 use highwater_types::{LeaderEpoch, Offset, Timestamp};
 
 use crate::batch_scan::{BatchScan, Scanned};
-use crate::error::{LogError, ReadError};
+use crate::error::{LogError, ReadError, is_disk_full};
 use crate::file_names::{FileKind, LEADER_EPOCH_CHECKPOINT};
 use crate::header_walk::HeaderWalk;
 use crate::leader_epochs::LeaderEpochs;
@@ -367,9 +367,10 @@ impl<'a> Recovery<'a> {
             }
             segment.reactivate(result.size, result.index, result.transactions);
             if number < last {
-                segment.write_index_files().map_err(LogError::io(&path))?;
+                if unless_full(segment.write_index_files()).map_err(LogError::io(&path))? {
+                    self.indexed.insert(segment.base());
+                }
                 segment.set_rolled();
-                self.indexed.insert(segment.base());
             }
             segment.sync().map_err(LogError::io(&path))?;
             if number < last {
@@ -381,7 +382,7 @@ impl<'a> Recovery<'a> {
         Ok(())
     }
 
-    /// Makes a segment's snapshot anew: retention relies on it.
+    /// Makes a segment's snapshot anew, if there is room: it spares reading the batches once more.
     fn write_snapshot(&mut self, offset: Offset, content: &[u8]) -> Result<(), LogError> {
         let path = FileKind::ProducerSnapshot.path(self.dir, offset);
         let write = || {
@@ -389,8 +390,11 @@ impl<'a> Recovery<'a> {
             file.write_all_at(content, 0)?;
             file.sync_data()
         };
-        write().map_err(LogError::io(&path))?;
-        self.snapshots.insert(offset);
+        if unless_full(write()).map_err(LogError::io(&path))? {
+            self.snapshots.insert(offset);
+        } else {
+            crate::segment::remove_if_there(self.fs, &path).map_err(LogError::io(&path))?;
+        }
         Ok(())
     }
 
@@ -403,9 +407,9 @@ impl<'a> Recovery<'a> {
             }
             segment.with_index(self.mode.interval_bytes, |_| ())?;
             with_transactions(&self.segments, number, |_| ())?;
-            segment.replace_index_files().map_err(LogError::io(&segment.path(FileKind::OffsetIndex)))?;
+            let written = unless_full(segment.replace_index_files());
+            self.dir_changed |= written.map_err(LogError::io(&segment.path(FileKind::OffsetIndex)))?;
             segment.unload_index();
-            self.dir_changed = true;
         }
         Ok(())
     }
@@ -615,4 +619,12 @@ pub(crate) fn remove_snapshots(
         snapshots.remove(&offset);
     }
     Ok(!removed.is_empty())
+}
+
+/// Whether something was written that can be made anew at any time: a full disk must not keep a log from being opened (S5).
+fn unless_full(written: std::io::Result<()>) -> std::io::Result<bool> {
+    match written {
+        Err(error) if is_disk_full(&error) => Ok(false),
+        written => written.map(|()| true),
+    }
 }

@@ -119,6 +119,9 @@ fn apply_retention_to(partition: &Arc<Partition>) {
             partition = %partition.name, segments = done.deleted_segments, bytes = done.deleted_bytes,
             log_start = %done.log_start, "old segments deleted"
         ),
+        Some(Err(error)) if error.is_disk_full() => {
+            tracing::warn!(partition = %partition.name, %error, "no room to delete old segments; tried again later");
+        }
         Some(Err(error)) => partition.fail(&error.to_string()),
         _ => {}
     }

@@ -236,9 +236,8 @@ fn report(context: &Context, partition: &Arc<Partition>, error: &CompactionError
         CompactionError::Abandoned => {
             tracing::debug!(partition = %partition.name, "compaction given up: the log changed")
         }
-        CompactionError::DiskFull => {
-            tracing::warn!(partition = %partition.name, "no room to compact the log; it is tried again later");
-        }
+        CompactionError::DiskFull => no_room(partition),
+        CompactionError::Log(error) if error.is_disk_full() => no_room(partition),
         CompactionError::Log(error @ (LogError::Io { .. } | LogError::Offline(_))) => {
             partition.fail(&error.to_string())
         }
@@ -250,4 +249,8 @@ fn report(context: &Context, partition: &Arc<Partition>, error: &CompactionError
             }
         }
     }
+}
+
+fn no_room(partition: &Partition) {
+    tracing::warn!(partition = %partition.name, "no room to compact the log; it is tried again later");
 }

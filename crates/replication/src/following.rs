@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use highwater_env::clock;
-use highwater_log::AppendError;
+use highwater_log::{AppendError, SpaceUse};
 use highwater_partition::{EpochEnd, Event};
 use highwater_rpc::replication::{Open, Push, Slot};
 use highwater_types::{BrokerId, LeaderEpoch, Offset};
@@ -123,6 +123,11 @@ impl State {
         batches: &bytes::Bytes,
         aftermath: &mut Aftermath,
     ) -> Result<(), PushError> {
+        // Internal topics are what the cluster needs to go on.
+        let is_bounded = !partition.name.topic.is_internal();
+        if is_bounded && !partition.space.admits(batches.len() as u64, SpaceUse::Replicate) {
+            return Err(AppendError::DiskFull.into());
+        }
         let strict = self.is_strict();
         let Some(log) = self.open_log(partition, aftermath) else { return Err(PushError::NotOpen) };
         let result = log.append_follower(batches, clock::wall_ms());

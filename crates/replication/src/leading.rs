@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use highwater_env::clock;
-use highwater_log::{AppendError, LeaderAppend, LogRead};
+use highwater_log::{AppendError, LeaderAppend, LogRead, SpaceUse};
 use highwater_partition::{AppendRefusal, EpochEnd, Event, OpenCheck, OpenedFollower, RoleKind, SessionId, check_open};
 use highwater_records::ValidatedBatch;
 use highwater_rpc::replication::{Ack, Open, OpenOutcome, Opened, Push};
@@ -117,6 +117,11 @@ impl State {
         aftermath: &mut Aftermath,
     ) -> Result<AppendOutcome, ProduceError> {
         let leader_epoch = self.check_append(acks, epoch)?;
+        // What the node itself writes (committed offsets) may use the reserve.
+        let is_client = epoch.is_none();
+        if is_client && !partition.space.admits(batch.size_in_bytes() as u64, SpaceUse::Produce) {
+            return Err(ProduceError::new(ErrorCode::KafkaStorageError, "the disk is full: only the reserve is left"));
+        }
         let strict = self.is_strict();
         let Some(log) = self.open_log(partition, aftermath) else { return Err(out_of_service()) };
         let appended = match log.append_leader(batch, leader_epoch, now) {

@@ -84,7 +84,7 @@ impl ReplicaMetrics {
             bytes_out: replicas::REPLICATION_BYTES_OUT.int_counter(),
             follower_max_lag: replicas::FOLLOWER_MAX_LAG.int_gauge_vec(),
             remaining_logs: logs::REMAINING_LOGS.int_gauge(),
-            directories: DirectoryMetrics::new(fs, directories),
+            directories: DirectoryMetrics::new(directories, fs),
             cleaner: CleanerMetrics::new(),
         }
     }

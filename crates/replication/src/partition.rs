@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use highwater_env::{clock, run_blocking};
-use highwater_log::{FlushListener, FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SyncScheduler};
+use highwater_log::{
+    DiskSpace, FlushListener, FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SyncScheduler,
+};
 use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
 use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
@@ -52,6 +54,7 @@ pub(crate) struct Partition {
     handles: OnceLock<Handles>,
     this: Weak<Self>,
     sync: Arc<SyncScheduler>,
+    pub space: Arc<DiskSpace>,
     state: Mutex<State>,
     published: RwLock<Snapshot>,
     waiters: Arc<Waiters>,
@@ -176,6 +179,7 @@ impl Partition {
             handles: OnceLock::new(),
             this: this.clone(),
             sync: directory.sync().clone(),
+            space: directory.space().clone(),
             published: RwLock::new(state.snapshot()),
             state: Mutex::new(state),
             waiters: Arc::default(),
@@ -526,6 +530,8 @@ impl State {
             let directory = partition.directory.upgrade().filter(|_| !self.failed)?;
             match self.log.open(&directory, &partition.name, partition.id) {
                 Ok(_) => partition.on_opened(self.log.as_open()?),
+                // Somebody may make room: it is tried again.
+                Err(error) if error.is_disk_full() => return None,
                 Err(error) => {
                     if let LogError::Corrupt { .. } = error {
                         partition.note_damage(&error.to_string());

@@ -123,12 +123,12 @@ class Guide:
             return answer.status == 200
 
     def lag_by_command(self, group):
-        """Sum of the lags that `highwater group describe` tells."""
+        """Sum over the partitions of what `highwater group describe` tells."""
         def lags(value):
-            if isinstance(value, dict):
-                own = value.get("lag")
-                return (own if isinstance(own, int) else 0) + sum(lags(one) for key, one in value.items() if key != "lag")
-            return sum(map(lags, value)) if isinstance(value, list) else 0
+            if isinstance(value, dict) and "partition" in value:
+                return value.get("lag") or 0
+            inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+            return sum(map(lags, inner))
         return lags(json.loads(self.highwater("group", "describe", group, "--json")))
 
     def lag_by_metrics(self, group):
@@ -143,11 +143,7 @@ class Guide:
 
     def forget(self, group):
         """Sets a group that has no members back to the beginning, as an operator might who is not sure what it has done."""
-        from confluent_kafka import Consumer, TopicPartition
-
-        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
-        consumer.commit(offsets=[TopicPartition("clicks", partition, 0) for partition in range(PARTITIONS)], asynchronous=False)
-        consumer.close()
+        self.highwater("group", "reset-offsets", group, "--topic", "clicks", "--to-earliest", "--execute")
 
     def logged(self):
         """All lines of the log, rotated files first: what everything is compared with."""
@@ -291,12 +287,15 @@ def run(guide):
                                   check=True, timeout=WITHIN, capture_output=True, text=True).stdout.splitlines()
         after = [line for line, click in zip(logged, clicks) if round(click["time"] * 1000) >= time_ms]
         check(f"{len(replayed)} lines from {name} on, no other", sorted(replayed) == sorted(after), f"expected {len(after)}")
+        replayed = guide.highwater("consume", "clicks", "--from-time", str(time_ms), "--exit").splitlines()
+        check("and the same by `highwater consume --from-time`", sorted(replayed) == sorted(after), f"{len(replayed)}, expected {len(after)}")
 
 
 def main():
     need_client()
     if len(sys.argv) != 2:
         sys.exit(__doc__)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # what was started ends with us
     with tempfile.TemporaryDirectory(prefix="highwater-guide-") as directory:
         guide = Guide(os.path.abspath(sys.argv[1]), directory)
         try:

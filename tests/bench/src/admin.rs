@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use highwater_protocol::StrBytes;
 use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use highwater_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use highwater_protocol::messages::metadata_request::MetadataRequestTopic;
 use highwater_protocol::messages::metadata_response::MetadataResponseTopic;
-use highwater_protocol::messages::{CreateTopicsRequest, DescribeClusterRequest, MetadataRequest};
+use highwater_protocol::messages::{CreateTopicsRequest, DescribeClusterRequest, ListOffsetsRequest, MetadataRequest};
 use highwater_test_cluster::Cluster;
 
 use crate::raw::{Connection, topic_name};
@@ -17,7 +18,10 @@ use crate::system::System;
 /// Versions that both systems serve.
 const CREATE_TOPICS_VERSION: i16 = 7;
 const METADATA_VERSION: i16 = 12;
+const LIST_OFFSETS_VERSION: i16 = 7;
 const DESCRIBE_CLUSTER_VERSION: i16 = 1;
+/// The timestamp of ListOffsets that asks for the end of a log.
+const LATEST: i64 = -1;
 /// `endpoint_type` of DescribeCluster that asks about controllers (KIP-919).
 const CONTROLLERS: i8 = 2;
 /// Pause between two questions whether something has happened.
@@ -115,6 +119,36 @@ pub fn wait_for_full_isr(cluster: &Cluster, name: &str, partitions: i32, replica
     wait_for_leaders(cluster, &[Topic { name, partitions, replicas, configs: &[] }])
 }
 
+/// The sum of the log ends of partitions. Fails if the broker does not lead one of them, or does not serve it yet.
+pub fn log_ends(address: &str, topic: &str, partitions: impl IntoIterator<Item = i32>) -> Result<i64> {
+    let latest = |index| ListOffsetsPartition::default().with_partition_index(index).with_timestamp(LATEST);
+    let topic = ListOffsetsTopic::default()
+        .with_name(topic_name(topic))
+        .with_partitions(partitions.into_iter().map(latest).collect());
+    let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
+    let response = Connection::open(address)?.call(LIST_OFFSETS_VERSION, &request)?;
+    let mut sum = 0;
+    for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
+        ensure!(partition.error_code == 0, "ListOffsets: error {}", partition.error_code);
+        sum += partition.offset;
+    }
+    Ok(sum)
+}
+
+/// Waits until the leader of each partition answers for it: being told of leaders is not yet being served.
+pub fn wait_until_served(cluster: &Cluster, topics: &[Topic<'_>]) -> Result<()> {
+    for topic in topics {
+        let leaders = leaders(cluster.nodes()[0].address(), topic.name)?;
+        for node in cluster.nodes() {
+            let led = |partition: &i32| leaders[*partition as usize] == node.id() as i32;
+            wait(LEADERS_WITHIN, "leaders that answer", || {
+                log_ends(node.address(), topic.name, (0..topic.partitions).filter(led)).is_ok()
+            })?;
+        }
+    }
+    Ok(())
+}
+
 /// The leader of each partition of a topic, as one broker knows it; -1 where there is none.
 pub fn leaders(address: &str, topic: &str) -> Result<Vec<i32>> {
     let known = describe(&mut None, address, &[topic])?;
@@ -147,7 +181,7 @@ pub fn active_controller(cluster: &Cluster, system: System) -> Result<usize> {
         found = cluster.nodes().iter().filter(|node| node.pid().is_some()).find_map(|node| match system {
             System::Kafka => kafka_controller(node.controller()).ok(),
             System::Strict | System::Relaxed => {
-                let active = node.metric("kafka_controller_active_controller_count").ok().flatten();
+                let active = node.metric("kafka_controller_kafkacontroller_activecontrollercount").ok().flatten();
                 (active == Some(1.0)).then(|| node.id())
             }
         });

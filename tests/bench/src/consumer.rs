@@ -1,5 +1,6 @@
 //! A librdkafka consumer that reads all partitions of a topic.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -10,6 +11,9 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 /// Longest time without a record.
 const SILENCE: Duration = Duration::from_secs(20);
 
+/// Longest time in one poll.
+const POLL: Duration = Duration::from_millis(500);
+
 /// What was read.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Read {
@@ -19,6 +23,17 @@ pub struct Read {
 
 /// Reads so many records of partitions `0..partitions`, from the beginning.
 pub fn consume(bootstrap: &str, topic: &str, partitions: i32, records: u64) -> Result<Read> {
+    let consumer = open(bootstrap, topic, partitions, Offset::Beginning)?;
+    read(&consumer, records, || false)
+}
+
+/// Reads what comes at the end of partitions `0..partitions`, until it is told to stop.
+pub fn follow(bootstrap: &str, topic: &str, partitions: i32, stop: &AtomicBool) -> Result<Read> {
+    let consumer = open(bootstrap, topic, partitions, Offset::End)?;
+    read(&consumer, u64::MAX, || stop.load(Ordering::Relaxed))
+}
+
+fn open(bootstrap: &str, topic: &str, partitions: i32, from: Offset) -> Result<BaseConsumer> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("group.id", "bench")
@@ -28,14 +43,18 @@ pub fn consume(bootstrap: &str, topic: &str, partitions: i32, records: u64) -> R
         .create()?;
     let mut assignment = TopicPartitionList::new();
     for partition in 0..partitions {
-        assignment.add_partition_offset(topic, partition, Offset::Beginning)?;
+        assignment.add_partition_offset(topic, partition, from)?;
     }
     consumer.assign(&assignment)?;
+    Ok(consumer)
+}
+
+fn read(consumer: &BaseConsumer, records: u64, stop: impl Fn() -> bool) -> Result<Read> {
     let started = Instant::now();
     let (mut count, mut bytes, mut last) = (0, 0_usize, started);
-    while count < records {
+    while count < records && !stop() {
         // A poll may also return for events of the client's own.
-        match consumer.poll(Duration::from_secs(1)) {
+        match consumer.poll(POLL) {
             Some(message) => {
                 bytes += message?.payload_len();
                 count += 1;

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use highwater_test_cluster::{Cluster, ProcessFigures};
 use serde::{Deserialize, Serialize};
 
 use crate::latency::{PERCENTILES, SortedLatencies};
+use crate::meter::Used;
+
+/// The end of the names of figures that tell how busy the machine was with something else.
+const OTHER_CORES: &str = "other_cores";
 
 /// Named figures. Those that `figure.rs` lists appear in the table; the others are for whoever looks closer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +26,12 @@ impl Findings {
         self.0.get(name).copied()
     }
 
+    /// The most that programs which have nothing to do with the benchmark took of the machine, in cores.
+    pub fn disturbance_cores(&self) -> f64 {
+        let others = self.0.iter().filter(|(name, _)| name.ends_with(OTHER_CORES));
+        others.map(|(_, cores)| *cores).fold(0.0, f64::max)
+    }
+
     /// Notes `PREFIX.p50_ms`, `PREFIX.p99_ms` and so on.
     pub fn note_latencies(&mut self, prefix: &str, latencies: &SortedLatencies) {
         for (name, share) in PERCENTILES {
@@ -37,42 +46,7 @@ impl Findings {
         self.note(format!("{prefix}.peak_mb"), used.peak_resident_mb);
         self.note(format!("{prefix}.private_mb"), used.private_mb);
         self.note(format!("{prefix}.written_per_byte"), used.written_bytes / bytes);
-    }
-}
-
-/// What the broker processes of a cluster used while something ran.
-#[derive(Debug, Clone, Copy)]
-pub struct Used {
-    /// Of all nodes together.
-    pub cpu_seconds: f64,
-    /// Highest resident memory so far, a node.
-    pub peak_resident_mb: f64,
-    /// Heap and stacks at the end, a node.
-    pub private_mb: f64,
-    /// Of all nodes together.
-    pub written_bytes: f64,
-}
-
-/// Watches the broker processes from now on.
-pub struct Meter<'a> {
-    cluster: &'a Cluster,
-    before: ProcessFigures,
-}
-
-impl<'a> Meter<'a> {
-    /// Starts to watch.
-    pub fn start(cluster: &'a Cluster) -> Self {
-        Self { cluster, before: cluster.figures() }
-    }
-
-    /// What was used since the start.
-    pub fn used(&self) -> Used {
-        let (now, nodes) = (self.cluster.figures(), self.cluster.nodes().len() as f64);
-        Used {
-            cpu_seconds: now.cpu_seconds - self.before.cpu_seconds,
-            peak_resident_mb: now.peak_resident_bytes as f64 / 1e6 / nodes,
-            private_mb: now.private_bytes as f64 / 1e6 / nodes,
-            written_bytes: now.written_bytes.saturating_sub(self.before.written_bytes) as f64,
-        }
+        self.note(format!("{prefix}.client_cores"), used.client_cores);
+        self.note(format!("{prefix}.{OTHER_CORES}"), used.other_cores);
     }
 }

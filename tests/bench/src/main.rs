@@ -14,8 +14,11 @@ mod document;
 mod figure;
 mod findings;
 mod goal;
+mod group;
+mod java_producer;
 mod latency;
 mod machine;
+mod meter;
 mod options;
 mod payload;
 mod plot;
@@ -81,9 +84,6 @@ fn measure(options: &Options) -> Result<()> {
     if let Some(directory) = &options.documents {
         document::write(directory, &results)?;
     }
-    for failure in report::failures(&measured) {
-        eprintln!("ended early: {failure}");
-    }
     Ok(())
 }
 
@@ -93,7 +93,11 @@ fn run_cell(options: &Options, workload: &Workload, system: System, run: usize) 
     let measured_at = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let outcome = cell::run(options, workload, system)?;
     let seconds = started.elapsed().as_secs_f64();
-    eprintln!("{seconds:.0} s{}", outcome.failure.as_ref().map_or(String::new(), |failure| format!(": {failure}")));
+    let disturbance = outcome.findings.disturbance_cores();
+    eprintln!("{seconds:.0} s, other programs took up to {disturbance:.2} cores");
+    if let Some(failure) = &outcome.failure {
+        eprintln!("  ended early: {failure}");
+    }
     Ok(Entry {
         workload: workload.id.to_owned(),
         system,

@@ -1,7 +1,9 @@
 //! The workloads, each on a fresh cluster. docs/PERFORMANCE.md says what each is for.
 
+mod consumers;
 mod failover;
 mod flush;
+mod groups;
 mod memory;
 mod one_in_flight;
 mod partitions;
@@ -51,11 +53,16 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// Starts an empty cluster of the run's system.
     pub fn start(&self, nodes: usize) -> Result<Cluster> {
+        self.start_with(nodes, &[])
+    }
+
+    /// The same with further properties.
+    pub fn start_with(&self, nodes: usize, properties: &[(&str, &str)]) -> Result<Cluster> {
         let binary = || Software::Highwater(self.options.binary.clone());
-        let durability = [("highwater.durability", self.system.name())];
+        let with_durability = [properties, &[("highwater.durability", self.system.name())]].concat();
         match (self.system, &self.options.kafka_libs) {
-            (System::Strict | System::Relaxed, _) => Cluster::start_software(&binary(), nodes, &durability),
-            (System::Kafka, Some(libs)) => Cluster::start_software(&Software::Kafka(libs.clone()), nodes, &[]),
+            (System::Strict | System::Relaxed, _) => Cluster::start_software(&binary(), nodes, &with_durability),
+            (System::Kafka, Some(libs)) => Cluster::start_software(&Software::Kafka(libs.clone()), nodes, properties),
             (System::Kafka, None) => bail!("Kafka needs --kafka-libs"),
         }
     }
@@ -82,9 +89,13 @@ pub const WORKLOADS: &[Workload] = &[
     workload("D", "lz4 and zstd", &System::ALL, 300, transfer::compressed),
     workload("E", "replicated: as fast as it goes, at a rate", &System::ALL, 300, replicated::run),
     workload("F", "one record in flight", &System::ALL, 240, one_in_flight::run),
+    workload("G", "consumers: at the tail, catching up, from disk", STRICT_AND_KAFKA, 600, consumers::run),
     workload("I", "thousands of partitions at rest", STRICT_AND_KAFKA, 600, partitions::at_rest),
+    workload("I2", "as many partitions as one node takes", &[System::Strict], 900, partitions::many),
+    workload("K", "groups", STRICT_AND_KAFKA, 600, groups::run),
     workload("L", "flushed before acknowledged", STRICT_AND_KAFKA, 300, flush::run),
     workload("M1", "start of a node", STRICT_AND_KAFKA, 240, start::first_acknowledgement),
+    workload("M2", "restart after kill -9", STRICT_AND_KAFKA, 900, start::after_kill),
     workload("M3", "gaps after kill -9 and planned stops", STRICT_AND_KAFKA, 900, failover::leader),
     workload("M4", "active controller killed", STRICT_AND_KAFKA, 600, failover::controller),
     workload("N", "resident memory", STRICT_AND_KAFKA, 300, memory::run),

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 
 pub use node::Node;
 pub use ports::{Loopback, free_ports};
-pub use process::{ProcessFigures, figures};
+pub use process::{ProcessFigures, figures, ticks_per_second};
 pub use software::Software;
 
 /// How long a cluster may take until every node says that it is ready.

@@ -130,7 +130,7 @@ impl Node {
         Ok((status, body.to_owned()))
     }
 
-    /// The value of a metric series, e.g. `kafka_controller_active_controller_count`.
+    /// The value of a metric series, e.g. `kafka_controller_kafkacontroller_activecontrollercount`.
     pub fn metric(&self, series: &str) -> Result<Option<f64>> {
         let (_, body) = self.get("/metrics")?;
         let line = body.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));

@@ -34,16 +34,20 @@ impl ProcessFigures {
 /// The figures of a running process, or none if it is gone.
 pub fn figures(pid: u32) -> Option<ProcessFigures> {
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}"));
-    // SAFETY: sysconf has no preconditions.
-    let ticks_per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
     let status = read("status").ok()?;
     Some(ProcessFigures {
-        cpu_seconds: cpu_ticks(&read("stat").ok()?)? as f64 / ticks_per_second,
+        cpu_seconds: cpu_ticks(&read("stat").ok()?)? as f64 / ticks_per_second(),
         resident_bytes: number(&status, "VmRSS:") * 1024,
         peak_resident_bytes: number(&status, "VmHWM:") * 1024,
         private_bytes: number(&status, "RssAnon:") * 1024,
         written_bytes: number(&read("io").unwrap_or_default(), "write_bytes:"),
     })
+}
+
+/// How many ticks `/proc` counts a second.
+pub fn ticks_per_second() -> f64 {
+    // SAFETY: sysconf has no preconditions.
+    unsafe { libc::sysconf(libc::_SC_CLK_TCK) as f64 }
 }
 
 /// User plus system time of `/proc/PID/stat`. The command's name stands in parentheses and may hold blanks and parentheses:

@@ -111,8 +111,12 @@ impl Fs {
         temporary_name.push(TEMPORARY_SUFFIX);
         let temporary = path.with_file_name(temporary_name);
         let file = self.open(&temporary, OpenMode::Truncate)?;
-        file.write_all_at(content, 0)?;
-        file.sync_all()?;
+        if let Err(error) = file.write_all_at(content, 0).and_then(|()| file.sync_all()) {
+            drop(file);
+            // On a full disk it would keep the room that others need.
+            let _ = self.remove_file(&temporary);
+            return Err(error);
+        }
         drop(file);
         self.rename(&temporary, path)?;
         self.sync_dir(parent_of(path))

@@ -1,6 +1,6 @@
 //! Appending, as leader and as follower.
 
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 
 use bytes::Bytes;
 use highwater_records::{
@@ -9,7 +9,7 @@ use highwater_records::{
 use highwater_types::{LeaderEpoch, Offset, Timestamp};
 
 use super::Log;
-use crate::error::{AppendError, LogError};
+use crate::error::{AppendError, LogError, is_disk_full};
 use crate::file_names::FileKind;
 use crate::producers::Verdict;
 use crate::segment::indexed;
@@ -221,11 +221,6 @@ impl Log {
             self.active.on_transaction_ended(&ended);
         }
     }
-}
-
-/// Whether an error means that the disk, or the user's share of it, is full.
-pub(crate) fn is_disk_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn read_marker(batch: &RecordBatch) -> Result<Option<EndTransactionMarker>, AppendError> {

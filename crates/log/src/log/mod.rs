@@ -36,7 +36,6 @@ use crate::segment::Segment;
 use crate::tail_cache::TailCache;
 use crate::time_lookup::TimestampOffset;
 
-pub(crate) use append::is_disk_full;
 pub use append::{FollowerAppend, LeaderAppend};
 pub use retention::Retention;
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use highwater_types::{Offset, Timestamp};
 
 use super::Log;
-use super::append::is_disk_full;
-use crate::error::LogError;
+use crate::error::{LogError, is_disk_full};
 use crate::file_names::FileKind;
 use crate::recovery::{load_producers, remove_snapshots, replay_producers};
 use crate::segment::{Segment, sync_if_there};
@@ -94,13 +93,19 @@ impl Log {
         let remaining = self.reader.view().segments[deleted.len()..].to_vec();
         let first = remaining[0].base();
         let log_start = self.log_start().max(first);
+        match self.secure_snapshot(first, deleted) {
+            // To make room counts more: what is forgotten, after a crash, are idle producers that these segments alone know.
+            Err(error) if error.is_disk_full() => {
+                tracing::warn!(partition = %self.partition, %error, "no room for a producer snapshot");
+            }
+            secured => secured?,
+        }
         self.reader.publish_log_start(log_start);
         self.reader.publish_segments(remaining);
         self.flush.on_removed(first);
         self.epochs.truncate_from_start(log_start);
         // Below `first` there will be nothing else to tell which topic's this is.
         self.flush.make_home_durable()?;
-        self.secure_snapshot(first, deleted)?;
         for segment in deleted {
             for kind in FileKind::OF_SEGMENT {
                 self.take_away(&segment.path(kind), now).map_err(LogError::io(self.reader.dir()))?;

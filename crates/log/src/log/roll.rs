@@ -8,8 +8,7 @@ use highwater_records::BatchHeader;
 use highwater_types::{Offset, Timestamp};
 
 use super::Log;
-use super::append::is_disk_full;
-use crate::error::{AppendError, LogError};
+use crate::error::{AppendError, LogError, is_disk_full};
 use crate::file_names::FileKind;
 use crate::segment::Segment;
 

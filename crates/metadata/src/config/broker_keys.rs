@@ -119,6 +119,7 @@ config_table! {
     ignored  fixed   public   "group.streams.min.session.timeout.ms": Int = "45000", AtLeast(1), [], "";
     ignored  fixed   public   "group.streams.num.standby.replicas": Int = "0", AtLeast(0), [], "";
     ignored  fixed   public   "group.streams.session.timeout.ms": Int = "45000", AtLeast(1), [], "";
+    honoured fixed   public   "highwater.disk.reserve.bytes": Long = "104857600", AtLeast(0), [], "Bytes kept free on the volume of each log directory (at most a quarter of it): below them producers are refused, and deletions, offset commits and metadata go on.";
     honoured dynamic public   "highwater.durability": String = "strict", OneOf(&["strict", "relaxed"]), [], "Default of the topic setting highwater.durability.";
     honoured fixed   public   "highwater.http.listener": String = null, Any, [], "Address of metrics and health over HTTP, as host:port; the default is the host of the first listener with its port + 2.";
     honoured fixed   public   "highwater.internal.listener": String = null, Any, [], "Address of the gRPC services of a broker that is no controller, as host:port; the default is the host of the first listener with its port + 1.";

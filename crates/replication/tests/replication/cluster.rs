@@ -292,6 +292,8 @@ pub struct Cluster {
     pub log_dirs: Vec<&'static str>,
     /// Those of them that the disk does not let open.
     pub unreadable: Vec<&'static str>,
+    /// `highwater.disk.reserve.bytes`.
+    pub reserve_bytes: u64,
     lag_max: Duration,
     next_value: u64,
 }
@@ -315,6 +317,7 @@ impl Cluster {
             nodes: (0..count).map(|_| None).collect(),
             log_dirs: log_dirs.to_vec(),
             unreadable: Vec::new(),
+            reserve_bytes: 0,
             lag_max,
             next_value: 0,
         };
@@ -341,7 +344,9 @@ impl Cluster {
                 new_directory_id: directory_id(node, number),
             };
             let directory = LogDirectory::open(env.fs.clone(), Path::new(path), &identity);
-            directories.opened.push(directory.expect("a disk in memory"));
+            let directory = directory.expect("a disk in memory");
+            directory.space().set_reserve(self.reserve_bytes);
+            directories.opened.push(directory);
         }
         let log_dirs: Vec<DirectoryId> = directories.opened.iter().map(|directory| directory.id()).collect();
         let lease = Arc::new(TestLease::default());

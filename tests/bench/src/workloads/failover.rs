@@ -1,5 +1,6 @@
 //! M3 and M4: how long clients wait when a node dies or stops.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -10,6 +11,7 @@ use crate::admin::{
     Topic, active_controller, create_topic, leaders, request_topics, wait_for_brokers, wait_for_full_isr,
 };
 use crate::findings::Findings;
+use crate::java_producer::{JavaPlan, longest_gap};
 use crate::payload::Payloads;
 use crate::producer::{Plan, Sent, Spread, produce};
 use crate::raw::Connection;
@@ -38,6 +40,18 @@ enum Fault {
     Stop,
 }
 
+impl Fault {
+    fn happen(self, cluster: &mut Cluster, victim: usize) -> Result<()> {
+        match self {
+            Self::Stop => cluster.node(victim).terminate().map(|_| ()),
+            Self::KillLeader | Self::KillLeaderAndController => {
+                cluster.node(victim).kill();
+                Ok(())
+            }
+        }
+    }
+}
+
 /// M3: the longest time between two acknowledgements of an idempotent librdkafka producer at its defaults, when the leader is
 /// killed (active controller or not) or stopped as planned.
 pub fn leader(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
@@ -52,6 +66,36 @@ pub fn leader(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
         findings.note(format!("{prefix}.longest_ms"), gaps.iter().copied().fold(0.0, f64::max));
         findings.note(format!("{prefix}.median_ms"), median(gaps).unwrap_or_default());
     }
+    match &run.options.kafka_libs {
+        Some(libs) => java_producer(run, &mut cluster, libs, findings),
+        None => Ok(()),
+    }
+}
+
+/// The same with Kafka's own producer, whose class comes with Kafka's jars.
+fn java_producer(run: &Run<'_>, cluster: &mut Cluster, libs: &Path, findings: &mut Findings) -> Result<()> {
+    for (prefix, fault) in [("m3.java", Fault::KillLeader), ("m3.java_stop", Fault::Stop)] {
+        let mut gaps = Vec::new();
+        for attempt in 0..run.scale.repetitions {
+            // One partition, so that every record waits for its leader.
+            let topic = format!("{prefix}.{attempt}");
+            create_topic(cluster, &topic, 1, 3)?;
+            let leader = leaders(cluster.nodes()[0].address(), &topic)?.first().copied().context("no partition")?;
+            let victim = usize::try_from(leader)?;
+            let plan = JavaPlan {
+                libs,
+                topic: &topic,
+                records: RATE * LOAD_SECONDS,
+                records_per_second: RATE,
+                before: BEFORE,
+            };
+            let gap = longest_gap(&cluster.bootstrap(), plan, || fault.happen(cluster, victim))?;
+            gaps.push(gap.as_secs_f64() * 1e3);
+            recover(cluster, victim, &topic, 1)?;
+        }
+        findings.note(format!("{prefix}.longest_ms"), gaps.iter().copied().fold(0.0, f64::max));
+        findings.note(format!("{prefix}.median_ms"), median(gaps).unwrap_or_default());
+    }
     Ok(())
 }
 
@@ -62,20 +106,17 @@ fn gap(run: &Run<'_>, cluster: &mut Cluster, fault: Fault, topic: &str) -> Resul
     let wanted = |leader: &i32| (*leader == controller as i32) == (fault == Fault::KillLeaderAndController);
     let partition = leaders.iter().position(wanted).context("no partition with such a leader")?;
     let victim = usize::try_from(leaders[partition])?;
-    let sent = under_load(&cluster.bootstrap(), topic, partition as i32, || {
-        let node = cluster.node(victim);
-        match fault {
-            Fault::Stop => node.terminate().map(|_| ()),
-            Fault::KillLeader | Fault::KillLeaderAndController => {
-                node.kill();
-                Ok(())
-            }
-        }
-    })?;
+    let bootstrap = cluster.bootstrap();
+    let sent = under_load(&bootstrap, topic, partition as i32, || fault.happen(cluster, victim))?;
+    recover(cluster, victim, topic, PARTITIONS)?;
+    Ok(sent.longest_gap)
+}
+
+/// Starts the node again, and waits until nothing is left of the fault.
+fn recover(cluster: &mut Cluster, victim: usize, topic: &str, partitions: i32) -> Result<()> {
     cluster.node(victim).start()?;
     wait_for_brokers(cluster)?;
-    wait_for_full_isr(cluster, topic, PARTITIONS, 3)?;
-    Ok(sent.longest_gap)
+    wait_for_full_isr(cluster, topic, partitions, 3)
 }
 
 fn under_load(bootstrap: &str, topic: &str, partition: i32, fault: impl FnOnce() -> Result<()>) -> Result<Sent> {

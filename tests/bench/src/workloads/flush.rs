@@ -5,7 +5,8 @@ use anyhow::Result;
 
 use super::{RECORD_BYTES, Run, SMALL_BATCHES, as_fast_as_it_goes};
 use crate::admin::{Topic, create_topics};
-use crate::findings::{Findings, Meter};
+use crate::findings::Findings;
+use crate::meter::Meter;
 use crate::payload::Payloads;
 use crate::producer::{Plan, produce};
 use crate::schedule::Schedule;

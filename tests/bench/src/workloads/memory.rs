@@ -7,7 +7,8 @@ use anyhow::Result;
 use super::{IDEMPOTENT, LARGE_BATCHES, RECORD_BYTES, Run, as_fast_as_it_goes, records_in};
 use crate::admin::{create_topic, wait_for_brokers};
 use crate::consumer::consume;
-use crate::findings::{Findings, Meter};
+use crate::findings::Findings;
+use crate::meter::Meter;
 use crate::payload::Payloads;
 use crate::producer::produce;
 

@@ -9,8 +9,9 @@ use highwater_types::Timestamp;
 
 use super::{IDEMPOTENT, LARGE_BATCHES, RECORD_BYTES, Run, as_fast_as_it_goes, records_in};
 use crate::admin::{create_topic, leaders};
-use crate::findings::{Findings, Meter};
+use crate::findings::Findings;
 use crate::latency::Latencies;
+use crate::meter::Meter;
 use crate::payload::Payloads;
 use crate::producer::produce;
 use crate::raw::{Connection, PRODUCE_VERSION, expect_appended, produce_request};
@@ -41,7 +42,7 @@ pub fn run(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
 
 fn single_record(payloads: &Payloads) -> bytes::Bytes {
     let mut builder = BatchBuilder::new(Compression::None);
-    builder.append(Timestamp(1_800_000_000_000), None, Some(payloads.value(0)), &[]);
+    builder.append(Timestamp(1_700_000_000_000), None, Some(payloads.value(0)), &[]);
     builder.build()
 }
 

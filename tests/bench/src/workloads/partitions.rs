@@ -1,16 +1,20 @@
-//! I: many partitions, of which none is in use.
+//! I and I2: many partitions, of which none is in use.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use highwater_test_cluster::Cluster;
 
 use super::Run;
-use crate::admin::{Topic, request_topics, wait_for_brokers, wait_for_leaders};
-use crate::findings::{Findings, Meter};
+use crate::admin::{Topic, request_topics, wait_for_brokers, wait_for_leaders, wait_until_served};
+use crate::findings::Findings;
+use crate::meter::Meter;
 use crate::raw::Connection;
 
-/// Partitions of one topic.
+/// Partitions of one topic (I).
 const PARTITIONS_PER_TOPIC: i32 = 100;
+/// Partitions of one topic (I2).
+const MANY_PARTITIONS_PER_TOPIC: i32 = 1_000;
 /// How long a cluster calms down before it is watched.
 const CALM: Duration = Duration::from_secs(10);
 
@@ -25,14 +29,40 @@ pub fn at_rest(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
     let started = Instant::now();
     request_topics(&mut Connection::open(cluster.nodes()[0].address())?, &topics)?;
     wait_for_leaders(&cluster, &topics)?;
+    findings.note("i.known_s", started.elapsed().as_secs_f64());
+    wait_until_served(&cluster, &topics)?;
     findings.note("i.creation_s", started.elapsed().as_secs_f64());
 
+    watch(run, &cluster, "i", findings);
+    Ok(())
+}
+
+/// Partitions of one replica on one node, topic by topic, under the kernel's default limits: how many there are in the end.
+pub fn many(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
+    let cluster = run.start(1)?;
+    wait_for_brokers(&cluster)?;
+    let started = Instant::now();
+    let mut connection = Connection::open(cluster.nodes()[0].address())?;
+    for number in 0..run.scale.many_partitions / MANY_PARTITIONS_PER_TOPIC {
+        let name = format!("topic-{number}");
+        let topic = [Topic { name: &name, partitions: MANY_PARTITIONS_PER_TOPIC, replicas: 1, configs: &[] }];
+        request_topics(&mut connection, &topic)?;
+        wait_for_leaders(&cluster, &topic)?;
+        wait_until_served(&cluster, &topic)?;
+        findings.note("i2.complete_partitions", f64::from((number + 1) * MANY_PARTITIONS_PER_TOPIC));
+        findings.note("i2.creation_s", started.elapsed().as_secs_f64());
+    }
+    watch(run, &cluster, "i2", findings);
+    Ok(())
+}
+
+/// CPU and memory at rest.
+fn watch(run: &Run<'_>, cluster: &Cluster, prefix: &str, findings: &mut Findings) {
     std::thread::sleep(CALM);
-    let meter = Meter::start(&cluster);
+    let meter = Meter::start(cluster);
     std::thread::sleep(Duration::from_secs(run.scale.idle_seconds));
     let used = meter.used();
-    findings.note("i.idle_cores", used.cpu_seconds / run.scale.idle_seconds as f64);
-    findings.note("i.private_mb", used.private_mb);
-    findings.note("i.peak_mb", used.peak_resident_mb);
-    Ok(())
+    findings.note(format!("{prefix}.idle_cores"), used.cpu_seconds / run.scale.idle_seconds as f64);
+    findings.note(format!("{prefix}.private_mb"), used.private_mb);
+    findings.note(format!("{prefix}.peak_mb"), used.peak_resident_mb);
 }

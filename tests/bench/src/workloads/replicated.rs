@@ -4,7 +4,8 @@ use anyhow::Result;
 
 use super::{IDEMPOTENT, LARGE_BATCHES, RECORD_BYTES, Run, as_fast_as_it_goes, records_in};
 use crate::admin::create_topic;
-use crate::findings::{Findings, Meter};
+use crate::findings::Findings;
+use crate::meter::Meter;
 use crate::payload::Payloads;
 use crate::producer::{Plan, produce};
 use crate::schedule::Schedule;

@@ -1,4 +1,5 @@
-//! M1: how long a node takes from the start of its process to its first acknowledgement.
+//! M1 and M2: how long a node takes from the start of its process until it serves: one topic after a planned stop, many
+//! partitions after a kill.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +8,20 @@ use highwater_protocol::encode_request;
 use highwater_records::{BatchBuilder, Compression};
 use highwater_types::Timestamp;
 
-use super::Run;
-use crate::admin::create_topic;
+use super::{RECORD_BYTES, Run, SMALL_BATCHES, as_fast_as_it_goes, records_in};
+use crate::admin::{create_topic, log_ends, wait};
 use crate::findings::Findings;
+use crate::payload::Payloads;
+use crate::producer::produce;
 use crate::raw::{Connection, PRODUCE_VERSION, expect_appended, produce_request};
 use crate::results::median;
 
 /// Longest start.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
+/// Longest restart with many partitions.
+const RESTARTS_WITHIN: Duration = Duration::from_secs(600);
+/// Partitions of one topic where there are many.
+const PARTITIONS_PER_TOPIC: i32 = 500;
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -23,7 +30,7 @@ pub fn first_acknowledgement(run: &Run<'_>, findings: &mut Findings) -> Result<(
     let mut cluster = run.start(1)?;
     create_topic(&cluster, "topic", 1, 1)?;
     let mut builder = BatchBuilder::new(Compression::None);
-    builder.append(Timestamp(1_800_000_000_000), None, Some(b"first"), &[]);
+    builder.append(Timestamp(1_700_000_000_000), None, Some(b"first"), &[]);
     let request = produce_request("topic", 0, -1, builder.build());
     let frame = encode_request(PRODUCE_VERSION, 1, Some("bench"), &request)?;
     let mut milliseconds = Vec::new();
@@ -40,6 +47,32 @@ pub fn first_acknowledgement(run: &Run<'_>, findings: &mut Findings) -> Result<(
     }
     findings.note("m1.longest_ms", milliseconds.iter().copied().fold(0.0, f64::max));
     findings.note("m1.start_ms", median(milliseconds).unwrap_or_default());
+    Ok(())
+}
+
+/// A node with many partitions and gigabytes of records, killed and started again, until each partition answers.
+pub fn after_kill(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
+    let mut cluster = run.start(1)?;
+    let names: Vec<String> =
+        (0..run.scale.restart_partitions / PARTITIONS_PER_TOPIC).map(|number| format!("topic-{number}")).collect();
+    let payloads = Payloads::new(RECORD_BYTES);
+    let records = records_in(run.scale.restart_gigabytes / names.len() as f64, RECORD_BYTES);
+    let properties = [SMALL_BATCHES, &[("acks", "1")]].concat();
+    for name in &names {
+        create_topic(&cluster, name, PARTITIONS_PER_TOPIC, 1)?;
+        let plan = as_fast_as_it_goes(name, PARTITIONS_PER_TOPIC, records, &payloads, &properties);
+        produce(&cluster.bootstrap(), &plan)?;
+    }
+    let node = cluster.node(1);
+    node.kill();
+    let started = Instant::now();
+    node.start()?;
+    for name in &names {
+        wait(RESTARTS_WITHIN, "offsets of all partitions", || {
+            log_ends(node.address(), name, 0..PARTITIONS_PER_TOPIC).is_ok_and(|ends| ends as u64 == records)
+        })?;
+    }
+    findings.note("m2.restart_ms", started.elapsed().as_secs_f64() * 1e3);
     Ok(())
 }
 

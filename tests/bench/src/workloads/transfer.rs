@@ -6,7 +6,8 @@ use highwater_test_cluster::Cluster;
 use super::{LARGE_BATCHES, RECORD_BYTES, Run, SMALL_BATCHES, as_fast_as_it_goes, records_in};
 use crate::admin::create_topic;
 use crate::consumer::consume;
-use crate::findings::{Findings, Meter};
+use crate::findings::Findings;
+use crate::meter::Meter;
 use crate::payload::Payloads;
 use crate::producer::{Plan, Spread, produce};
 

@@ -171,6 +171,43 @@ fn a_full_disk_refuses_appends_and_heals() {
     assert_eq!(log.log_end(), Offset(2));
 }
 
+#[test]
+fn a_full_disk_keeps_no_log_from_being_opened_and_deletions_heal_it() {
+    let (disk, directory, mut log) = fresh(&small());
+    for number in 0..100 {
+        lead(&mut log, &[NOW.0 + number]).unwrap();
+    }
+    log.flush_target().flush().unwrap();
+    directory.checkpoint(&[]).unwrap();
+    let (end, before) = (log.log_end(), read_all(&log));
+    drop((log, directory));
+    disk.crash(CrashMode::Keep, 0);
+    // What is made anew when it is missing would have no room.
+    for (name, _) in files(&disk).iter().filter(|(name, _)| !name.ends_with(".log") && !name.ends_with("metadata")) {
+        Fs::Sim(disk.clone()).remove_file(&Path::new(DIR).join("topic-0").join(name)).unwrap();
+    }
+    disk.set_capacity(Some(disk_usage(&disk)));
+    let directory = open_directory(&disk);
+    let mut log = open_log(&directory, &small()).unwrap();
+    assert!(log.log_end() == end && read_all(&log) == before);
+    assert!(matches!(lead(&mut log, &[NOW.0]), Err(AppendError::DiskFull)));
+    assert!(directory.checkpoint(&[(partition(), end)]).unwrap_err().is_disk_full());
+    assert!(directory.is_online());
+    log.update_config(LogConfig { retention_bytes: 4000, file_delete_delay_ms: 0, ..small() });
+    assert!(log.apply_retention(NOW, end).unwrap().deleted_segments > 0);
+    directory.checkpoint(&[(partition(), end)]).unwrap();
+    assert_eq!(lead(&mut log, &[NOW.0]).unwrap().base_offset, end);
+}
+
+#[test]
+fn a_flush_that_finds_the_disk_full_may_have_lost_something() {
+    let (disk, directory, mut log) = fresh(&small());
+    lead(&mut log, &[NOW.0]).unwrap();
+    disk.fail_next_syncs(1);
+    assert!(log.flush_target().flush().is_err());
+    assert!(!directory.is_online());
+}
+
 /// A client's record may hold the bytes of a batch. Left behind by a write that the full disk cut short, they must not be
 /// taken for one when a shorter batch ends just before them.
 #[test]
