@@ -76,6 +76,11 @@ metrics-check: build ## dashboards and alert rules against a real Prometheus tha
 faults: build ## kill real processes under real clients and check the history
 	$(CARGO) run --quiet --release --package highwater-faults-test -- --binary $(BIN) $(ONLY)
 
+.PHONY: operations
+operations: build ## run the commands of docs/operations against real nodes: ONLY=page
+	@deploy/local/install-dependencies clients
+	$(CARGO) run --quiet --release --package highwater-operations-test -- --binary $(BIN) $(ONLY)
+
 demo: build ## a million lines of real text through three nodes while leaders are killed
 	$(CARGO) run --quiet --release --package highwater-demo -- --binary $(BIN)
 

@@ -109,6 +109,7 @@ impl Dispatcher {
                 Answer::exclusive(api::incremental_alter_configs::handle(state, body))
             }
             RequestBody::DescribeCluster(body) => Answer::now(api::describe_cluster::handle(&state, &context, &body)),
+            RequestBody::DescribeQuorum(body) => Answer::exclusive(api::describe_quorum::handle(state, context, body)),
             RequestBody::DescribeTopicPartitions(body) => {
                 Answer::now(api::describe_topic_partitions::handle(&state, &context, body))
             }

@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::controller_core::{Core, Phase};
 use crate::dedup::CommandId;
+use crate::describe_quorum;
 use crate::session_service::{self, ANSWERS, hint_to_pb};
 use crate::submission::{Reply, Submission};
 use crate::waiting::until;
@@ -60,6 +61,21 @@ impl Controller for ControllerService {
     async fn find_active(&self, _: Request<pb::FindActiveRequest>) -> Result<Response<pb::NotController>, Status> {
         let (leader, term) = self.0.leader_hint();
         Ok(Response::new(pb::NotController { leader, term }))
+    }
+
+    async fn describe_quorum(
+        &self,
+        _: Request<pb::DescribeQuorumRequest>,
+    ) -> Result<Response<pb::DescribeQuorumResponse>, Status> {
+        use pb::describe_quorum_response::Result as Answer;
+        let result = match self.0.describe_quorum() {
+            Some(description) => Answer::Description(describe_quorum::to_pb(&description)),
+            None => {
+                let (leader, term) = self.0.leader_hint();
+                Answer::NotController(pb::NotController { leader, term })
+            }
+        };
+        Ok(Response::new(pb::DescribeQuorumResponse { result: Some(result) }))
     }
 
     async fn session(

@@ -8,6 +8,7 @@ mod install;
 mod kcat;
 mod programs;
 mod rdkafka_client;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Output};
@@ -52,10 +53,19 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<usize> {
+    match std::env::args().nth(1).as_deref() {
+        Some("--record-tools") => return tools::record().map(|()| 0),
+        Some("--tools-differences") => {
+            print!("{}", tools::differences::markdown());
+            return Ok(0);
+        }
+        _ => {}
+    }
     let (binary, only) = binary_argument()?;
     let mut tests = kcat::tests();
     tests.extend(rdkafka_client::tests());
     tests.extend(programs::tests());
+    tests.extend(tools::tests());
     tests.extend(cli::tests());
     tests.retain(|test| only.is_empty() || only.iter().any(|name| test.name.contains(name.as_str())));
     let mut cluster = Cluster::start(&binary, 3, &[])?;

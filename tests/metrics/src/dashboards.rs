@@ -1,6 +1,5 @@
 //! The dashboards of `deploy/grafana`: every query is evaluated.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -83,49 +82,51 @@ fn filled_in(expression: &str) -> String {
     filled
 }
 
-/// What Grafana needs of a dashboard.
-pub fn faults(name: &str) -> Result<Vec<String>> {
-    let dashboard = read(name)?;
-    let mut faults = Vec::new();
-    for key in ["uid", "title", "schemaVersion", "time", "templating", "panels"] {
-        if dashboard[key].is_null() {
-            faults.push(format!("{name}: no {key}"));
-        }
-    }
-    let variables = dashboard["templating"]["list"].as_array().into_iter().flatten();
-    let variables: BTreeSet<&str> = variables.filter_map(|variable| variable["name"].as_str()).collect();
-    let (mut ids, mut taken) = (BTreeSet::new(), BTreeSet::new());
-    for panel in dashboard["panels"].as_array().into_iter().flatten() {
-        let title = panel["title"].as_str().unwrap_or("?");
-        if !ids.insert(panel["id"].as_u64()) {
-            faults.push(format!("{name}: {title}: its id is not its own"));
-        }
-        let grid = |key: &str| panel["gridPos"][key].as_u64().unwrap_or(99);
-        let (x, y, w, h) = (grid("x"), grid("y"), grid("w"), grid("h"));
-        let mut cells = (x..x + w).flat_map(|column| (y..y + h).map(move |line| (column, line)));
-        if x + w > 24 || !cells.all(|cell| taken.insert(cell)) {
-            faults.push(format!("{name}: {title}: it does not fit where it is"));
-        }
-        for target in panel["targets"].as_array().into_iter().flatten() {
-            let expression = target["expr"].as_str().unwrap_or_default();
-            for variable in expression.split('$').skip(1) {
-                let end = variable.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(variable.len());
-                if !variables.contains(&variable[..end]) && !variable.starts_with("__rate_interval") {
-                    faults.push(format!("{name}: {title}: ${} is no variable", &variable[..end]));
-                }
-            }
-            if target["datasource"]["uid"] != "${datasource}" {
-                faults.push(format!("{name}: {title}: another data source"));
-            }
-        }
-    }
-    Ok(faults)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::promql::unknown_names;
+
+    /// What Grafana needs of a dashboard.
+    fn faults(name: &str) -> Result<Vec<String>> {
+        let dashboard = read(name)?;
+        let mut faults = Vec::new();
+        for key in ["uid", "title", "schemaVersion", "time", "templating", "panels"] {
+            if dashboard[key].is_null() {
+                faults.push(format!("{name}: no {key}"));
+            }
+        }
+        let variables = dashboard["templating"]["list"].as_array().into_iter().flatten();
+        let variables: BTreeSet<&str> = variables.filter_map(|variable| variable["name"].as_str()).collect();
+        let (mut ids, mut taken) = (BTreeSet::new(), BTreeSet::new());
+        for panel in dashboard["panels"].as_array().into_iter().flatten() {
+            let title = panel["title"].as_str().unwrap_or("?");
+            if !ids.insert(panel["id"].as_u64()) {
+                faults.push(format!("{name}: {title}: its id is not its own"));
+            }
+            let grid = |key: &str| panel["gridPos"][key].as_u64().unwrap_or(99);
+            let (x, y, w, h) = (grid("x"), grid("y"), grid("w"), grid("h"));
+            let mut cells = (x..x + w).flat_map(|column| (y..y + h).map(move |line| (column, line)));
+            if x + w > 24 || !cells.all(|cell| taken.insert(cell)) {
+                faults.push(format!("{name}: {title}: it does not fit where it is"));
+            }
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                let expression = target["expr"].as_str().unwrap_or_default();
+                for variable in expression.split('$').skip(1) {
+                    let end = variable.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(variable.len());
+                    if !variables.contains(&variable[..end]) && !variable.starts_with("__rate_interval") {
+                        faults.push(format!("{name}: {title}: ${} is no variable", &variable[..end]));
+                    }
+                }
+                if target["datasource"]["uid"] != "${datasource}" {
+                    faults.push(format!("{name}: {title}: another data source"));
+                }
+            }
+        }
+        Ok(faults)
+    }
 
     #[test]
     fn dashboards_are_as_grafana_needs_them() {

@@ -7,6 +7,7 @@ mod cost;
 mod dashboards;
 mod load;
 mod prometheus;
+#[cfg(test)]
 mod promql;
 mod rules;
 mod stopped_node;
