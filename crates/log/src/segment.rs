@@ -354,9 +354,15 @@ impl Segment {
     /// Writes the index files, complete. They are durable after [`Segment::sync`]; until then the segment must not be
     /// believed, as a shortened transaction index cannot be told from a whole one.
     pub(crate) fn write_index_files(&self) -> io::Result<()> {
+        let transactions = self.path(FileKind::TransactionIndex);
+        // Of an earlier time, or cut short by a full disk, it would be taken for the whole.
+        remove_if_there(&self.fs, &transactions)?;
         for (kind, bytes) in self.encode_indexes() {
             let file = self.fs.open(&self.path(kind), OpenMode::Truncate)?;
-            file.write_all_at(&bytes, 0)?;
+            if let Err(error) = file.write_all_at(&bytes, 0) {
+                remove_if_there(&self.fs, &transactions)?;
+                return Err(error);
+            }
         }
         Ok(())
     }

@@ -55,8 +55,13 @@ impl Log {
         // Recovery takes a gap over the durable mark for damage: see there.
         self.persist_durable_mark()?;
         for (offset, open) in compaction.take_group_starts() {
-            let corrected = self.correct_snapshot(offset, &open);
-            self.health().clone().watch(corrected)?;
+            match self.correct_snapshot(offset, &open) {
+                Err(error) if error.is_disk_full() => {
+                    compaction.abandon();
+                    return Err(CompactionError::DiskFull);
+                }
+                corrected => self.health().clone().watch(corrected)?,
+            }
         }
         let replacement = self.swap(base, &old, compaction.now());
         let replacement = self.health().clone().watch(replacement)?;
