@@ -23,7 +23,7 @@ endif
 DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients metrics-check operations faults bench bench-vs-kafka demo mutants deb tarball deploy-check deploy-test guide
+.PHONY: help deps build up down test verify fix sim clients metrics-check operations faults bench bench-vs-kafka demo mutants deb tarball deploy-check deploy-test guide bench-micro \
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -97,6 +97,9 @@ bench-vs-kafka: $(BUILT) ## the same beside Apache Kafka's (KAFKA_LIBS=directory
 	@[ -n "$(KAFKA_LIBS)" ] || { echo "make bench-vs-kafka: KAFKA_LIBS=directory with the jars of an Apache Kafka release"; exit 1; }
 	$(CARGO) run --quiet --release --package highwater-bench -- $(BENCH_OPTIONS) --kafka-libs "$(KAFKA_LIBS)" \
 	  --results docs/performance/results.json --documents docs
+
+bench-micro: ## what single steps of the log cost (criterion): ARGS=recover for some of them
+	$(CARGO) bench --package highwater-log --bench log -- $(ARGS)
 
 deb: $(BUILT) ## build the Debian package: binary, systemd unit, configuration, manual page
 	@deploy/local/install-dependencies package

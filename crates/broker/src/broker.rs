@@ -250,6 +250,8 @@ impl Starter {
             replica_lag_time_max: config.milliseconds("replica.lag.time.max.ms"),
             high_watermark_checkpoint_interval: config.milliseconds("replica.high.watermark.checkpoint.interval.ms"),
             retention_check_interval: config.milliseconds("log.retention.check.interval.ms"),
+            recovery_threads_per_data_dir: usize::try_from(config.number("num.recovery.threads.per.data.dir"))
+                .unwrap_or(1),
             ..ReplicationConfig::new(config.node_id, config.static_config.clone())
         };
         let lease_of_replicas: Arc<dyn Lease> = lease.clone();

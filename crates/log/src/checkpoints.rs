@@ -1,20 +1,21 @@
-//! The four checkpoint files of a log directory, shared by its logs.
+//! The checkpoint files of a log directory, shared by its logs.
 //!
 //! The recovery points are the durable mark: what lies below one must be intact when the log is opened again. Hence one on
 //! disk is never above what is flushed, and a log that is about to be cut below it has it lowered first. One lock orders the
 //! two writers: (1) a checkpoint reads `flushed`, (2) a truncation lowers it and finds nothing to do on disk, (3) the
 //! checkpoint writes the old value; with the lock held from (1) to (3), the truncation sees what was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use highwater_env::Fs;
-use highwater_types::{Offset, TopicPartition};
+use highwater_types::{Offset, TopicId, TopicPartition};
 use parking_lot::Mutex;
 
 use crate::error::LogError;
 use crate::flush_target::FlushTarget;
+use crate::log_summary::{self, LogSummary, Summaries};
 use crate::offset_checkpoint::{Offsets, encode, parse};
 use crate::text_file::Malformed;
 
@@ -22,10 +23,12 @@ const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 const LOG_STARTS: &str = "log-start-offset-checkpoint";
 const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
+const CLEAN_LOGS: &str = "clean-logs-checkpoint";
 
 /// See the top of this file.
 pub(crate) struct Checkpoints {
     fs: Fs,
+    clean_logs: PathBuf,
     state: Mutex<State>,
 }
 
@@ -37,6 +40,12 @@ struct State {
     cleaner_offsets: CheckpointFile,
     /// Logs opened by this process.
     logs: BTreeMap<TopicPartition, Opened>,
+    /// Logs that are closed properly, by this process or the one before.
+    closed: Summaries,
+    /// Logs of a process that did not stop properly which this one has not opened yet.
+    unrecovered: BTreeSet<TopicPartition>,
+    /// Logs that are gone and may still be named by a file.
+    forgotten: BTreeSet<TopicPartition>,
 }
 
 /// A log that this process has opened.
@@ -74,8 +83,45 @@ impl Checkpoints {
             log_starts: file(LOG_STARTS)?,
             cleaner_offsets: file(CLEANER_OFFSETS)?,
             logs: BTreeMap::new(),
+            closed: Summaries::new(),
+            unrecovered: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
         };
-        Ok(Self { fs: fs.clone(), state: Mutex::new(state) })
+        Ok(Self { fs: fs.clone(), clean_logs: dir.join(CLEAN_LOGS), state: Mutex::new(state) })
+    }
+
+    /// The process before this one stopped properly: what it left of its logs is believed, where the other files agree.
+    pub(crate) fn load_clean_logs(&self) {
+        let mut state = self.state.lock();
+        let Ok(text) = self.fs.read(&self.clean_logs) else { return };
+        match log_summary::parse(&text) {
+            Ok(mut summaries) => {
+                // Another program may have stopped properly here since.
+                summaries.retain(|partition, (_, summary)| {
+                    state.recovery_points.get(partition) == Some(summary.log_end)
+                        && state.log_starts.get(partition).is_none_or(|log_start| log_start <= summary.log_start)
+                });
+                state.closed = summaries;
+            }
+            Err(error) => tracing::warn!(path = %self.clean_logs.display(), %error, "opening all logs instead"),
+        }
+    }
+
+    /// Writes what is known of the logs that are closed: before the marker of a clean shutdown.
+    pub(crate) fn write_clean_logs(&self) -> Result<(), LogError> {
+        let text = log_summary::encode(&self.state.lock().closed);
+        self.fs.write_atomic(&self.clean_logs, text.as_bytes()).map_err(LogError::io(&self.clean_logs))
+    }
+
+    /// The process before this one did not stop properly, and these are its logs.
+    pub(crate) fn set_unrecovered(&self, partitions: BTreeSet<TopicPartition>) {
+        self.state.lock().unrecovered = partitions;
+    }
+
+    /// A closed log, if it is that topic's.
+    pub(crate) fn summary(&self, partition: &TopicPartition, topic_id: TopicId) -> Option<LogSummary> {
+        let state = self.state.lock();
+        state.closed.get(partition).filter(|(found, _)| *found == topic_id).map(|(_, summary)| *summary)
     }
 
     /// The durable mark of a log.
@@ -117,14 +163,23 @@ impl Checkpoints {
 
     /// A log was opened: from now on its durable mark follows what it has flushed.
     pub(crate) fn on_opened(&self, partition: &TopicPartition, flush: &Arc<FlushTarget>) {
-        self.state.lock().logs.insert(partition.clone(), Opened::Open(Arc::downgrade(flush)));
+        let mut state = self.state.lock();
+        state.closed.remove(partition);
+        state.unrecovered.remove(partition);
+        state.logs.insert(partition.clone(), Opened::Open(Arc::downgrade(flush)));
     }
 
-    /// A log was closed properly, with everything flushed.
-    pub(crate) fn on_closed(&self, partition: &TopicPartition, flush: &FlushTarget) {
+    /// A log was closed properly, with everything flushed. `summary` is of one that need not be opened before it is used.
+    pub(crate) fn on_closed(
+        &self,
+        partition: &TopicPartition,
+        flush: &FlushTarget,
+        summary: Option<(TopicId, LogSummary)>,
+    ) {
         let mut state = self.state.lock();
         state.take_over(partition, flush);
         state.logs.insert(partition.clone(), Opened::Closed);
+        state.closed.extend(summary.map(|summary| (partition.clone(), summary)));
     }
 
     /// Whether the log's files are as the last proper closing left them, given that the process before this one stopped
@@ -137,19 +192,21 @@ impl Checkpoints {
         }
     }
 
-    /// Whether every log that this process opened was closed properly.
+    /// Whether every log is closed properly: by this process, or by the one before and not opened since.
     pub(crate) fn all_closed(&self) -> bool {
-        self.state.lock().logs.values().all(|log| matches!(log, Opened::Closed))
+        let state = self.state.lock();
+        state.unrecovered.is_empty() && state.logs.values().all(|log| matches!(log, Opened::Closed))
     }
 
     /// Takes over the given high watermarks and what is flushed, and writes the files that changed.
     pub(crate) fn write(&self, high_watermarks: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
         let mut state = self.state.lock();
-        let open = |(partition, log): (&TopicPartition, &Opened)| match log {
-            Opened::Open(flush) => flush.upgrade().map(|flush| (partition.clone(), flush)),
-            Opened::Closed => None,
+        // A log start that has to be known is written when it is raised.
+        let moved = |(partition, log): (&TopicPartition, &Opened)| {
+            let Opened::Open(flush) = log else { return None };
+            flush.upgrade().filter(|flush| flush.has_moved()).map(|flush| (partition.clone(), flush))
         };
-        let logs: Vec<(TopicPartition, Arc<FlushTarget>)> = state.logs.iter().filter_map(open).collect();
+        let logs: Vec<(TopicPartition, Arc<FlushTarget>)> = state.logs.iter().filter_map(moved).collect();
         for (partition, flush) in &logs {
             state.take_over(partition, flush);
         }
@@ -157,6 +214,13 @@ impl Checkpoints {
             state.high_watermarks.set(partition, *offset);
         }
         state.write_changed(&self.fs)
+    }
+
+    /// Closes the files of all logs that nobody used since the last call.
+    pub(crate) fn release_idle_files(&self) {
+        let upgrade = |log: &Opened| if let Opened::Open(flush) = log { flush.upgrade() } else { None };
+        let open: Vec<Arc<FlushTarget>> = self.state.lock().logs.values().filter_map(upgrade).collect();
+        open.iter().for_each(|flush| flush.release_idle_files());
     }
 
     /// Makes sure that neither the durable mark nor the log start on disk is above `end`, where the log is about to be cut.
@@ -190,15 +254,32 @@ impl Checkpoints {
         }
     }
 
-    /// Makes sure that nothing is on disk of a log that is gone or about to be created.
-    pub(crate) fn forget(&self, partition: &TopicPartition) -> Result<(), LogError> {
+    /// A log is gone. The files hear of it when they are written next, and before another log gets its name.
+    pub(crate) fn forget(&self, partition: &TopicPartition) {
         let mut state = self.state.lock();
         state.logs.remove(partition);
-        state.recovery_points.remove(partition);
-        state.high_watermarks.remove(partition);
-        state.log_starts.remove(partition);
-        state.cleaner_offsets.remove(partition);
-        state.write_changed(&self.fs)
+        state.closed.remove(partition);
+        state.unrecovered.remove(partition);
+        let State { recovery_points, high_watermarks, log_starts, cleaner_offsets, .. } = &mut *state;
+        for file in [recovery_points, high_watermarks, log_starts, cleaner_offsets] {
+            file.remove(partition);
+        }
+        state.forgotten.insert(partition.clone());
+    }
+
+    /// Makes sure that nothing is on disk of a log that is about to be created.
+    pub(crate) fn prepare(&self, partition: &TopicPartition) -> Result<(), LogError> {
+        let is_known = {
+            let state = self.state.lock();
+            let files = [&state.recovery_points, &state.high_watermarks, &state.log_starts, &state.cleaner_offsets];
+            files.iter().any(|file| file.get(partition).is_some())
+        };
+        if is_known {
+            // Of a predecessor that a crash deleted halfway.
+            self.forget(partition);
+        }
+        let mut state = self.state.lock();
+        if state.forgotten.contains(partition) { state.write_changed(&self.fs) } else { Ok(()) }
     }
 }
 
@@ -219,7 +300,9 @@ impl State {
         self.recovery_points.write_if_changed(fs)?;
         self.log_starts.write_if_changed(fs)?;
         self.cleaner_offsets.write_if_changed(fs)?;
-        self.high_watermarks.write_if_changed(fs)
+        self.high_watermarks.write_if_changed(fs)?;
+        self.forgotten.clear();
+        Ok(())
     }
 }
 

@@ -55,6 +55,10 @@ impl DoomedFiles {
     /// Removes what is due. Returns of how many files and directories.
     pub(crate) fn remove_due(&self, fs: &Fs, now: Timestamp) -> Result<usize, LogError> {
         let due: Vec<Doomed> = self.queue.lock().extract_if(.., |doomed| doomed.due <= now).collect();
+        if let Some(parent) = due.iter().filter(|doomed| doomed.is_dir).find_map(|doomed| doomed.path.parent()) {
+            // All are in the log directory, and got their last names there: a power loss must not take that back now.
+            fs.sync_dir(parent).map_err(LogError::io(parent))?;
+        }
         for doomed in &due {
             let removed = if doomed.is_dir { fs.remove_dir_all(&doomed.path) } else { fs.remove_file(&doomed.path) };
             match removed {

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 use crate::directory_health::DirectoryHealth;
 use crate::error::LogError;
-use crate::file_names::FileKind;
+use crate::file_names::{FileKind, LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA};
 use crate::flush_stage::FlushStage;
 use crate::log_reader::LogReader;
 use crate::segment::{Segment, sync_if_there};
@@ -35,8 +35,12 @@ pub struct FlushTarget {
     reader: Arc<LogReader>,
     health: Arc<DirectoryHealth>,
     flushed: AtomicI64,
+    /// What [`FlushTarget::has_moved`] saw last.
+    seen: AtomicI64,
     dirty: Mutex<Dirty>,
     listener: OnceLock<Arc<dyn FlushListener>>,
+    /// Whether the partition's directory is durable, with the files in it that are not a segment's.
+    home_durable: AtomicBool,
     /// Whether the log was deleted: its files have other names now.
     retired: AtomicBool,
     /// The scheduler's note on this log.
@@ -57,15 +61,23 @@ struct Dirty {
 }
 
 impl FlushTarget {
-    pub(crate) fn new(fs: Fs, reader: Arc<LogReader>, health: Arc<DirectoryHealth>, flushed: Offset) -> Self {
+    pub(crate) fn new(
+        fs: Fs,
+        reader: Arc<LogReader>,
+        health: Arc<DirectoryHealth>,
+        flushed: Offset,
+        home_durable: bool,
+    ) -> Self {
         let segments = VecDeque::from([reader.view().active().clone()]);
         Self {
             fs,
             reader,
             health,
             flushed: AtomicI64::new(flushed.get()),
+            seen: AtomicI64::new(Offset::NONE.get()),
             dirty: Mutex::new(Dirty { segments, truncations: 0 }),
             listener: OnceLock::new(),
+            home_durable: AtomicBool::new(home_durable),
             retired: AtomicBool::new(false),
             stage: FlushStage::default(),
         }
@@ -74,6 +86,23 @@ impl FlushTarget {
     /// Everything below is durable.
     pub fn flushed(&self) -> Offset {
         Offset(self.flushed.load(Ordering::Acquire))
+    }
+
+    /// Whether what is durable is not what it was at the last call.
+    pub(crate) fn has_moved(&self) -> bool {
+        let flushed = self.flushed.load(Ordering::Acquire);
+        self.seen.swap(flushed, Ordering::Relaxed) != flushed
+    }
+
+    /// Closes the files that nobody used since the last call, so that an idle partition holds none open: as long as nothing in
+    /// them waits for a flush.
+    pub(crate) fn release_idle_files(&self) {
+        if self.flushed() == self.reader.log_end() {
+            let closed = self.reader.view().segments.iter().filter(|segment| segment.release_if_idle()).count();
+            if closed > 0 {
+                self.reader.tail().clear();
+            }
+        }
     }
 
     /// The log's read side.
@@ -165,6 +194,27 @@ impl FlushTarget {
             self.fs.sync_dir(dir).map_err(LogError::io(dir))?;
             segments.iter().for_each(|segment| segment.set_entry_durable());
         }
+        self.make_home_durable()
+    }
+
+    /// Whether the partition's directory is durable; if not, nothing in it was ever flushed by this process.
+    pub(crate) fn is_home_durable(&self) -> bool {
+        self.home_durable.load(Ordering::Acquire)
+    }
+
+    /// Makes the partition's directory durable, if it may not be.
+    pub(crate) fn make_home_durable(&self) -> Result<(), LogError> {
+        if self.is_home_durable() {
+            return Ok(());
+        }
+        let dir = self.reader.dir();
+        for path in [PARTITION_METADATA, LEADER_EPOCH_CHECKPOINT].map(|name| dir.join(name)) {
+            sync_if_there(&self.fs, &path).map_err(LogError::io(&path))?;
+        }
+        for path in [Some(&**dir), dir.parent()].into_iter().flatten() {
+            self.fs.sync_dir(path).map_err(LogError::io(path))?;
+        }
+        self.home_durable.store(true, Ordering::Release);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! One of the node's `log.dirs`: who it belongs to, which partitions are in it, their checkpoints and their flushes.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::file_names::{
     DELETED_SUFFIX, PARTITION_METADATA, QUARANTINED_SUFFIX, STRAY_SUFFIX, parse_partition_dir, set_aside_dir,
 };
 use crate::log::{DirectoryServices, Log};
+use crate::log_summary::LogSummary;
 use crate::properties::{
     MetaProperties, encode_clean_shutdown, encode_partition_metadata, parse_clean_shutdown, parse_partition_metadata,
 };
@@ -35,15 +37,6 @@ pub struct Identity {
     pub cluster_id: Option<String>,
     /// Becomes the directory's id if it is new.
     pub new_directory_id: DirectoryId,
-}
-
-/// A partition found in a log directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundPartition {
-    /// Topic name and index, from the directory's name.
-    pub partition: TopicPartition,
-    /// From `partition.metadata`; `None` if there is none, as after a crash amid creation.
-    pub topic_id: Option<TopicId>,
 }
 
 /// Why a log directory cannot be used.
@@ -162,6 +155,10 @@ impl LogDirectory {
         if let Some(cluster_id) = &identity.cluster_id {
             directory.bind_cluster_id(cluster_id)?;
         }
+        match clean_start {
+            Some(_) => directory.services.checkpoints.load_clean_logs(),
+            None => directory.services.checkpoints.set_unrecovered(directory.partitions()?),
+        }
         Ok(Arc::new(directory))
     }
 
@@ -242,20 +239,20 @@ impl LogDirectory {
         &self.sync
     }
 
-    /// The partitions whose logs are here, in the order of their names.
-    pub fn partitions(&self) -> Result<Vec<FoundPartition>, LogDirectoryError> {
-        let fs = &self.services.fs;
-        let mut found = Vec::new();
-        for entry in fs.read_dir(&self.path).map_err(LogDirectoryError::io(&self.path))? {
-            if !entry.is_dir {
-                continue;
-            }
-            if let Some(partition) = parse_partition_dir(&entry.name) {
-                let topic_id = read_topic_id(fs, &self.path.join(&entry.name))?;
-                found.push(FoundPartition { partition, topic_id });
-            }
-        }
-        Ok(found)
+    /// The partitions whose logs are here, by the names of directories.
+    pub fn partitions(&self) -> Result<BTreeSet<TopicPartition>, LogDirectoryError> {
+        let entries = self.services.fs.read_dir(&self.path).map_err(LogDirectoryError::io(&self.path))?;
+        Ok(entries.iter().filter(|entry| entry.is_dir).filter_map(|entry| parse_partition_dir(&entry.name)).collect())
+    }
+
+    /// The topic whose log of that name is here; `None` if nothing tells, as after a crash amid creation.
+    pub fn topic_id(&self, partition: &TopicPartition) -> Result<Option<TopicId>, LogDirectoryError> {
+        read_topic_id(&self.services.fs, &self.dir_of(partition))
+    }
+
+    /// What is in a log that nobody has opened since it was closed properly, if it is that topic's; else it must be opened.
+    pub fn summary(&self, partition: &TopicPartition, topic_id: TopicId) -> Option<LogSummary> {
+        self.services.checkpoints.summary(partition, topic_id)
     }
 
     /// Opens the log of a partition, or creates an empty one. Recovery may have to read much; run it where blocking is fine.
@@ -273,8 +270,9 @@ impl LogDirectory {
         let services = &self.services;
         services.health.check()?;
         let dir = self.dir_of(partition);
-        services.health.watch(self.prepare_dir(partition, &dir, topic_id))?;
+        let fresh = services.health.watch(self.prepare_dir(partition, &dir, topic_id, unique_of(topic_id, now)))?;
         let mode = OpenMode {
+            fresh,
             clean: services.checkpoints.is_clean(partition, self.was_clean_shutdown()),
             recovery_point: services.checkpoints.recovery_point(partition),
             log_start: services.checkpoints.log_start(partition),
@@ -292,8 +290,24 @@ impl LogDirectory {
     pub fn delete_log(&self, log: Log, unique: u128, now: Timestamp) -> Result<(), LogError> {
         let (partition, delay_ms) = (log.topic_partition().clone(), log.config().file_delete_delay_ms);
         drop(log);
-        self.services.health.watch(self.set_aside(&partition, unique, DELETED_SUFFIX))?;
-        let path = self.path.join(set_aside_dir(&partition, unique, DELETED_SUFFIX));
+        self.delete_unopened(&partition, unique, now, delay_ms)
+    }
+
+    /// As [`LogDirectory::delete_log`], for a log that is not open. One that has no directory yet is no error.
+    pub fn delete_unopened(
+        &self,
+        partition: &TopicPartition,
+        unique: u128,
+        now: Timestamp,
+        delay_ms: i64,
+    ) -> Result<(), LogError> {
+        let dir = self.dir_of(partition);
+        if !self.services.health.watch(self.services.fs.exists(&dir).map_err(LogError::io(&dir)))? {
+            self.services.checkpoints.forget(partition);
+            return Ok(());
+        }
+        self.services.health.watch(self.set_aside(partition, unique, DELETED_SUFFIX))?;
+        let path = self.path.join(set_aside_dir(partition, unique, DELETED_SUFFIX));
         self.services.doomed.add_dir(path, now, delay_ms);
         Ok(())
     }
@@ -307,13 +321,13 @@ impl LogDirectory {
     /// Puts the damaged data of a partition aside, for people to look at; nothing ever opens or removes it. `unique` is a
     /// random number. Returns where it went. The partition's next log is empty: its replica must not be in sync.
     pub fn quarantine_partition(&self, partition: &TopicPartition, unique: u128) -> Result<PathBuf, LogError> {
-        self.services.health.watch(self.set_aside(partition, unique, QUARANTINED_SUFFIX))?;
+        self.services.health.watch(self.set_aside_durably(partition, unique, QUARANTINED_SUFFIX))?;
         Ok(self.path.join(set_aside_dir(partition, unique, QUARANTINED_SUFFIX)))
     }
 
     /// As [`LogDirectory::quarantine_partition`], for data of a partition that the cluster does not know.
     pub fn set_stray_aside(&self, partition: &TopicPartition, unique: u128) -> Result<PathBuf, LogError> {
-        self.services.health.watch(self.set_aside(partition, unique, STRAY_SUFFIX))?;
+        self.services.health.watch(self.set_aside_durably(partition, unique, STRAY_SUFFIX))?;
         Ok(self.path.join(set_aside_dir(partition, unique, STRAY_SUFFIX)))
     }
 
@@ -321,7 +335,9 @@ impl LogDirectory {
     pub fn remove_deleted(&self) -> Result<usize, LogError> {
         let _only_one = self.removing.lock();
         let fs = &self.services.fs;
-        let entries = self.services.health.watch(fs.read_dir(&self.path).map_err(LogError::io(&self.path)))?;
+        // A deletion that a power loss takes back must not find its files gone.
+        let entries = fs.sync_dir(&self.path).and_then(|()| fs.read_dir(&self.path));
+        let entries = self.services.health.watch(entries.map_err(LogError::io(&self.path)))?;
         let mut removed = 0;
         for entry in entries.iter().filter(|entry| entry.is_dir && entry.name.ends_with(DELETED_SUFFIX)) {
             let path = self.path.join(&entry.name);
@@ -343,6 +359,11 @@ impl LogDirectory {
         self.services.health.watch(self.services.checkpoints.write(high_watermarks))
     }
 
+    /// Closes the files that nobody used since the last call. To be called every few seconds: what is open is then what is in use.
+    pub fn release_idle_files(&self) {
+        self.services.checkpoints.release_idle_files();
+    }
+
     /// Makes the log start of a partition durable, as far as the log is: after it was raised. Blocks for the disk.
     pub fn persist_log_start(&self, partition: &TopicPartition) -> Result<(), LogError> {
         self.services.health.check()?;
@@ -357,6 +378,7 @@ impl LogDirectory {
             tracing::warn!(directory = %self.path.display(), "not all logs were closed: the next start recovers them");
             return Ok(false);
         }
+        self.services.health.watch(self.services.checkpoints.write_clean_logs())?;
         let path = self.path.join(CLEAN_SHUTDOWN);
         let content = encode_clean_shutdown(broker_epoch.unwrap_or(BrokerEpoch::NONE));
         let written = self.services.fs.write_atomic(&path, content.as_bytes()).map_err(LogError::io(&path));
@@ -373,41 +395,79 @@ impl LogDirectory {
         self.path.join(partition.to_string())
     }
 
-    /// Sees to it that the partition's directory is there, durable, and the topic's.
-    fn prepare_dir(&self, partition: &TopicPartition, dir: &Path, topic_id: TopicId) -> Result<(), LogError> {
+    /// Sees to it that the partition's directory is there, and the topic's. Returns whether it is new; then it is not durable
+    /// before the log's first flush.
+    fn prepare_dir(
+        &self,
+        partition: &TopicPartition,
+        dir: &Path,
+        topic_id: TopicId,
+        unique: u128,
+    ) -> Result<bool, LogError> {
         let fs = &self.services.fs;
-        let exists = fs.exists(dir).map_err(LogError::io(dir))?;
-        if !exists {
-            // Of a predecessor that a crash deleted halfway.
-            self.services.checkpoints.forget(partition)?;
-            fs.create_dir_all(dir).map_err(LogError::io(dir))?;
-        }
-        let found = match exists {
-            true => read_topic_id(fs, dir).map_err(|error| unreadable(dir, error))?,
-            false => None,
-        };
-        match found {
-            Some(found) if found == topic_id => Ok(()),
-            Some(found) => Err(LogError::TopicIdMismatch { path: dir.to_owned(), found, expected: topic_id }),
-            None => {
-                let path = dir.join(PARTITION_METADATA);
-                fs.write_atomic(&path, encode_partition_metadata(topic_id).as_bytes()).map_err(LogError::io(&path))?;
-                fs.sync_dir(&self.path).map_err(LogError::io(&self.path))
+        if fs.exists(dir).map_err(LogError::io(dir))? {
+            match read_topic_id(fs, dir) {
+                Ok(Some(found)) if found == topic_id => return Ok(false),
+                Ok(Some(found)) => {
+                    return Err(LogError::TopicIdMismatch { path: dir.to_owned(), found, expected: topic_id });
+                }
+                // The first flush makes the topic's id durable: so nothing was flushed here, and what the crash left may be
+                // of another topic of that name.
+                Ok(None) | Err(LogDirectoryError::Malformed { .. }) if self.was_never_flushed(partition) => {
+                    tracing::warn!(%partition, "no flushed data, and no readable topic id, as after a crash: set aside");
+                    self.set_aside_durably(partition, self.unused(partition, unique)?, STRAY_SUFFIX)?;
+                }
+                Ok(None) => {
+                    self.write_topic_id(dir, topic_id)?;
+                    return Ok(false);
+                }
+                Err(error) => return Err(unreadable(dir, error)),
             }
+        }
+        self.services.checkpoints.prepare(partition)?;
+        fs.create_dir_all(dir).map_err(LogError::io(dir))?;
+        self.write_topic_id(dir, topic_id)?;
+        Ok(true)
+    }
+
+    fn was_never_flushed(&self, partition: &TopicPartition) -> bool {
+        self.services.checkpoints.recovery_point(partition) == Offset::ZERO
+    }
+
+    fn write_topic_id(&self, dir: &Path, topic_id: TopicId) -> Result<(), LogError> {
+        let path = dir.join(PARTITION_METADATA);
+        let fs = &self.services.fs;
+        let written = fs.open(&path, highwater_env::OpenMode::Truncate);
+        written
+            .and_then(|file| file.write_all_at(encode_partition_metadata(topic_id).as_bytes(), 0))
+            .map_err(LogError::io(&path))
+    }
+
+    /// `unique`, or the next number that was not used for setting this partition aside.
+    fn unused(&self, partition: &TopicPartition, unique: u128) -> Result<u128, LogError> {
+        let mut unique = unique;
+        loop {
+            let path = self.path.join(set_aside_dir(partition, unique, STRAY_SUFFIX));
+            if !self.services.fs.exists(&path).map_err(LogError::io(&path))? {
+                return Ok(unique);
+            }
+            unique = unique.wrapping_add(1);
         }
     }
 
+    fn set_aside_durably(&self, partition: &TopicPartition, unique: u128, suffix: &str) -> Result<(), LogError> {
+        self.set_aside(partition, unique, suffix)?;
+        self.services.fs.sync_dir(&self.path).map_err(LogError::io(&self.path))
+    }
+
+    /// Gives the partition's directory another name. Where a power loss takes that back, the topic's id tells what it is.
     fn set_aside(&self, partition: &TopicPartition, unique: u128, suffix: &str) -> Result<(), LogError> {
         let fs = &self.services.fs;
         self.services.checkpoints.retire(partition);
         let (from, to) = (self.dir_of(partition), self.path.join(set_aside_dir(partition, unique, suffix)));
         fs.rename(&from, &to).map_err(LogError::io(&from))?;
-        fs.sync_dir(&self.path).map_err(LogError::io(&self.path))?;
-        match self.services.checkpoints.forget(partition) {
-            // To be written with the next checkpoint. Until then nothing is made under that name.
-            Err(error) if error.is_disk_full() => Ok(()),
-            forgotten => forgotten,
-        }
+        self.services.checkpoints.forget(partition);
+        Ok(())
     }
 }
 
@@ -465,4 +525,9 @@ fn unreadable(dir: &Path, error: LogDirectoryError) -> LogError {
         LogDirectoryError::Io { path, source } => LogError::Io { path, source },
         other => LogError::Corrupt { path: dir.to_owned(), durable_mark: Offset::ZERO, reason: other.to_string() },
     }
+}
+
+/// Of what is set aside without a random number at hand: the topic's id and the time tell two of them apart.
+fn unique_of(topic_id: TopicId, now: Timestamp) -> u128 {
+    u128::from_be_bytes(topic_id.to_bytes()) ^ u128::from(now.0.unsigned_abs())
 }

@@ -36,6 +36,8 @@ use crate::transaction_scan::with_transactions;
 /// How a log is to be opened.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OpenMode {
+    /// Whether the directory was made just now: it becomes durable with the log's first flush.
+    pub(crate) fresh: bool,
     /// Whether the log was closed properly the last time.
     pub(crate) clean: bool,
     /// Everything below had been flushed.
@@ -178,9 +180,11 @@ impl<'a> Recovery<'a> {
         }
         self.remove_snapshots_beyond(Offset::NONE)?;
         let active = Segment::create(self.fs, self.dir, start).map_err(LogError::io(self.dir))?;
-        self.dir_changed = true;
-        self.sync_dir()?;
-        active.set_entry_durable();
+        if !self.mode.fresh {
+            self.dir_changed = true;
+            self.sync_dir()?;
+            active.set_entry_durable();
+        }
         Ok(Recovered {
             segments: vec![Arc::new(active)],
             log_start: start,

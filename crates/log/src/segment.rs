@@ -185,10 +185,13 @@ impl Segment {
     /// Closes the file, and drops the index of a rolled segment, if the file was not used since the last call. Everything in it
     /// must be durable: what a write-back that fails later has to say, only an open file hears. Returns whether a file was closed.
     pub(crate) fn release_if_idle(&self) -> bool {
+        // Whoever says that it uses the file while this looks gets its lock later, and opens it again.
+        let mut slot = self.file.lock();
         if self.used.swap(false, Ordering::Relaxed) || self.pinned.load(Ordering::Acquire) {
             return false;
         }
-        let file = self.file.lock().take();
+        let file = slot.take();
+        drop(slot);
         self.unload_index();
         file.is_some()
     }

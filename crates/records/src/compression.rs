@@ -12,9 +12,6 @@ use crate::error::BatchError;
 /// estimate of the compressed one, far below this even for the most compressible data.
 pub const MAX_DECOMPRESSED_BYTES: usize = 128 * 1024 * 1024;
 
-/// Level of gzip: zlib's default, as Kafka's clients use.
-const GZIP_LEVEL: u32 = 6;
-
 /// How the records of a batch are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Compression {
@@ -68,20 +65,27 @@ impl Compression {
         Self::ALL.into_iter().find(|codec| codec.name() == name)
     }
 
-    /// Compresses the body of a batch.
+    /// Compresses the body of a batch at the codec's default level.
     pub(crate) fn compress(self, body: Vec<u8>) -> Vec<u8> {
+        self.compress_at(None, body)
+    }
+
+    /// Compresses the body of a batch, at a level as in `compression.gzip.level`, `compression.lz4.level` and
+    /// `compression.zstd.level` (KIP-390); `None` is the codec's default. A level beyond the codec's range is as the nearest.
+    pub(crate) fn compress_at(self, level: Option<i32>, body: Vec<u8>) -> Vec<u8> {
         // Writing to a Vec cannot fail, and the codecs' settings are constants that their libraries accept.
         const INFALLIBLE: &str = "compressing into memory cannot fail";
         match self {
             Self::None => body,
             Self::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
+                let level = level.map(|level| flate2::Compression::new(level.clamp(1, 9).unsigned_abs()));
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level.unwrap_or_default());
                 encoder.write_all(&body).expect(INFALLIBLE);
                 encoder.finish().expect(INFALLIBLE)
             }
             Self::Snappy => snappy::compress(&body),
-            Self::Lz4 => lz4::compress(&body).expect(INFALLIBLE),
-            Self::Zstd => zstandard::compress(&body).expect(INFALLIBLE),
+            Self::Lz4 => lz4::compress(&body, level).expect(INFALLIBLE),
+            Self::Zstd => zstandard::compress(&body, level).expect(INFALLIBLE),
         }
     }
 

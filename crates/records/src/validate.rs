@@ -230,7 +230,7 @@ fn recompress(
         .decompress(&bytes[HEADER_LENGTH..])
         .map_err(|error| ProduceRejection::from_batch_error(&error, partition))?;
     let header = BatchHeader { attributes: header.attributes.with_compression(to), ..*header };
-    let bytes = assemble(header, &to.compress(body));
+    let bytes = assemble(header, &to.compress_at(limits.compression_level, body));
     check_size(bytes.len(), partition, limits)?;
     let header = BatchHeader::from_bytes(bytes.first_chunk().expect("assembled with a header"));
     Ok(ValidatedBatch { header, bytes })

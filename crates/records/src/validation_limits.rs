@@ -38,6 +38,8 @@ pub struct ValidationLimits {
     pub after_max_ms: i64,
     /// Codec of `compression.type`; `None` is `producer`, the codec of each batch.
     pub compression: Option<Compression>,
+    /// `compression.gzip.level` and the like, of that codec; `None` is the codec's default.
+    pub compression_level: Option<i32>,
     /// The broker's time.
     pub now: Timestamp,
 }
@@ -53,6 +55,7 @@ impl ValidationLimits {
             before_max_ms: i64::MAX,
             after_max_ms: DEFAULT_AFTER_MAX_MS,
             compression: None,
+            compression_level: None,
             now,
         }
     }

@@ -19,6 +19,9 @@ const LONGEST_TICK: Duration = Duration::from_millis(500);
 /// Shortest, whatever `replica.lag.time.max.ms` is.
 const SHORTEST_TICK: Duration = Duration::from_millis(10);
 
+/// Partitions that one piece of work on the blocking pool goes through.
+const PARTITIONS_AT_ONCE: usize = 64;
+
 /// Lets time pass for the partitions that asked for it; sleeps while there are none.
 pub(crate) async fn tick(context: Arc<Context>) {
     let pause = (context.node.config.replica_lag_time_max / 4).clamp(SHORTEST_TICK, LONGEST_TICK);
@@ -52,6 +55,7 @@ pub(crate) async fn checkpoint(context: Arc<Context>, directories: Vec<Arc<LogDi
             let (context, directory) = (context.clone(), directory.clone());
             run_blocking(move || {
                 write_checkpoint(&context, &directory);
+                directory.release_idle_files();
                 remove_due(&directory);
             })
             .await;
@@ -64,7 +68,7 @@ pub(crate) fn write_checkpoint(context: &Context, directory: &Arc<LogDirectory>)
     let partitions = context.partitions.read();
     let here = partitions.values().filter(|partition| partition.is_in(directory));
     let high_watermarks: Vec<(TopicPartition, Offset)> =
-        here.map(|partition| (partition.name.clone(), partition.snapshot().high_watermark)).collect();
+        here.filter_map(|partition| partition.uncheckpointed()).collect();
     drop(partitions);
     if directory.is_online()
         && let Err(error) = directory.checkpoint(&high_watermarks)
@@ -86,11 +90,15 @@ fn remove_due(directory: &Arc<LogDirectory>) {
 pub(crate) async fn apply_retention(context: Arc<Context>, mut stop: Stop) {
     while pause_or_stop(context.node.config.retention_check_interval, &mut stop).await {
         let partitions: Vec<_> = context.partitions.read().values().cloned().collect();
-        for partition in partitions {
+        for some in partitions.chunks(PARTITIONS_AT_ONCE) {
             if *stop.borrow() {
                 return;
             }
-            run_blocking(move || apply_retention_to(&partition)).await;
+            let now = clock::wall_ms();
+            let worth: Vec<_> = some.iter().filter(|partition| partition.is_worth_retention(now)).cloned().collect();
+            if !worth.is_empty() {
+                run_blocking(move || worth.iter().for_each(apply_retention_to)).await;
+            }
         }
     }
 }

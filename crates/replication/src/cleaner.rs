@@ -1,14 +1,18 @@
-//! Compacts the logs of this broker, one at a time, the dirtiest first, in slices on the blocking pool.
+//! Compacts the logs of this broker, as many at a time as `log.cleaner.threads` says, the dirtiest first, in slices on the blocking
+//! pool.
 //!
 //! The partition's lock is held only to begin, to put a finished segment in place, and to end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use highwater_env::{clock, rng, run_blocking};
 use highwater_log::{Compaction, CompactionError, CompactionSettings, CompactionStep, LogError};
-use highwater_types::Offset;
+use highwater_types::{Offset, TopicIdPartition};
 use rand::RngCore as _;
 
 use crate::background::{Stop, pause_or_stop};
@@ -20,24 +24,53 @@ const SLICE_BYTES: u64 = 4 << 20;
 
 /// `log.cleaner.*`, as of now.
 struct CleanerConfig {
-    enabled: bool,
+    /// Logs in work at the same time.
+    threads: usize,
     /// Pause when no log is due.
     backoff: Duration,
-    /// Bytes that may be read and written in a second.
+    /// Bytes that all may read and write in a second.
     max_bytes_per_second: f64,
+    /// Of the map of keys of one log: all of them share what is configured.
     buffer_bytes: usize,
     load_factor: f64,
 }
 
 /// Runs until told to stop.
-pub(crate) async fn compact(context: Arc<Context>, mut stop: Stop) {
+pub(crate) async fn compact(context: Arc<Context>, stop: Stop) {
+    let mut passes = FuturesUnordered::new();
+    let mut in_work = BTreeSet::new();
+    // After one that failed, none is begun before the pause.
+    let mut resting = false;
     while !*stop.borrow() {
         let config = CleanerConfig::read(&context);
-        let worked = config.enabled && compact_dirtiest(&context, &config, &mut stop).await;
-        if !worked && !pause_or_stop(config.backoff, &mut stop).await {
-            return;
+        while !resting && passes.len() < config.threads {
+            let Some((partition, pass)) = begin_dirtiest(&context, &config, &in_work).await else { break };
+            in_work.insert(partition.id);
+            passes.push(compact_one(context.clone(), partition, pass, stop.clone()));
+        }
+        context.cleaner.running.store(passes.len() as u64, Ordering::Relaxed);
+        let mut pausing = stop.clone();
+        tokio::select! {
+            Some((id, succeeded)) = passes.next() => {
+                in_work.remove(&id);
+                resting |= !succeeded;
+            }
+            _ = pause_or_stop(config.backoff, &mut pausing) => resting = false,
         }
     }
+    // They see that it is over at their next slice.
+    while passes.next().await.is_some() {}
+}
+
+/// Does one pass. Returns of which partition, and whether it went well.
+async fn compact_one(
+    context: Arc<Context>,
+    partition: Arc<Partition>,
+    pass: Compaction,
+    mut stop: Stop,
+) -> (TopicIdPartition, bool) {
+    let result = run(&context, &partition, pass, &mut stop).await;
+    (partition.id, result.map_err(|error| report(&context, &partition, &error)).is_ok())
 }
 
 impl CleanerConfig {
@@ -47,31 +80,36 @@ impl CleanerConfig {
             image.broker_value(name, node).and_then(|value| value.trim().parse().ok()).unwrap_or(default)
         };
         let enabled = image.broker_value("log.cleaner.enable", node).is_none_or(|value| value.trim() == "true");
+        let threads = if enabled { number("log.cleaner.threads", 1.0) as usize } else { 0 };
         Self {
-            enabled: enabled && number("log.cleaner.threads", 1.0) > 0.0,
+            threads,
             backoff: Duration::from_millis(number("log.cleaner.backoff.ms", 15_000.0) as u64),
             max_bytes_per_second: number("log.cleaner.io.max.bytes.per.second", f64::MAX),
-            buffer_bytes: number("log.cleaner.dedupe.buffer.size", 134_217_728.0) as usize,
+            buffer_bytes: number("log.cleaner.dedupe.buffer.size", 134_217_728.0) as usize / threads.max(1),
             load_factor: number("log.cleaner.io.buffer.load.factor", 0.9),
         }
     }
 
-    /// How long so many bytes are to take.
-    fn duration_of(&self, bytes: u64) -> Duration {
-        let seconds = bytes as f64 / self.max_bytes_per_second.max(1.0);
+    /// How long so many bytes are to take while so many logs are in work.
+    fn duration_of(&self, bytes: u64, running: u64) -> Duration {
+        let seconds = bytes as f64 * running.max(1) as f64 / self.max_bytes_per_second.max(1.0);
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 }
 
-/// Returns whether anything was due and could be done.
-async fn compact_dirtiest(context: &Arc<Context>, config: &CleanerConfig, stop: &mut Stop) -> bool {
-    let compacted: Vec<Arc<Partition>> =
-        context.partitions.read().values().filter(|partition| partition.is_compacted()).cloned().collect();
+/// Begins with the dirtiest log that is due and not in work.
+async fn begin_dirtiest(
+    context: &Arc<Context>,
+    config: &CleanerConfig,
+    in_work: &BTreeSet<TopicIdPartition>,
+) -> Option<(Arc<Partition>, Compaction)> {
+    let is_free = |partition: &&Arc<Partition>| partition.is_compacted() && !in_work.contains(&partition.id);
+    let compacted: Vec<Arc<Partition>> = context.partitions.read().values().filter(is_free).cloned().collect();
     if compacted.is_empty() {
-        return false;
+        return None;
     }
     let looking = context.clone();
-    let Some(partition) = run_blocking(move || dirtiest(&looking, compacted)).await else { return false };
+    let partition = run_blocking(move || dirtiest(&looking, compacted)).await?;
     let settings = CompactionSettings {
         buffer_bytes: config.buffer_bytes,
         load_factor: config.load_factor,
@@ -81,12 +119,8 @@ async fn compact_dirtiest(context: &Arc<Context>, config: &CleanerConfig, stop: 
         let partition = partition.clone();
         run_blocking(move || begin(&partition, settings)).await
     };
-    let result = match begun {
-        Ok(Some(pass)) => run(context, &partition, pass, config, stop).await,
-        Ok(None) => return false,
-        Err(error) => Err(error.into()),
-    };
-    result.map_err(|error| report(context, &partition, &error)).is_ok()
+    let begun = begun.map_err(|error| report(context, &partition, &error.into())).ok()??;
+    Some((partition, begun))
 }
 
 /// Looks at all of them.
@@ -149,7 +183,6 @@ async fn run(
     context: &Arc<Context>,
     partition: &Arc<Partition>,
     mut pass: Compaction,
-    config: &CleanerConfig,
     stop: &mut Stop,
 ) -> Result<(), CompactionError> {
     let mut step = CompactionStep::Working;
@@ -168,7 +201,8 @@ async fn run(
         context.cleaner.written_bytes.fetch_add(now.written_bytes - before.written_bytes, Ordering::Relaxed);
         step = result?;
         let elapsed = Duration::from_millis(clock::mono_ms().0.saturating_sub(begun.0));
-        let pause = config.duration_of(bytes).saturating_sub(elapsed);
+        let running = context.cleaner.running.load(Ordering::Relaxed);
+        let pause = CleanerConfig::read(context).duration_of(bytes, running).saturating_sub(elapsed);
         if !pause.is_zero() && !pause_or_stop(pause, stop).await {
             return Ok(());
         }

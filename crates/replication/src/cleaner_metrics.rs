@@ -16,6 +16,7 @@ pub(crate) struct CleanerMetrics {
     time_since_last_run_ms: IntGauge,
     uncleanable_partitions: IntGauge,
     cleanable_bytes: IntGauge,
+    running: IntGauge,
     passes: IntCounter,
     read_bytes: IntCounter,
     written_bytes: IntCounter,
@@ -29,6 +30,7 @@ impl CleanerMetrics {
             time_since_last_run_ms: logs::TIME_SINCE_LAST_RUN_MS.int_gauge(),
             uncleanable_partitions: logs::UNCLEANABLE_PARTITIONS.int_gauge(),
             cleanable_bytes: logs::CLEANABLE_BYTES.int_gauge(),
+            running: logs::CLEANER_RUNNING.int_gauge(),
             passes: logs::CLEANER_PASSES.int_counter(),
             read_bytes: logs::CLEANER_READ_BYTES.int_counter(),
             written_bytes: logs::CLEANER_WRITTEN_BYTES.int_counter(),
@@ -36,12 +38,13 @@ impl CleanerMetrics {
         }
     }
 
-    pub fn all(&self) -> [&dyn Collector; 8] {
+    pub fn all(&self) -> [&dyn Collector; 9] {
         [
             &self.max_dirty_percent,
             &self.time_since_last_run_ms,
             &self.uncleanable_partitions,
             &self.cleanable_bytes,
+            &self.running,
             &self.passes,
             &self.read_bytes,
             &self.written_bytes,
@@ -58,6 +61,7 @@ impl CleanerMetrics {
         self.time_since_last_run_ms.set(since);
         self.uncleanable_partitions.set(progress.uncleanable.lock().len() as i64);
         self.cleanable_bytes.set(as_i64(progress.cleanable_bytes.load(Ordering::Relaxed)));
+        self.running.set(as_i64(progress.running.load(Ordering::Relaxed)));
         catch_up(&self.passes, progress.passes.load(Ordering::Relaxed));
         catch_up(&self.read_bytes, progress.read_bytes.load(Ordering::Relaxed));
         catch_up(&self.written_bytes, progress.written_bytes.load(Ordering::Relaxed));

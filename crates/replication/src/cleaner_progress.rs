@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 #[derive(Debug, Default)]
 pub(crate) struct CleanerProgress {
     pub passes: AtomicU64,
+    /// Logs in work.
+    pub running: AtomicU64,
     pub read_bytes: AtomicU64,
     pub written_bytes: AtomicU64,
     pub reclaimed_bytes: AtomicU64,

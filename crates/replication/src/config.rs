@@ -18,6 +18,8 @@ pub struct ReplicationConfig {
     pub high_watermark_checkpoint_interval: Duration,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval: Duration,
+    /// `num.recovery.threads.per.data.dir`: logs of one directory that are recovered (or deleted) at the same time.
+    pub recovery_threads_per_data_dir: usize,
 }
 
 impl ReplicationConfig {
@@ -29,6 +31,7 @@ impl ReplicationConfig {
             replica_lag_time_max: Duration::from_secs(30),
             high_watermark_checkpoint_interval: Duration::from_secs(5),
             retention_check_interval: Duration::from_secs(300),
+            recovery_threads_per_data_dir: 2,
         }
     }
 }

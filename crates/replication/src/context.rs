@@ -16,6 +16,7 @@ use crate::directory_reports::DirectoryReports;
 use crate::isr_proposals::IsrProposals;
 use crate::link::Links;
 use crate::link_task::run_link;
+use crate::log_work::LogWork;
 use crate::node::Node;
 use crate::partition::{Partition, Surroundings};
 
@@ -30,6 +31,8 @@ pub(crate) struct Context {
     pub unavailable: RwLock<BTreeSet<TopicIdPartition>>,
     /// Partitions where time alone changes something.
     pub attention: Attention,
+    /// What is done to logs on the disk before they can be used, or after.
+    pub log_work: LogWork,
     /// What compaction did.
     pub cleaner: CleanerProgress,
     /// Changes to ask the controller for.
@@ -81,6 +84,7 @@ impl Context {
             partitions: RwLock::default(),
             unavailable: RwLock::default(),
             attention: Attention::default(),
+            log_work: LogWork::default(),
             cleaner: CleanerProgress::default(),
             proposals: Arc::default(),
             reports: Arc::default(),

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use highwater_env::run_blocking;
-use highwater_partition::{Event, RoleKind};
+use highwater_partition::{Event, LogCursors, RoleKind};
 use highwater_types::{ErrorCode, Offset};
 use tokio::time::{Instant, timeout_at};
 
 use crate::HighWatermarkWait;
-use crate::partition::{Aftermath, Partition, State, cursors_of};
+use crate::partition::{Aftermath, Partition, State};
 
 impl Partition {
     /// Deletes the records below `offset`, or all that are committed, and waits until that is durable on every replica that
@@ -65,9 +65,10 @@ impl Partition {
     /// Makes the log start durable, and tells the leader, if there is one. Blocks for the disk. Returns whether it is durable.
     pub fn secure_log_start(self: &Arc<Self>) -> bool {
         let Some(directory) = self.directory.upgrade() else { return false };
-        let log_start = self.reader.log_start();
+        let (Ok(reader), Ok(flush)) = (self.reader(), self.flush_target()) else { return false };
+        let log_start = reader.log_start();
         // What is on disk must reach the log start: an empty log would not know where it starts.
-        let flushed = if self.flush.flushed() < log_start { self.flush.flush().map(drop) } else { Ok(()) };
+        let flushed = if flush.flushed() < log_start { flush.flush().map(drop) } else { Ok(()) };
         if let Err(error) = flushed.and_then(|()| directory.persist_log_start(&self.name)) {
             tracing::error!(partition = %self.name, %error, "the log start is not durable yet");
             return false;
@@ -79,10 +80,9 @@ impl Partition {
 
 impl State {
     fn on_log_start_durable(&mut self, partition: &Arc<Partition>, log_start: Offset, aftermath: &mut Aftermath) {
-        let Some(log) = &self.log else { return };
+        let Some(LogCursors { log_start: now, flushed, .. }) = self.log.cursors() else { return };
         // The log may have been cut and begun anew meanwhile.
-        self.durable_log_start = self.durable_log_start.max(log_start.min(log.log_start()));
-        let flushed = cursors_of(log).flushed;
+        self.durable_log_start = self.durable_log_start.max(log_start.min(now));
         self.step(partition, Event::Flushed { flushed }, aftermath);
         let cursors = self.replica.cursors();
         if let Some(link) = self.link.as_mut().filter(|link| self.replica.accepts_push(link.epoch)) {

@@ -30,7 +30,7 @@ impl Partition {
             if !replica.wants_open() || replica.leader() != leader {
                 return None;
             }
-            let log = state.log.as_ref()?;
+            let last_epoch = state.log.latest_epoch()?;
             let cursors = replica.cursors();
             let open = Open {
                 slot,
@@ -38,7 +38,7 @@ impl Partition {
                 leader_epoch: replica.leader_epoch(),
                 log_end: cursors.log_end,
                 flushed: cursors.flushed,
-                last_epoch: log.latest_epoch(),
+                last_epoch,
             };
             state.link = Some(LinkSlot::new(acks, slot, open.leader_epoch));
             if cursors.flushed < cursors.log_end && state.is_strict() {
@@ -62,8 +62,8 @@ impl Partition {
 
     /// The logs diverge: cuts this one. Blocks for the disk.
     pub fn on_diverged(self: &Arc<Self>, slot: Slot, leader: EpochEnd) {
-        self.on_slot(slot, |leader_epoch, state| {
-            let found = state.log.as_ref().map(|log| log.epoch_end(leader.epoch));
+        self.on_slot(slot, |leader_epoch, state, aftermath| {
+            let found = state.epoch_end(self, leader.epoch, aftermath);
             let (epoch, end_offset) = found.unwrap_or((LeaderEpoch::NONE, Offset::NONE));
             Event::Diverged { leader_epoch, leader, local: EpochEnd { epoch, end_offset } }
         });
@@ -71,7 +71,7 @@ impl Partition {
 
     /// Nothing here is of use to the leader: starts anew at its first offset. Blocks for the disk.
     pub fn on_out_of_range(self: &Arc<Self>, slot: Slot, log_start: Offset) {
-        self.on_slot(slot, |leader_epoch, _| Event::OutOfRange { leader_epoch, log_start });
+        self.on_slot(slot, |leader_epoch, _, _| Event::OutOfRange { leader_epoch, log_start });
     }
 
     /// Takes in a push: appends, moves the positions, and asks for a flush.
@@ -101,10 +101,10 @@ impl Partition {
         })
     }
 
-    fn on_slot(self: &Arc<Self>, slot: Slot, event: impl FnOnce(LeaderEpoch, &State) -> Event) {
+    fn on_slot(self: &Arc<Self>, slot: Slot, event: impl FnOnce(LeaderEpoch, &mut State, &mut Aftermath) -> Event) {
         self.locked(|state, aftermath| {
             if let Some(epoch) = state.slot_epoch(slot) {
-                let event = event(epoch, state);
+                let event = event(epoch, state, aftermath);
                 state.step(self, event, aftermath);
             }
         });
@@ -129,7 +129,7 @@ impl State {
             return Err(AppendError::DiskFull.into());
         }
         let strict = self.is_strict();
-        let Some(log) = &mut self.log else { return Err(PushError::NotOpen) };
+        let Some(log) = self.open_log(partition, aftermath) else { return Err(PushError::NotOpen) };
         let result = log.append_follower(batches, clock::wall_ms());
         // After an error, a prefix may have been appended.
         let log_end = log.log_end();

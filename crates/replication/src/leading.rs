@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use highwater_env::clock;
-use highwater_log::{AppendError, LeaderAppend, SpaceUse};
+use highwater_log::{AppendError, LeaderAppend, LogRead, SpaceUse};
 use highwater_partition::{AppendRefusal, EpochEnd, Event, OpenCheck, OpenedFollower, RoleKind, SessionId, check_open};
 use highwater_records::ValidatedBatch;
 use highwater_rpc::replication::{Ack, Open, OpenOutcome, Opened, Push};
@@ -38,7 +38,7 @@ impl Partition {
         session: SessionId,
     ) -> Option<Arc<FollowerSlot>> {
         self.locked(|state, aftermath| {
-            let outcome = state.check_open(stream, open).unwrap_or_else(OpenOutcome::Refused);
+            let outcome = state.check_open(self, stream, open, aftermath).unwrap_or_else(OpenOutcome::Refused);
             let accepted = matches!(outcome, OpenOutcome::Accepted { .. });
             let source: Weak<dyn PushSource> = Arc::<Self>::downgrade(self);
             let slot = accepted.then(|| Arc::new(FollowerSlot::new(stream, source, open, session)));
@@ -78,12 +78,9 @@ impl PushSource for Partition {
         if !before.leads(slot.epoch) {
             return NextPush::Nothing;
         }
-        let read = match self.reader.read(from, before.log_end, max_bytes, true) {
+        let read = match self.read_for_push(from, before.log_end, max_bytes) {
             Ok(read) => read,
-            Err(error) => {
-                self.note_read_error(&error);
-                return NextPush::Lost(error.to_string());
-            }
+            Err(reason) => return NextPush::Lost(reason),
         };
         let now = self.snapshot();
         // If the leadership ended during the read, the log may have been cut and continued by another leader meanwhile.
@@ -94,6 +91,20 @@ impl PushSource for Partition {
         slot.on_read(read.next_offset, (now.high_watermark, now.log_start));
         let (high_watermark, log_start) = (now.high_watermark, now.log_start);
         NextPush::Push(Push { slot: slot.slot, batches: read.batches, high_watermark, log_start }, more)
+    }
+}
+
+impl Partition {
+    fn read_for_push(&self, from: Offset, log_end: Offset, max_bytes: usize) -> Result<LogRead, String> {
+        if from == log_end {
+            // Nobody may have opened the log yet.
+            return Ok(LogRead { next_offset: from, ..LogRead::default() });
+        }
+        let reader = self.reader().map_err(|_| "the replica is out of service".to_owned())?;
+        reader.read(from, log_end, max_bytes, true).map_err(|error| {
+            self.note_read_error(&error);
+            error.to_string()
+        })
     }
 }
 
@@ -112,7 +123,7 @@ impl State {
             return Err(ProduceError::new(ErrorCode::KafkaStorageError, "the disk is full: only the reserve is left"));
         }
         let strict = self.is_strict();
-        let log = self.log.as_mut().expect("checked");
+        let Some(log) = self.open_log(partition, aftermath) else { return Err(out_of_service()) };
         let appended = match log.append_leader(batch, leader_epoch, now) {
             Ok(appended) => appended,
             Err(error) => {
@@ -142,11 +153,8 @@ impl State {
     }
 
     fn check_append(&self, acks: Acks, epoch: Option<LeaderEpoch>) -> Result<LeaderEpoch, ProduceError> {
-        if self.failed || self.log.is_none() {
-            return Err(ProduceError::new(
-                ErrorCode::KafkaStorageError,
-                "the log directory of this replica has failed",
-            ));
+        if self.failed || self.log.is_gone() {
+            return Err(out_of_service());
         }
         if acks == Acks::All && self.parked.is_full() {
             let message = "too many requests wait for the in-sync replicas already";
@@ -187,8 +195,16 @@ impl State {
     }
 
     /// Whether the follower may replicate from here on, or must cut its log first; or why it may not at all.
-    fn check_open(&self, stream: &FollowerStream, open: &Open) -> Result<OpenOutcome, ErrorCode> {
-        let log = self.log.as_ref().filter(|_| !self.failed).ok_or(ErrorCode::KafkaStorageError)?;
+    fn check_open(
+        &mut self,
+        partition: &Arc<Partition>,
+        stream: &FollowerStream,
+        open: &Open,
+        aftermath: &mut Aftermath,
+    ) -> Result<OpenOutcome, ErrorCode> {
+        if self.failed || self.log.is_gone() {
+            return Err(ErrorCode::KafkaStorageError);
+        }
         let epoch = self.replica.leader_epoch();
         if open.leader_epoch < epoch {
             return Err(ErrorCode::FencedLeaderEpoch);
@@ -200,7 +216,8 @@ impl State {
         if self.replica.role() != RoleKind::Leader {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
-        let (epoch, end_offset) = log.epoch_end(open.last_epoch);
+        let (epoch, end_offset) =
+            self.epoch_end(partition, open.last_epoch, aftermath).ok_or(ErrorCode::KafkaStorageError)?;
         let cursors = self.replica.cursors();
         Ok(match check_open(cursors, open.log_end, open.last_epoch, EpochEnd { epoch, end_offset }) {
             OpenCheck::Accept => {
@@ -209,6 +226,19 @@ impl State {
             OpenCheck::Diverged(end) => OpenOutcome::Diverged { epoch: end.epoch, end_offset: end.end_offset },
             OpenCheck::OutOfRange { log_start } => OpenOutcome::OutOfRange { log_start },
         })
+    }
+
+    /// See [`highwater_log::Log::epoch_end`]; `None` if the log cannot be opened.
+    pub fn epoch_end(
+        &mut self,
+        partition: &Arc<Partition>,
+        epoch: LeaderEpoch,
+        aftermath: &mut Aftermath,
+    ) -> Option<(LeaderEpoch, Offset)> {
+        if self.log.epoch_end(epoch).is_none() {
+            self.open_log(partition, aftermath)?;
+        }
+        self.log.epoch_end(epoch)
     }
 
     fn add_follower(
@@ -231,6 +261,10 @@ impl State {
         self.step(partition, Event::FollowerOpened { leader_epoch: open.leader_epoch, follower }, aftermath);
         aftermath.tell_followers(0);
     }
+}
+
+fn out_of_service() -> ProduceError {
+    ProduceError::new(ErrorCode::KafkaStorageError, "the log directory of this replica has failed")
 }
 
 impl ProduceError {

@@ -36,6 +36,8 @@ mod link;
 mod link_slot;
 mod link_task;
 mod log_directories;
+mod log_slot;
+mod log_work;
 mod metadata;
 mod metrics;
 mod node;

@@ -5,11 +5,9 @@
 //! and appending in that leader's epoch again would put two records at one offset in one epoch (P1, P7).
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use highwater_env::{clock, rng};
-use highwater_log::{Log, LogDirectory, LogError};
+use highwater_log::{Log, LogDirectory, LogError, LogSummary};
 use highwater_metadata::{
     ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionImage, TopicImage,
 };
@@ -17,11 +15,12 @@ use highwater_partition::{Assignment, Event, Replica, RoleKind};
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, PartitionIndex, TopicIdPartition, TopicPartition,
 };
-use rand::RngCore;
 
 use crate::LogDirectories;
 use crate::context::Context;
-use crate::partition::{Partition, Surroundings, cursors_of};
+use crate::log_slot::LogSlot;
+use crate::log_work::{Done, Job, Opening, quarantine, set_stray_aside};
+use crate::partition::{Partition, Surroundings};
 use crate::placement::Placement;
 use crate::topic_settings::TopicSettings;
 
@@ -43,6 +42,7 @@ struct Changes {
     following: usize,
     without_leader: usize,
     opened: usize,
+    recovering: usize,
     deleted: usize,
 }
 
@@ -56,11 +56,12 @@ impl MetadataFollower {
     pub fn apply(&mut self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         self.changes = Changes::default();
         self.apply_image(image, delta);
-        let Changes { leading, following, without_leader, opened, deleted } = self.changes;
-        if leading + following + without_leader + opened + deleted > 0 {
+        let Changes { leading, following, without_leader, opened, recovering, deleted } = self.changes;
+        if leading + following + without_leader + opened + recovering + deleted > 0 {
             tracing::info!(
-                offset = %image.offset(), leading, following, without_leader, opened, deleted,
-                "replicas here follow the metadata: so many began to lead, to follow, lost their leader, were opened, deleted"
+                offset = %image.offset(), leading, following, without_leader, opened, recovering, deleted,
+                "replicas here follow the metadata: so many began to lead, to follow, lost their leader, are there, are \
+                 recovered first, were deleted"
             );
         }
     }
@@ -129,8 +130,9 @@ impl MetadataFollower {
         TopicSettings::new(&config, expiration.as_deref(), self.context.node.config.replica_lag_time_max)
     }
 
-    /// The replica, opened or created if it is not there yet. One whose log is damaged begins anew with an empty log once
-    /// the cluster counts on it no more: until then it stays out of service, and the controller is told.
+    /// The replica, if its log is there, or need not be looked at yet; else it is recovered and joins later. One whose log is
+    /// damaged begins anew with an empty log once the cluster counts on it no more: until then it stays out of service, and
+    /// the controller is told.
     fn ensure(
         &mut self,
         id: TopicIdPartition,
@@ -150,6 +152,10 @@ impl MetadataFollower {
             }
             None => {}
         }
+        if self.context.log_work.is_busy(&name) {
+            // Whoever is through with it looks at the metadata again.
+            return None;
+        }
         let place = match self.placement.claim(&name, id.topic_id, standing.assigned, !standing.replaceable) {
             Ok(place) => place,
             Err(problem) => {
@@ -159,35 +165,111 @@ impl MetadataFollower {
                 return None;
             }
         };
-        place.left_over.iter().for_each(|&position| self.set_stray_aside(&name, position));
+        place.left_over.iter().for_each(|&position| set_stray_aside(self.placement.directory(position), &name));
         let directory = self.placement.directory(place.position).clone();
-        match open(&directory, &name, id, settings, &standing) {
-            Ok(log) => {
-                self.context.unavailable.write().remove(&id);
-                self.changes.opened += 1;
-                if standing.lost {
+        let give_up = standing.lost && standing.replaceable;
+        let summary = match place.is_found {
+            true => directory.summary(&name, id.topic_id).filter(|_| !give_up),
+            false => Some(LogSummary::EMPTY),
+        };
+        let Some(summary) = summary else {
+            self.changes.recovering += 1;
+            let (settings, replaceable) = (settings.log.clone(), standing.replaceable);
+            self.context.log_work.add(name, Job::Open { directory, id, settings, replaceable, give_up });
+            return None;
+        };
+        if standing.lost {
+            self.begun_anew.insert(id);
+        }
+        let log = LogSlot::cold(summary, settings.log.clone());
+        let partition = self.insert(id, &directory, (name, log), settings);
+        self.report(&partition, image, standing.assigned);
+        Some(partition)
+    }
+
+    fn insert(
+        &mut self,
+        id: TopicIdPartition,
+        directory: &Arc<LogDirectory>,
+        (name, log): (TopicPartition, LogSlot),
+        settings: &TopicSettings,
+    ) -> Arc<Partition> {
+        self.context.unavailable.write().remove(&id);
+        self.changes.opened += 1;
+        let checkpoint = directory.high_watermark(&name).unwrap_or(Offset::ZERO);
+        let cursors = log.cursors().expect("a log that is there");
+        let replica = Replica::new(self.context.node.config.node_id, settings.settings, cursors, checkpoint);
+        let surroundings: Weak<dyn Surroundings> = Arc::<Context>::downgrade(&self.context);
+        let (lease, compacted) = (self.context.node.lease.clone(), settings.log.config.compact_policy);
+        let partition = Partition::new(surroundings, lease, id, directory, (name, log), (replica, compacted));
+        partition.set_checkpointed(checkpoint);
+        partition.step(Event::ActiveBrokers(self.context.active_brokers.load().to_vec()));
+        self.context.partitions.write().insert(id, partition.clone());
+        partition
+    }
+
+    /// A [`Job`] is done: takes the log over, if the metadata still want it, and does what waited for the name.
+    pub fn on_work_done(&mut self, name: &TopicPartition, done: Done) {
+        let image = self.context.node.image.load_full();
+        let look_again = match done {
+            Done::Freed => true,
+            Done::Opened { opening, result } => self.on_opened(&image, name, opening, *result),
+        };
+        // While the metadata do not know this process, all partitions are still to be looked at.
+        if look_again
+            && !self.everything
+            && let Some(topic) = image.topic_by_name(name.topic.as_str())
+            && let Some(partition) = topic.partition(name.partition)
+        {
+            self.apply_topic(&image, topic, std::iter::once((name.partition, partition)));
+        }
+    }
+
+    /// Returns whether to look at the metadata of that name again.
+    fn on_opened(
+        &mut self,
+        image: &MetadataImage,
+        name: &TopicPartition,
+        opening: Opening,
+        result: Result<Log, LogError>,
+    ) -> bool {
+        let (node_id, Opening { id, directory, replaceable, give_up }) = (self.context.node.config.node_id, opening);
+        let wanted = image.topic_partition(id).filter(|partition| partition.replicas.contains(&node_id));
+        match (result, wanted.zip(image.topic(id.topic_id))) {
+            (Ok(log), Some((_, topic))) => {
+                if give_up {
                     self.begun_anew.insert(id);
                 }
-                let checkpoint = directory.high_watermark(&name).unwrap_or(Offset::ZERO);
-                let replica =
-                    Replica::new(self.context.node.config.node_id, settings.settings, cursors_of(&log), checkpoint);
-                let surroundings: Weak<dyn Surroundings> = Arc::<Context>::downgrade(&self.context);
-                let lease = self.context.node.lease.clone();
-                let partition = Partition::new(surroundings, lease, id, &directory, log, replica);
-                partition.step(Event::ActiveBrokers(self.context.active_brokers.load().to_vec()));
-                self.context.partitions.write().insert(id, partition.clone());
-                self.report(&partition, image, standing.assigned);
-                Some(partition)
+                let settings = self.settings(image, topic);
+                self.insert(id, &directory, (name.clone(), LogSlot::Open(Box::new(log))), &settings);
+                true
             }
-            Err(error) => {
+            (Ok(log), None) => {
+                self.release(&directory);
+                let log = LogSlot::Open(Box::new(log));
+                self.context.log_work.add(name.clone(), Job::Delete { directory, log });
+                false
+            }
+            (Err(error), wanted) => {
                 tracing::error!(partition = %name, %error, "cannot open the replica; it stays out of service");
-                if let LogError::Corrupt { .. } = error {
+                let damaged = matches!(error, LogError::Corrupt { .. });
+                if let Some(position) = self.placement.position_of(&directory) {
+                    self.placement.give_back(name.clone(), position);
+                }
+                let Some((partition, _)) = wanted else { return true };
+                self.context.unavailable.write().insert(id);
+                if damaged {
                     self.context.reports.assign(id, DirectoryId::LOST);
                 }
-                self.placement.give_back(name, id.topic_id, place.position);
-                self.context.unavailable.write().insert(id);
-                None
+                // What made it replaceable may have come while it was tried.
+                damaged && !replaceable && !partition.is_candidate(node_id)
             }
+        }
+    }
+
+    fn release(&mut self, directory: &Arc<LogDirectory>) {
+        if let Some(position) = self.placement.position_of(directory) {
+            self.placement.release(position);
         }
     }
 
@@ -225,13 +307,10 @@ impl MetadataFollower {
         self.context.cleaner.uncleanable.lock().remove(&partition.id);
         drop(partition.stop());
         let Some(directory) = partition.directory.upgrade() else { return };
-        match directory.quarantine_partition(&partition.name, random()) {
-            Ok(path) => log_quarantine(&partition.name, &path),
-            Err(error) => tracing::error!(partition = %partition.name, %error, "cannot quarantine the replica"),
+        if let Err(error) = quarantine(&directory, &partition.name) {
+            tracing::error!(partition = %partition.name, %error, "cannot quarantine the replica");
         }
-        if let Some(position) = self.placement.position_of(&directory) {
-            self.placement.release(position);
-        }
+        self.release(&directory);
     }
 
     /// Stops a replica and deletes its data.
@@ -243,13 +322,12 @@ impl MetadataFollower {
         tracing::debug!(partition = %partition.name, topic_id = %id.topic_id, "deleting the replica");
         self.changes.deleted += 1;
         let Some(directory) = partition.directory.upgrade() else { return };
-        if let Some(position) = self.placement.position_of(&directory) {
-            self.placement.release(position);
-        }
-        // What lies in a failed directory stays there: nothing is tried again.
-        let Some(log) = partition.stop().filter(|_| directory.is_online()) else { return };
-        if let Err(error) = directory.delete_log(log, random(), clock::wall_ms()) {
-            tracing::error!(partition = %partition.name, %error, "cannot delete the replica");
+        self.release(&directory);
+        let log = partition.stop();
+        // One that is gone has been closed: this broker is about to stop. What lies in a failed directory stays there: nothing
+        // is tried again.
+        if !log.is_gone() && directory.is_online() {
+            self.context.log_work.add(partition.name.clone(), Job::Delete { directory, log });
         }
     }
 
@@ -301,30 +379,14 @@ impl MetadataFollower {
     /// What was found at start and belongs to no replica of this broker: its topic was deleted, or it was moved away.
     fn set_strays_aside(&mut self) {
         for (name, position) in self.placement.take_unclaimed() {
-            self.set_stray_aside(&name, position);
+            let directory = self.placement.directory(position).clone();
+            match self.context.log_work.is_busy(&name) {
+                // In another directory.
+                true => set_stray_aside(&directory, &name),
+                false => self.context.log_work.add(name, Job::SetAside { directory }),
+            }
         }
     }
-
-    fn set_stray_aside(&self, name: &TopicPartition, position: usize) {
-        let directory = self.placement.directory(position);
-        if !directory.is_online() {
-            return;
-        }
-        match directory.set_stray_aside(name, random()) {
-            Ok(path) => tracing::warn!(
-                partition = %name, path = %path.display(),
-                "found a partition that is not assigned to this log directory: set aside, remove it when you do not need it"
-            ),
-            Err(error) => tracing::error!(partition = %name, %error, "cannot set a stray partition aside"),
-        }
-    }
-}
-
-fn log_quarantine(partition: &TopicPartition, path: &Path) {
-    tracing::error!(
-        %partition, path = %path.display(),
-        "the log is damaged: set aside; the replica gets everything from its leader again. Check the disk"
-    );
 }
 
 /// What the metadata say about a replica of this broker.
@@ -335,38 +397,6 @@ struct Standing {
     replaceable: bool,
     /// What it held is given up, and is still there.
     lost: bool,
-}
-
-/// Opens a log; what another topic of that name left is set aside, and so is what was given up, and damaged data on which nobody
-/// counts.
-fn open(
-    directory: &LogDirectory,
-    name: &TopicPartition,
-    id: TopicIdPartition,
-    settings: &TopicSettings,
-    standing: &Standing,
-) -> Result<Log, LogError> {
-    if standing.lost && standing.replaceable && directory.has_partition(name)? {
-        log_quarantine(name, &directory.quarantine_partition(name, random())?);
-    }
-    let open = || directory.open_log(name, id.topic_id, settings.draw_log_config(), clock::wall_ms());
-    match open() {
-        Err(LogError::TopicIdMismatch { found, .. }) => {
-            let path = directory.set_stray_aside(name, random())?;
-            tracing::warn!(
-                partition = %name, topic_id = %found, path = %path.display(),
-                "found data of a former topic of that name: set aside, remove it when you do not need it"
-            );
-            open()
-        }
-        Err(error @ LogError::Corrupt { .. }) if standing.replaceable => {
-            tracing::error!(partition = %name, %error, "damaged");
-            let path = directory.quarantine_partition(name, random())?;
-            log_quarantine(name, &path);
-            open()
-        }
-        result => result,
-    }
 }
 
 fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSettings, changes: &mut Changes) {
@@ -394,11 +424,6 @@ fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSett
     }
 }
 
-fn random() -> u128 {
-    let mut rng = rng::get();
-    u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64())
-}
-
 impl Partition {
     /// Takes over the metadata of this partition.
     fn assign(self: &Arc<Self>, assignment: Assignment) {
@@ -413,15 +438,9 @@ impl Partition {
 
     /// Takes over the configuration of its topic.
     fn configure(self: &Arc<Self>, settings: &TopicSettings) {
-        self.set_compacted(settings.log.compact_policy);
+        self.set_compacted(settings.log.config.compact_policy);
         self.locked(|state, aftermath| {
-            if let Some(log) = &mut state.log {
-                let segment_jitter_ms = log.config().segment_jitter_ms;
-                let config = highwater_log::LogConfig { segment_jitter_ms, ..settings.log.clone() };
-                if *log.config() != config {
-                    log.update_config(config);
-                }
-            }
+            state.log.configure(&settings.log);
             if state.replica.settings() != settings.settings {
                 state.step(self, Event::Configured(settings.settings), aftermath);
                 // What was only appended so far counts no more, if durability became strict.

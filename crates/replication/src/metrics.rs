@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use highwater_metrics::table::replicas;
+use highwater_metrics::table::{logs, replicas};
 use highwater_types::BrokerId;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -33,6 +33,7 @@ pub(crate) struct ReplicaMetrics {
     bytes_in: IntCounter,
     bytes_out: IntCounter,
     follower_max_lag: IntGaugeVec,
+    remaining_logs: IntGauge,
     directories: DirectoryMetrics,
     cleaner: CleanerMetrics,
 }
@@ -82,13 +83,14 @@ impl ReplicaMetrics {
             bytes_in: replicas::REPLICATION_BYTES_IN.int_counter(),
             bytes_out: replicas::REPLICATION_BYTES_OUT.int_counter(),
             follower_max_lag: replicas::FOLLOWER_MAX_LAG.int_gauge_vec(),
+            remaining_logs: logs::REMAINING_LOGS.int_gauge(),
             directories: DirectoryMetrics::new(directories, fs),
             cleaner: CleanerMetrics::new(),
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &dyn Collector> {
-        let own: [&dyn Collector; 13] = [
+        let own: [&dyn Collector; 14] = [
             &self.partitions,
             &self.leaders,
             &self.under_replicated,
@@ -102,12 +104,14 @@ impl ReplicaMetrics {
             &self.bytes_in,
             &self.bytes_out,
             &self.follower_max_lag,
+            &self.remaining_logs,
         ];
         own.into_iter().chain(self.directories.all()).chain(self.cleaner.all())
     }
 
     fn refresh(&self) {
         self.cleaner.refresh(&self.context);
+        self.remaining_logs.set(self.context.log_work.recovering() as i64);
         self.directories.refresh();
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         let mut totals = Totals::default();

@@ -8,17 +8,20 @@
 //! Lock order: partition, then any one of the queues (streams, links, proposals, attention), which take no further lock.
 
 use std::io::ErrorKind;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use highwater_env::{clock, run_blocking};
-use highwater_log::{DiskSpace, FlushListener, FlushTarget, Log, LogDirectory, LogReader, ReadError, SyncScheduler};
+use highwater_log::{
+    DiskSpace, FlushListener, FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SyncScheduler,
+};
 use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
-use highwater_types::{BrokerId, ErrorCode, Offset, TopicIdPartition, TopicPartition};
+use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 
 use crate::follower_stream::FollowerSlot;
 use crate::link_slot::LinkSlot;
+use crate::log_slot::LogSlot;
 use crate::parked_acks::{ParkedAcks, Reply};
 use crate::snapshot::Snapshot;
 use crate::waiter::Waiters;
@@ -46,9 +49,10 @@ pub(crate) struct Partition {
     pub name: TopicPartition,
     /// Where its log is. Not kept alive by its replicas, so that its lock is free as soon as the node lets go of it.
     pub directory: Weak<LogDirectory>,
-    pub reader: Arc<LogReader>,
     pub lease: Arc<dyn Lease>,
-    pub flush: Arc<FlushTarget>,
+    /// Set when the log is opened.
+    handles: OnceLock<Handles>,
+    this: Weak<Self>,
     sync: Arc<SyncScheduler>,
     pub space: Arc<DiskSpace>,
     state: Mutex<State>,
@@ -60,6 +64,8 @@ pub(crate) struct Partition {
     compacted: AtomicBool,
     /// Whether a tick was asked for.
     watched: AtomicBool,
+    /// The high watermark that was checkpointed last.
+    checkpointed: AtomicI64,
     /// They own the partitions, not the other way round.
     surroundings: Weak<dyn Surroundings>,
 }
@@ -67,8 +73,7 @@ pub(crate) struct Partition {
 /// What the lock protects.
 pub(crate) struct State {
     pub replica: Replica,
-    /// `None` once it is closed or deleted.
-    pub log: Option<Log>,
+    pub log: LogSlot,
     /// The disk refused something: neither leader nor follower any more.
     pub failed: bool,
     pub parked: ParkedAcks,
@@ -96,6 +101,12 @@ enum News {
     Positions,
     /// At once.
     Records,
+}
+
+/// What works on an open log without the partition's lock.
+struct Handles {
+    reader: Arc<LogReader>,
+    flush: Arc<FlushTarget>,
 }
 
 /// What is done after the lock is released.
@@ -139,38 +150,37 @@ impl Aftermath {
 }
 
 impl Partition {
-    /// A replica whose log was just opened; it is offline until metadata assigns it.
+    /// A replica with its log; it is offline until metadata assigns it.
     pub fn new(
         surroundings: Weak<dyn Surroundings>,
         lease: Arc<dyn Lease>,
         id: TopicIdPartition,
         directory: &Arc<LogDirectory>,
-        log: Log,
-        replica: Replica,
+        (name, log): (TopicPartition, LogSlot),
+        (replica, compacted): (Replica, bool),
     ) -> Arc<Self> {
-        let state = State {
+        // What was checkpointed at a clean stop is durable; what recovery found, it has yet to make so.
+        let durable_log_start = if log.as_open().is_some() { Offset::ZERO } else { replica.cursors().log_start };
+        let mut state = State {
             replica,
             failed: false,
             parked: ParkedAcks::default(),
             deletions: ParkedAcks::default(),
-            durable_log_start: Offset::ZERO,
+            durable_log_start,
             followers: Arc::new([]),
             link: None,
             replicas: Vec::new(),
             isr: Vec::new(),
             actions: Vec::new(),
-            log: None,
+            log,
         };
-        let (reader, flush) = (log.reader(), log.flush_target());
-        let (name, compacted) = (log.topic_partition().clone(), log.config().compact_policy);
-        let mut state = State { log: Some(log), ..state };
-        let partition = Arc::new(Self {
+        let partition = Arc::new_cyclic(|this| Self {
             id,
             name,
             directory: Arc::downgrade(directory),
-            reader,
             lease,
-            flush: flush.clone(),
+            handles: OnceLock::new(),
+            this: this.clone(),
             sync: directory.sync().clone(),
             space: directory.space().clone(),
             published: RwLock::new(state.snapshot()),
@@ -179,10 +189,43 @@ impl Partition {
             damaged: AtomicBool::new(false),
             compacted: AtomicBool::new(compacted),
             watched: AtomicBool::new(false),
+            checkpointed: AtomicI64::new(Offset::ZERO.get()),
             surroundings,
         });
-        flush.set_listener(Arc::new(Flushed(Arc::downgrade(&partition))));
+        if let Some(log) = partition.state.lock().log.as_open() {
+            partition.on_opened(log);
+        }
         partition
+    }
+
+    /// The log was opened.
+    fn on_opened(&self, log: &Log) {
+        let (reader, flush) = (log.reader(), log.flush_target());
+        flush.set_listener(Arc::new(Flushed(self.this.clone())));
+        let first = self.handles.set(Handles { reader, flush });
+        assert!(first.is_ok(), "a log is opened once");
+    }
+
+    /// The read side of the log, which is opened if it is not yet: that blocks for the disk, though nothing is recovered.
+    ///
+    /// # Errors
+    /// The replica is out of service.
+    pub fn reader(&self) -> Result<&Arc<LogReader>, ErrorCode> {
+        self.handles().map(|handles| &handles.reader)
+    }
+
+    /// The flush side of the log, which is opened if it is not yet.
+    pub fn flush_target(&self) -> Result<&Arc<FlushTarget>, ErrorCode> {
+        self.handles().map(|handles| &handles.flush)
+    }
+
+    fn handles(&self) -> Result<&Handles, ErrorCode> {
+        if self.handles.get().is_none()
+            && let Some(this) = self.this.upgrade()
+        {
+            this.locked(|state, aftermath| state.open_log(&this, aftermath).is_some());
+        }
+        self.handles.get().ok_or(ErrorCode::KafkaStorageError)
     }
 
     /// The latest picture.
@@ -248,7 +291,26 @@ impl Partition {
 
     /// Asks for a flush of what the log holds now.
     pub fn request_flush(&self) {
-        self.sync.request(&self.flush);
+        if let Some(handles) = self.handles.get() {
+            self.sync.request(&handles.flush);
+        }
+    }
+
+    /// The high watermark to checkpoint, if it is not the one that was checkpointed last.
+    pub fn uncheckpointed(&self) -> Option<(TopicPartition, Offset)> {
+        let high_watermark = self.snapshot().high_watermark;
+        let last = self.checkpointed.swap(high_watermark.get(), Ordering::Relaxed);
+        (last != high_watermark.get()).then(|| (self.name.clone(), high_watermark))
+    }
+
+    /// The high watermark that the checkpoint holds.
+    pub fn set_checkpointed(&self, high_watermark: Offset) {
+        self.checkpointed.store(high_watermark.get(), Ordering::Relaxed);
+    }
+
+    /// Whether retention has to look at the log itself.
+    pub fn is_worth_retention(&self, now: Timestamp) -> bool {
+        self.state.lock().log.is_worth_retention(now)
     }
 
     /// Those who wait for a change.
@@ -343,17 +405,19 @@ impl Partition {
     }
 
     /// Stops everything and hands the log out, for closing or deleting it.
-    pub fn stop(self: &Arc<Self>) -> Option<Log> {
+    pub fn stop(self: &Arc<Self>) -> LogSlot {
         self.locked(|state, aftermath| {
             state.step(self, Event::WentOffline, aftermath);
             state.log.take()
         })
     }
 
-    /// Runs `work` on the log if it is open, under the lock, and tells the core where the log starts now.
+    /// Runs `work` on the log, under the lock, and tells the core where the log starts now. `None` if the log is closed or
+    /// cannot be opened. Of the first one to use it, opening it blocks for the disk.
     pub fn with_log<R>(self: &Arc<Self>, work: impl FnOnce(&mut Log, &Replica) -> R) -> Option<R> {
         self.locked(|state, aftermath| {
-            let log = state.log.as_mut()?;
+            state.open_log(self, aftermath)?;
+            let log = state.log.as_open_mut()?;
             let result = work(log, &state.replica);
             let log_start = log.log_start();
             if log_start > state.replica.cursors().log_start {
@@ -387,7 +451,7 @@ impl Partition {
             exposed_high_watermark: replica.exposed_high_watermark(),
             flushed: cursors.flushed,
             log_end: cursors.log_end,
-            size_bytes: state.log.as_ref().map_or(0, Log::size_bytes),
+            size_bytes: state.log.size_bytes(),
         }
     }
 }
@@ -398,7 +462,7 @@ impl Partition {
         let state = self.state.lock();
         let (replica, snapshot) = (&state.replica, *self.published.read());
         let lag = |(id, end): (BrokerId, Offset)| (id, snapshot.log_end.get() - end.max(snapshot.log_start).get());
-        let log = state.log.as_ref();
+        let log = state.log.as_open();
         PartitionFigures {
             topic: self.name.topic.clone(),
             partition: self.name.partition,
@@ -411,7 +475,7 @@ impl Partition {
             high_watermark: snapshot.high_watermark,
             last_stable_offset: snapshot.last_stable_offset,
             log_end: snapshot.log_end,
-            size_bytes: log.map_or(0, Log::size_bytes),
+            size_bytes: state.log.size_bytes(),
             segments: log.map_or(0, Log::segment_count),
             producers: log.map_or(0, Log::producer_count),
             follower_lags: replica.follower_ends().map(lag).collect(),
@@ -430,16 +494,16 @@ impl State {
     fn snapshot(&mut self) -> Snapshot {
         let (replica, cursors) = (&self.replica, self.replica.cursors());
         let high_watermark = replica.high_watermark();
-        let last_stable_offset = self.log.as_mut().map(|log| log.last_stable_offset(high_watermark));
+        let last_stable_offset = self.log.last_stable_offset(high_watermark);
         Snapshot {
-            failed: self.failed || self.log.is_none(),
+            failed: self.failed || self.log.is_gone(),
             role: replica.role(),
             leader: replica.leader(),
             leader_epoch: replica.leader_epoch(),
             log_start: cursors.log_start,
             high_watermark,
             exposed: replica.exposed_high_watermark(),
-            last_stable_offset: last_stable_offset.unwrap_or(high_watermark),
+            last_stable_offset,
             log_end: cursors.log_end,
         }
     }
@@ -463,6 +527,26 @@ impl State {
         self.replica.settings().durability == Durability::Strict
     }
 
+    /// The log, opened if nobody has used it yet. If that fails, the replica goes out of service.
+    pub fn open_log(&mut self, partition: &Arc<Partition>, aftermath: &mut Aftermath) -> Option<&mut Log> {
+        if matches!(self.log, LogSlot::Cold(_)) {
+            let directory = partition.directory.upgrade().filter(|_| !self.failed)?;
+            match self.log.open(&directory, &partition.name, partition.id) {
+                Ok(_) => partition.on_opened(self.log.as_open()?),
+                // Somebody may make room: it is tried again.
+                Err(error) if error.is_disk_full() => return None,
+                Err(error) => {
+                    if let LogError::Corrupt { .. } = error {
+                        partition.note_damage(&error.to_string());
+                    }
+                    self.fail(partition, &error.to_string(), aftermath);
+                    return None;
+                }
+            }
+        }
+        self.log.as_open_mut()
+    }
+
     /// Feeds one event to the core and carries out what it wants.
     pub fn step(&mut self, partition: &Arc<Partition>, event: Event, aftermath: &mut Aftermath) {
         let mut actions = std::mem::take(&mut self.actions);
@@ -476,9 +560,7 @@ impl State {
     fn act(&mut self, partition: &Arc<Partition>, action: Action, aftermath: &mut Aftermath) {
         match action {
             Action::StartLeaderEpoch { leader_epoch, start } => {
-                if let Some(log) = &mut self.log {
-                    log.assign_epoch_start(leader_epoch);
-                }
+                self.log.assign_epoch_start(leader_epoch);
                 tracing::debug!(partition = %partition.name, %leader_epoch, %start, "leading");
                 aftermath.flush |= self.is_strict();
             }
@@ -532,7 +614,7 @@ impl State {
     }
 
     fn cut(&mut self, partition: &Arc<Partition>, offset: Offset, anew: bool, aftermath: &mut Aftermath) {
-        let Some(log) = &mut self.log else { return };
+        let Some(log) = self.open_log(partition, aftermath) else { return };
         let (log_end, now) = (log.log_end(), clock::wall_ms());
         if anew || offset < log_end {
             tracing::info!(partition = %partition.name, %offset, %log_end, anew, "cutting the log to follow the leader");
@@ -547,7 +629,7 @@ impl State {
     }
 
     fn advance_log_start(&mut self, partition: &Arc<Partition>, log_start: Offset, aftermath: &mut Aftermath) {
-        let Some(log) = &mut self.log else { return };
+        let Some(log) = self.open_log(partition, aftermath) else { return };
         match log.set_log_start(log_start) {
             Ok(()) => {
                 aftermath.persist_log_start = true;
@@ -584,7 +666,7 @@ impl FlushListener for Flushed {
         partition.locked(|state, aftermath| {
             // Not what the flush reported: a truncation may have come between the flush and this call, and then the
             // offsets above the cut are other records. The log's own mark was lowered by it, under this lock.
-            let Some(flushed) = state.log.as_ref().map(|log| cursors_of(log).flushed) else { return };
+            let Some(flushed) = state.log.cursors().map(|cursors| cursors.flushed) else { return };
             state.step(&partition, Event::Flushed { flushed }, aftermath);
         });
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use highwater_log::{FoundPartition, LogDirectory};
+use highwater_log::LogDirectory;
 use highwater_types::{DirectoryId, TopicId, TopicPartition};
 
 use crate::LogDirectories;
@@ -14,17 +14,11 @@ pub(crate) struct Placement {
     /// Whether there are directories that could not be read when the node started: what is missing may be there.
     has_unreadable: bool,
     /// Logs that are not open: found at start, or given back.
-    found: BTreeMap<TopicPartition, Vec<Found>>,
+    found: BTreeMap<TopicPartition, Vec<usize>>,
     /// Those of them that are assigned to this broker.
     wanted: BTreeSet<TopicPartition>,
     /// Replicas of each directory.
     counts: Vec<usize>,
-}
-
-#[derive(Debug, Clone)]
-struct Found {
-    position: usize,
-    topic_id: Option<TopicId>,
 }
 
 /// Where a replica is.
@@ -32,6 +26,8 @@ struct Found {
 pub(crate) struct Place {
     /// The directory.
     pub position: usize,
+    /// Whether a log of that partition is there.
+    pub is_found: bool,
     /// Other directories with a log of that partition: left-overs, to be set aside.
     pub left_over: Vec<usize>,
 }
@@ -67,7 +63,7 @@ impl Placement {
             match placement.directories[position].partitions() {
                 Ok(found) => {
                     placement.counts[position] = found.len();
-                    found.into_iter().for_each(|found| placement.add(position, found));
+                    found.into_iter().for_each(|name| placement.found.entry(name).or_default().push(position));
                 }
                 Err(error) => {
                     let directory = &placement.directories[position];
@@ -77,11 +73,6 @@ impl Placement {
             }
         }
         placement
-    }
-
-    fn add(&mut self, position: usize, found: FoundPartition) {
-        let topic_id = found.topic_id;
-        self.found.entry(found.partition).or_default().push(Found { position, topic_id });
     }
 
     /// The directory at that position.
@@ -105,24 +96,36 @@ impl Placement {
     ) -> Result<Place, NoPlace> {
         self.wanted.insert(name.clone());
         let all = self.found.get(name).cloned().unwrap_or_default();
-        // Of a former topic of that name: it counts only when there is nothing else.
-        let own: Vec<&Found> = all.iter().filter(|found| found.topic_id.is_none_or(|id| id == topic_id)).collect();
-        let own = if own.is_empty() { all.iter().collect() } else { own };
-        let is_assigned = |found: &&&Found| self.directories[found.position].id() == assigned;
+        let own = self.own(name, topic_id, &all);
+        let is_assigned = |&&position: &&usize| self.directories[position].id() == assigned;
         let position = match (own.as_slice(), own.iter().find(is_assigned)) {
-            ([only], _) | (_, Some(only)) => only.position,
+            ([only], _) | (_, Some(only)) => *only,
             ([], None) => self.new_place(assigned, counted_on)?,
             _ => return Err(NoPlace::Ambiguous(self.paths(&all))),
         };
         if !self.directories[position].is_online() {
             return Err(NoPlace::Offline);
         }
-        let left_over = all.iter().map(|found| found.position).filter(|&other| other != position).collect();
+        let left_over = all.into_iter().filter(|&other| other != position).collect();
         self.wanted.remove(name);
-        if self.found.remove(name).is_none() {
+        let is_found = self.found.remove(name).is_some();
+        if !is_found {
             self.counts[position] += 1;
         }
-        Ok(Place { position, left_over })
+        Ok(Place { position, is_found, left_over })
+    }
+
+    /// Of several logs of that name, those that are the topic's; those of a former topic count only when there is nothing else.
+    fn own(&self, name: &TopicPartition, topic_id: TopicId, all: &[usize]) -> Vec<usize> {
+        if all.len() < 2 {
+            return all.to_vec();
+        }
+        let is_own = |&position: &usize| {
+            let found = self.directories[position].topic_id(name);
+            found.is_ok_and(|found| found.is_none_or(|found| found == topic_id))
+        };
+        let own: Vec<usize> = all.iter().copied().filter(is_own).collect();
+        if own.is_empty() { all.to_vec() } else { own }
     }
 
     fn new_place(&self, assigned: DirectoryId, counted_on: bool) -> Result<usize, NoPlace> {
@@ -138,15 +141,15 @@ impl Placement {
         online.min_by_key(|&position| self.counts[position]).ok_or(NoPlace::Offline)
     }
 
-    fn paths(&self, found: &[Found]) -> String {
-        let path = |found: &Found| self.directories[found.position].path().display().to_string();
+    fn paths(&self, found: &[usize]) -> String {
+        let path = |&position: &usize| self.directories[position].path().display().to_string();
         found.iter().map(path).collect::<Vec<_>>().join(" and ")
     }
 
     /// What was claimed could not be opened; it is still there.
-    pub fn give_back(&mut self, name: TopicPartition, topic_id: TopicId, position: usize) {
+    pub fn give_back(&mut self, name: TopicPartition, position: usize) {
         self.wanted.insert(name.clone());
-        self.found.entry(name).or_default().push(Found { position, topic_id: Some(topic_id) });
+        self.found.entry(name).or_default().push(position);
     }
 
     /// A replica of that directory is gone.
@@ -158,7 +161,7 @@ impl Placement {
     pub fn take_unclaimed(&mut self) -> Vec<(TopicPartition, usize)> {
         let unclaimed: Vec<_> = self.found.extract_if(.., |name, _| !self.wanted.contains(name)).collect();
         let places = unclaimed.into_iter().flat_map(|(name, all)| all.into_iter().map(move |one| (name.clone(), one)));
-        let places: Vec<_> = places.map(|(name, found)| (name, found.position)).collect();
+        let places: Vec<(TopicPartition, usize)> = places.collect();
         places.iter().for_each(|&(_, position)| self.release(position));
         places
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use highwater_log::{ReadError, TimestampOffset};
+use highwater_log::{LogReader, ReadError, TimestampOffset};
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
 
 use crate::partition::Partition;
@@ -18,11 +18,11 @@ impl Partition {
             return Ok(FetchResult { diverging: Some(diverging), aborted, ..empty(&snapshot) });
         }
         let up_to = limit(&snapshot, read.isolation);
-        let (from, max_bytes, min_one) = (read.offset, read.max_bytes, read.min_one_batch);
+        let (reader, from, max_bytes, min_one) = (self.opened()?, read.offset, read.max_bytes, read.min_one_batch);
         let found = match read.isolation {
-            Isolation::ReadUncommitted => self.reader.read(from, up_to, max_bytes, min_one).map(|read| (read, None)),
+            Isolation::ReadUncommitted => reader.read(from, up_to, max_bytes, min_one).map(|read| (read, None)),
             Isolation::ReadCommitted => {
-                let found = self.reader.read_committed(from, up_to, max_bytes, min_one);
+                let found = reader.read_committed(from, up_to, max_bytes, min_one);
                 found.map(|(read, aborted)| (read, Some(aborted)))
             }
         };
@@ -54,8 +54,8 @@ impl Partition {
                 Ok(ListedOffset { offset: snapshot.log_start, timestamp: Timestamp::NONE, leader_epoch })
             }
             OffsetSpec::LatestTiered => Ok(ListedOffset::NOT_FOUND),
-            OffsetSpec::MaxTimestamp => by_time(self.reader.max_timestamp()),
-            OffsetSpec::Timestamp(timestamp) => by_time(self.reader.offset_for_timestamp(timestamp)),
+            OffsetSpec::MaxTimestamp => by_time(self.opened()?.max_timestamp()),
+            OffsetSpec::Timestamp(timestamp) => by_time(self.opened()?.offset_for_timestamp(timestamp)),
         }
     }
 
@@ -66,8 +66,12 @@ impl Partition {
         epoch: LeaderEpoch,
     ) -> Result<(LeaderEpoch, Offset), FetchError> {
         self.check(current_leader_epoch)?;
-        let found = self.with_log(|log, _| log.epoch_end(epoch));
+        let found = self.locked(|state, aftermath| state.epoch_end(self, epoch, aftermath));
         found.ok_or_else(|| FetchError::new(ErrorCode::KafkaStorageError))
+    }
+
+    fn opened(&self) -> Result<&Arc<LogReader>, FetchError> {
+        self.reader().map_err(FetchError::new)
     }
 
     fn check(&self, current_leader_epoch: LeaderEpoch) -> Result<Snapshot, FetchError> {
@@ -90,7 +94,7 @@ impl Partition {
         if read.last_fetched_epoch == LeaderEpoch::NONE {
             return Ok(None);
         }
-        let found = self.with_log(|log, _| log.epoch_end(read.last_fetched_epoch));
+        let found = self.locked(|state, aftermath| state.epoch_end(self, read.last_fetched_epoch, aftermath));
         let (epoch, end_offset) = found.ok_or_else(|| FetchError::new(ErrorCode::KafkaStorageError))?;
         if epoch == LeaderEpoch::NONE {
             return Err(out_of_range(snapshot));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use highwater_env::{Env, GRPC_MAX_MESSAGE_BYTES, clock, run_blocking};
 use highwater_log::ActiveProducer;
 use highwater_metadata::{MetadataDelta, MetadataImage};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::leader_service::LeaderService;
+use crate::log_slot::LogSlot;
 use crate::metadata::MetadataFollower;
 use crate::metrics::ReplicaMetrics;
 use crate::node::Node;
@@ -24,7 +26,7 @@ use crate::{
     Acks, AlterPartitionSender, AppendOutcome, DirectoryReporter, FetchError, FetchRead, FetchResult, FetchWaiter,
     Isolation, LeaderHint, Lease, ListedOffset, LogDirectories, LogDirectoryStatus, OffsetSpec, PartitionFigures,
     PartitionStatus, ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_reports,
-    isr_proposals, log_directories,
+    isr_proposals, log_directories, log_work,
 };
 
 /// Why the layer did not start.
@@ -35,11 +37,14 @@ pub enum StartError {
     NoLogDirectory,
 }
 
+/// Logs closed at the same time: each waits for a few flushes, which a journal commits together.
+const CONCURRENT_CLOSES: usize = 8;
+
 /// All replicas of this broker.
 pub struct Replicas {
     context: Arc<Context>,
     directories: LogDirectories,
-    metadata: Mutex<MetadataFollower>,
+    metadata: Arc<Mutex<MetadataFollower>>,
     /// Those that may be aborted at any point.
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Those that end when `stop` says so.
@@ -70,18 +75,22 @@ impl Replicas {
             tokio::spawn(background::handle_failures(context.clone(), opened.clone(), reporter.clone())),
             tokio::spawn(directory_reports::send_reports(context.reports.clone(), reporter)),
         ];
-        let disk_tasks = vec![
+        let metadata = Arc::new(Mutex::new(MetadataFollower::new(context.clone(), &directories)));
+        let mut disk_tasks = vec![
             tokio::spawn(background::checkpoint(context.clone(), opened.clone(), stopped.clone())),
             tokio::spawn(background::apply_retention(context.clone(), stopped.clone())),
-            tokio::spawn(cleaner::compact(context.clone(), stopped)),
-            tokio::spawn(background::remove_deleted(opened)),
+            tokio::spawn(cleaner::compact(context.clone(), stopped.clone())),
+            tokio::spawn(background::remove_deleted(opened.clone())),
         ];
-        let metadata = Mutex::new(MetadataFollower::new(context.clone(), &directories));
+        for _ in 0..context.node.config.recovery_threads_per_data_dir * opened.len() {
+            disk_tasks.push(tokio::spawn(log_work::work(context.clone(), Arc::downgrade(&metadata), stopped.clone())));
+        }
         let (tasks, disk_tasks) = (Mutex::new(tasks), Mutex::new(disk_tasks));
         Ok(Arc::new(Self { context, directories, metadata, tasks, disk_tasks, stop }))
     }
 
-    /// Follows the metadata. Called in order, by one task. When it returns, [`Self::partition_status`] tells the new roles.
+    /// Follows the metadata. Called in order, by one task. When it returns, [`Self::partition_status`] tells the new roles, but
+    /// of replicas whose logs a crash left to be recovered: they appear one by one.
     /// Nothing is obeyed until the image holds this broker's own registration, in the epoch that the lease tells.
     pub fn apply_metadata(self: &Arc<Self>, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
         self.metadata.lock().apply(image, delta);
@@ -196,6 +205,11 @@ impl Replicas {
         self.context.partition(partition).map(|partition| partition.status())
     }
 
+    /// Logs that a crash left and that wait for recovery: their replicas are not there yet.
+    pub fn recovering_logs(&self) -> usize {
+        self.context.log_work.recovering()
+    }
+
     /// The figures of all replicas, in ascending order of key.
     pub fn statuses(&self) -> Vec<PartitionStatus> {
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
@@ -234,7 +248,12 @@ impl Replicas {
 
     /// The largest timestamp of the batch that holds `offset`; `None` if that is not known. May read the disk.
     pub fn timestamp_near(&self, topic: &str, index: PartitionIndex, offset: Offset) -> Option<Timestamp> {
-        self.named(topic, index)?.reader.timestamp_near(offset).ok().flatten()
+        let partition = self.named(topic, index)?;
+        if offset >= partition.snapshot().log_end {
+            // The log need not be opened to tell.
+            return None;
+        }
+        partition.reader().ok()?.timestamp_near(offset).ok().flatten()
     }
 
     /// Stops all tasks, writes the high watermark checkpoints and closes the logs, which marks the directories clean.
@@ -253,9 +272,8 @@ impl Replicas {
             run_blocking(move || background::write_checkpoint(&context, &directory)).await;
         }
         let partitions = std::mem::take(&mut *self.context.partitions.write());
-        for partition in partitions.into_values() {
-            run_blocking(move || close(&partition)).await;
-        }
+        let closing = partitions.into_values().map(|partition| run_blocking(move || close(&partition)));
+        futures::stream::iter(closing).buffer_unordered(CONCURRENT_CLOSES).collect::<()>().await;
         let epoch = Some(self.context.node.lease.broker_epoch());
         for directory in online().cloned() {
             match run_blocking(move || (directory.close(epoch), directory)).await {
@@ -316,7 +334,8 @@ impl Drop for Replicas {
 /// Closes one log. Blocks for the disk.
 fn close(partition: &Arc<Partition>) {
     let is_online = partition.directory.upgrade().is_some_and(|directory| directory.is_online());
-    if let Some(log) = partition.stop().filter(|_| is_online)
+    if let LogSlot::Open(log) = partition.stop()
+        && is_online
         && let Err(error) = log.close()
     {
         tracing::error!(partition = %partition.name, %error, "log not closed cleanly");

@@ -80,7 +80,6 @@ fn is_a_hint(key: &str) -> bool {
     key.ends_with(".threads")
         || key.ends_with(".buffer.bytes")
         || key.contains("purgatory")
-        || key.starts_with("num.recovery.threads")
         || key == "num.replica.fetchers"
         || key == "inter.broker.listener.name"
 }

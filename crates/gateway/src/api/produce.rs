@@ -32,6 +32,9 @@ use crate::wire::text;
 /// First version that names topics by id.
 const TOPIC_ID_VERSION: i16 = 13;
 
+/// What `compression.lz4.level` says by default, in which case Kafka compresses without a level (KIP-390).
+const LZ4_FAST_LEVEL: i32 = 9;
+
 pub(crate) fn handle(state: &Arc<GatewayState>, context: &RequestContext, body: ProduceRequest) -> Answer {
     let image = state.image();
     let mut append = Append {
@@ -238,6 +241,16 @@ fn rejected(index: i32, rejection: ProduceRejection) -> ProducePartitionResponse
     }
 }
 
+/// What the topic's level asks of its codec.
+fn compression_level(config: &TopicConfig) -> Option<i32> {
+    match config.compression_type {
+        CompressionType::Gzip => Some(config.compression_gzip_level).filter(|&level| level != -1),
+        CompressionType::Lz4 => Some(config.compression_lz4_level).filter(|&level| level != LZ4_FAST_LEVEL),
+        CompressionType::Zstd => Some(config.compression_zstd_level),
+        CompressionType::Producer | CompressionType::Uncompressed | CompressionType::Snappy => None,
+    }
+}
+
 /// The topic's rules for batches of clients.
 fn limits(config: &TopicConfig, version: i16, now: Timestamp) -> ValidationLimits {
     ValidationLimits {
@@ -258,6 +271,7 @@ fn limits(config: &TopicConfig, version: i16, now: Timestamp) -> ValidationLimit
             CompressionType::Lz4 => Some(Compression::Lz4),
             CompressionType::Zstd => Some(Compression::Zstd),
         },
+        compression_level: compression_level(config),
         now,
     }
 }

@@ -291,6 +291,11 @@ impl History {
                     self.totals.installed += 1;
                     let (reader, before) = (self.log().reader(), self.positions());
                     let old = reader.view();
+                    // Who reads them has not opened them yet, but those that are about to be replaced are held open.
+                    for segment in &old.segments {
+                        segment.release_if_idle();
+                        segment.release_if_idle();
+                    }
                     let installed = self.log().install_compacted(&mut pass).map(|()| true);
                     if installed.is_ok() {
                         self.disk.heal();

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use highwater_env::Fs;
+use highwater_env::{Fs, OpenMode as FileMode};
 use highwater_types::{LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
 
 use crate::checkpoints::Checkpoints;
@@ -29,6 +29,7 @@ use crate::file_names::{FileKind, LEADER_EPOCH_CHECKPOINT};
 use crate::flush_target::FlushTarget;
 use crate::leader_epochs::LeaderEpochs;
 use crate::log_reader::LogReader;
+use crate::log_summary::LogSummary;
 use crate::producers::{ActiveProducer, ProducerStates, RememberedBatches};
 use crate::recovery::{OpenMode, recover};
 use crate::segment::Segment;
@@ -94,7 +95,9 @@ impl Log {
         let (log_start, log_end) = (recovered.log_start, recovered.log_end);
         let interval_bytes = config.index_interval_bytes;
         let reader = Arc::new(LogReader::new(dir, recovered.segments, log_start, log_end, interval_bytes));
-        let flush = Arc::new(FlushTarget::new(fs.clone(), reader.clone(), health.clone(), log_end));
+        // Whoever made the directory may have crashed before its first flush.
+        let home_durable = !mode.fresh && mode.recovery_point > Offset::ZERO;
+        let flush = Arc::new(FlushTarget::new(fs.clone(), reader.clone(), health.clone(), log_end, home_durable));
         let mut log = Self {
             fs,
             partition,
@@ -113,6 +116,10 @@ impl Log {
             first_timestamp: None,
             active_since: mode.now,
         };
+        if !mode.fresh {
+            // All that was recovered counts as flushed.
+            log.health.watch(log.flush.make_home_durable())?;
+        }
         log.first_timestamp = log.read_first_timestamp()?;
         Ok(log)
     }
@@ -249,9 +256,29 @@ impl Log {
         let log_end = self.log_end();
         self.flush.flush()?;
         let health = self.health.clone();
+        health.watch(self.flush.make_home_durable())?;
         health.watch(self.write_closing_files())?;
-        self.checkpoints.on_closed(&self.partition, &self.flush);
+        let summary = health.watch(self.summarize())?;
+        self.checkpoints.on_closed(&self.partition, &self.flush, summary.map(|summary| (self.topic_id, summary)));
         Ok(log_end)
+    }
+
+    /// `None` while a transaction is open, or its end may not be committed: of that only the producers' state tells.
+    fn summarize(&self) -> Result<Option<LogSummary>, LogError> {
+        if self.producers.first_undecided_transaction(Offset::ZERO).is_some() {
+            return Ok(None);
+        }
+        Ok(Some(LogSummary {
+            log_start: self.log_start(),
+            log_end: self.log_end(),
+            // As the next opening finds it: one that was assigned and has no record is forgotten, and so are those of an empty log.
+            latest_epoch: match self.log_start() < self.log_end() {
+                true => self.epoch_of(self.log_end().plus(-1)),
+                false => LeaderEpoch::NONE,
+            },
+            size_bytes: self.size_bytes(),
+            oldest_timestamp: self.reader.view().segments[0].largest_timestamp(self.interval_bytes())?,
+        }))
     }
 
     fn write_closing_files(&mut self) -> Result<(), LogError> {
@@ -275,7 +302,13 @@ impl Log {
     /// Makes the leader epochs durable. To be called before the first append after they changed.
     fn write_epochs(&mut self) -> Result<(), LogError> {
         let path = self.reader.dir().join(LEADER_EPOCH_CHECKPOINT);
-        self.fs.write_atomic(&path, self.epochs.encode().as_bytes()).map_err(LogError::io(&path))?;
+        let content = self.epochs.encode();
+        // Of a log that no flush has made durable yet, nothing is believed after a crash that lost this file or a part of it.
+        let written = match self.flush.is_home_durable() || self.log_end() > Offset::ZERO {
+            true => self.fs.write_atomic(&path, content.as_bytes()),
+            false => self.fs.open(&path, FileMode::Truncate).and_then(|file| file.write_all_at(content.as_bytes(), 0)),
+        };
+        written.map_err(LogError::io(&path))?;
         self.epochs.on_persisted();
         Ok(())
     }

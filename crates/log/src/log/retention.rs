@@ -31,18 +31,8 @@ impl Log {
         self.producers.expire(now, self.config.producer_id_expiration_ms);
         let health = self.health.clone();
         let done = health.watch(self.delete_old_segments(now, high_watermark))?;
-        self.release_idle_files();
+        self.flush.release_idle_files();
         Ok(done)
-    }
-
-    /// Closes the files that nobody used since the last call, so that an idle partition holds none open.
-    fn release_idle_files(&self) {
-        if self.flushed() == self.log_end() {
-            let closed = self.reader.view().segments.iter().filter(|segment| segment.release_if_idle()).count();
-            if closed > 0 {
-                self.reader.tail().clear();
-            }
-        }
     }
 
     fn delete_old_segments(&mut self, now: Timestamp, high_watermark: Offset) -> Result<Retention, LogError> {
@@ -114,6 +104,8 @@ impl Log {
         self.reader.publish_segments(remaining);
         self.flush.on_removed(first);
         self.epochs.truncate_from_start(log_start);
+        // Below `first` there will be nothing else to tell which topic's this is.
+        self.flush.make_home_durable()?;
         for segment in deleted {
             for kind in FileKind::OF_SEGMENT {
                 self.take_away(&segment.path(kind), now).map_err(LogError::io(self.reader.dir()))?;

@@ -54,9 +54,12 @@ impl Log {
         let active = segments[floor].clone();
         let cut = self.find_cut(&segments, offset)?;
 
-        // Before readers get the new list, so that none of them looks for bytes that are about to go.
+        // Around it the list is published twice. Whoever has the old list and finds the segment shorter would go on in a
+        // removed one, and skip what is between: so the new list comes first. Whoever has that one and found the segment as
+        // long as it was would read on amid the cut: so it is counted as another truncation.
+        self.begin_truncation(segments.clone(), cut.end)?;
         active.reactivate(cut.size, cut.index, cut.transactions);
-        self.begin_truncation(segments, cut.end)?;
+        self.reader.publish_truncation(segments, cut.end);
         self.remove_newest_first(&removed)?;
         remove_snapshots(&self.fs, self.reader.dir(), &mut self.snapshots, |snapshot| snapshot > cut.end)?;
         self.fs.sync_dir(self.reader.dir()).map_err(LogError::io(self.reader.dir()))?;
@@ -97,6 +100,7 @@ impl Log {
         let active = Arc::new(Segment::create(&self.fs, self.reader.dir(), offset).map_err(LogError::io(&path))?);
         self.fs.sync_dir(self.reader.dir()).map_err(LogError::io(self.reader.dir()))?;
         active.set_entry_durable();
+        self.flush.make_home_durable()?;
 
         self.reader.publish_log_start(offset);
         self.reader.publish_truncation(vec![active.clone()], offset);

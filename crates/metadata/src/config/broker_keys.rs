@@ -22,10 +22,10 @@ config_table! {
     honoured fixed   public   "broker.rack": String = null, Any, [], "Rack or zone of this broker; replicas of a partition are spread over racks.";
     honoured fixed   public   "broker.session.timeout.ms": Int = "9000", Any, [], "A broker that was silent for this long is fenced. A connection that breaks is noticed at once.";
     ignored  fixed   public   "client.quota.callback.class": Class = null, Any, [], "Java class that sorts clients into quotas. There are no quotas.";
-    ignored  dynamic public   "compression.gzip.level": Int = "-1", MinusOneOrBetween(1, 9), [], "Default of the topic setting compression.gzip.level.";
-    ignored  dynamic public   "compression.lz4.level": Int = "9", Between(1, 17), [], "Default of the topic setting compression.lz4.level.";
+    honoured dynamic public   "compression.gzip.level": Int = "-1", MinusOneOrBetween(1, 9), [], "Default of the topic setting compression.gzip.level.";
+    honoured dynamic public   "compression.lz4.level": Int = "9", Between(1, 17), [], "Default of the topic setting compression.lz4.level.";
     honoured dynamic public   "compression.type": String = "producer", OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), [], "Default of the topic setting: codec that stored batches have; producer keeps what was sent.";
-    ignored  dynamic public   "compression.zstd.level": Int = "3", Between(-131072, 22), [], "Default of the topic setting compression.zstd.level.";
+    honoured dynamic public   "compression.zstd.level": Int = "3", Between(-131072, 22), [], "Default of the topic setting compression.zstd.level.";
     ignored  fixed   public   "config.providers": List = "", Any, [], "Names of plug-ins that fetch values from elsewhere. Setting it is an error: a reference would be taken literally.";
     ignored  fixed   public   "connection.failed.authentication.delay.ms": Int = "100", AtLeast(0), [], "Pause before a connection that failed to authenticate is closed.";
     honoured fixed   public   "connections.max.idle.ms": Long = "600000", Any, [], "An idle client connection is closed after this time.";
@@ -144,7 +144,7 @@ config_table! {
     honoured dynamic public   "log.cleaner.max.compaction.lag.ms": Long = "9223372036854775807", AtLeast(1), [], "Default of the topic setting max.compaction.lag.ms.";
     honoured dynamic public   "log.cleaner.min.cleanable.ratio": Double = "0.5", FractionUpTo(1.0), [], "Default of the topic setting min.cleanable.dirty.ratio.";
     honoured dynamic public   "log.cleaner.min.compaction.lag.ms": Long = "0", AtLeast(0), [], "Default of the topic setting min.compaction.lag.ms.";
-    honoured dynamic public   "log.cleaner.threads": Int = "1", AtLeast(0), [], "Number of logs compacted at once: 0 for none, else one.";
+    honoured dynamic public   "log.cleaner.threads": Int = "1", AtLeast(0), [], "Number of logs compacted at once; 0 for none.";
     honoured dynamic public   "log.cleanup.policy": List = "delete", OneOf(&["compact", "delete"]), [], "Default of the topic setting cleanup.policy.";
     honoured fixed   public   "log.dir": List = "/tmp/kafka-logs", Any, [], "Directory of partition data, when log.dirs is not set.";
     ignored  fixed   public   "log.dir.failure.timeout.ms": Long = "30000", AtLeast(1), [], "How long a broker tries to tell the controller of a failed directory before it stops. It stops at once.";
@@ -198,7 +198,7 @@ config_table! {
     ignored  dynamic public   "num.io.threads": Int = "8", AtLeast(1), [], "Threads that handle requests. Work is spread over one runtime whose size follows the processors.";
     ignored  dynamic public   "num.network.threads": Int = "3", AtLeast(1), [], "Threads that read and write sockets. Work is spread over one runtime whose size follows the processors.";
     honoured fixed   public   "num.partitions": Int = "1", AtLeast(1), [], "Partitions of topics that do not ask for a number.";
-    ignored  dynamic public   "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), [], "Threads that recover logs at start, per directory.";
+    honoured fixed   public   "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), [], "Logs of one directory that are recovered, or deleted, at the same time.";
     ignored  fixed   public   "num.replica.alter.log.dirs.threads": Int = null, Any, [], "Threads that move replicas between log directories of a broker.";
     ignored  dynamic public   "num.replica.fetchers": Int = "1", AtLeast(1), [], "Fetch threads per leader. A follower has one stream per leader, on which the leader pushes.";
     honoured fixed   public   "offset.metadata.max.bytes": Int = "4096", Any, [], "Longest text that may be committed with an offset.";

@@ -6,10 +6,10 @@ config_table! {
     /// Every topic key.
     TOPIC_KEYS:
     honoured dynamic public   "cleanup.policy": List = "delete", OneOf(&["compact", "delete"]), ["log.cleanup.policy" * 1], "What happens to old records: delete removes old segments, compact keeps the last record of each key, both do both, none keeps everything.";
-    ignored  dynamic public   "compression.gzip.level": Int = "-1", MinusOneOrBetween(1, 9), ["compression.gzip.level" * 1], "Level when compression.type is gzip; -1 lets the codec choose.";
-    ignored  dynamic public   "compression.lz4.level": Int = "9", Between(1, 17), ["compression.lz4.level" * 1], "Level when compression.type is lz4.";
+    honoured dynamic public   "compression.gzip.level": Int = "-1", MinusOneOrBetween(1, 9), ["compression.gzip.level" * 1], "Level when compression.type is gzip; -1 lets the codec choose.";
+    honoured dynamic public   "compression.lz4.level": Int = "9", Between(1, 17), ["compression.lz4.level" * 1], "Level when compression.type is lz4.";
     honoured dynamic public   "compression.type": String = "producer", OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), ["compression.type" * 1], "Codec that stored batches have; producer keeps what was sent.";
-    ignored  dynamic public   "compression.zstd.level": Int = "3", Between(-131072, 22), ["compression.zstd.level" * 1], "Level when compression.type is zstd.";
+    honoured dynamic public   "compression.zstd.level": Int = "3", Between(-131072, 22), ["compression.zstd.level" * 1], "Level when compression.type is zstd.";
     honoured dynamic public   "delete.retention.ms": Long = "86400000", AtLeast(0), ["log.cleaner.delete.retention.ms" * 1], "How long a compacted topic keeps tombstones, so that readers that started from the beginning see them.";
     honoured dynamic public   "file.delete.delay.ms": Long = "60000", AtLeast(0), ["log.segment.delete.delay.ms" * 1], "How long the files of a deleted segment stay on disk.";
     ignored  dynamic public   "flush.messages": Long = "9223372036854775807", AtLeast(1), ["log.flush.interval.messages" * 1], "Flush after this many records. With highwater.durability=strict every acknowledged record is flushed already.";

@@ -71,6 +71,12 @@ section! {
     CLEANABLE_BYTES = Metric::gauge(
         "highwater_log_cleaner_cleanable_bytes", "bytes", "Bytes that wait for compaction.",
     );
+    CLEANER_RUNNING = Metric::gauge("highwater_log_cleaner_running", "logs", "Logs that are being compacted.");
+    REMAINING_LOGS = Metric::gauge(
+        "kafka_log_logmanager_remaininglogstorecover", "logs",
+        "Logs that a crash left and that wait for recovery; their replicas are not there yet.",
+    )
+    .kafka("kafka.log:type=LogManager,name=remainingLogsToRecover,dir=*");
     CLEANER_PASSES = Metric::counter("highwater_log_cleaner_passes_total", "passes", "Logs compacted.");
     CLEANER_READ_BYTES = Metric::counter(
         "highwater_log_cleaner_read_bytes_total", "bytes", "Bytes read by compaction.",

@@ -21,6 +21,34 @@ fn every_codec_gives_back_what_it_got() {
 }
 
 #[test]
+fn levels_trade_time_for_size() {
+    let body: Vec<u8> = (0..60_000u32)
+        .flat_map(|number| format!("{} ", number.wrapping_mul(2_654_435_761) >> 19).into_bytes())
+        .collect();
+    for (codec, levels) in [
+        (Compression::Gzip, &[1, 5, 9][..]),
+        (Compression::Lz4, &[1, 3, 12, 17]),
+        (Compression::Zstd, &[-131_072, -1, 1, 3, 19, 22]),
+    ] {
+        let sizes: Vec<usize> = levels
+            .iter()
+            .map(|&level| {
+                let compressed = codec.compress_at(Some(level), body.clone());
+                assert_eq!(codec.decompress(&compressed).as_ref(), Ok(&body), "{} at level {level}", codec.name());
+                compressed.len()
+            })
+            .collect();
+        assert!(sizes.is_sorted_by(|low, high| low >= high), "{} at {levels:?}: {sizes:?}", codec.name());
+        assert!(sizes.first() > sizes.last(), "{} at {levels:?}: {sizes:?}", codec.name());
+    }
+    for (codec, beyond, nearest) in
+        [(Compression::Gzip, 99, 9), (Compression::Lz4, 99, 17), (Compression::Zstd, 99, 22)]
+    {
+        assert_eq!(codec.compress_at(Some(beyond), body.clone()), codec.compress_at(Some(nearest), body.clone()));
+    }
+}
+
+#[test]
 fn ids_and_names_are_kafkas() {
     for (id, name) in ["none", "gzip", "snappy", "lz4", "zstd"].into_iter().enumerate() {
         let codec = Compression::from_name(name).unwrap();

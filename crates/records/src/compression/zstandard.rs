@@ -2,15 +2,13 @@
 
 use std::io::{self, Read};
 
-/// zstd's default level, as Kafka's clients use.
-const LEVEL: i32 = 3;
-
 /// Largest window accepted, as a power of two: what level 22, the highest Kafka allows, writes. The window is address space;
 /// memory is taken as data comes out.
 const MAX_WINDOW_LOG: u32 = 27;
 
-pub(super) fn compress(data: &[u8]) -> io::Result<Vec<u8>> {
-    zstd::bulk::compress(data, LEVEL)
+pub(super) fn compress(data: &[u8], level: Option<i32>) -> io::Result<Vec<u8>> {
+    // The library takes the nearest level that it has.
+    zstd::bulk::compress(data, level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL))
 }
 
 pub(super) fn reader(data: &[u8]) -> io::Result<impl Read + '_> {

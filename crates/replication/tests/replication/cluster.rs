@@ -378,6 +378,7 @@ impl Cluster {
             state.nodes.insert(id, Arc::downgrade(&replicas));
         }
         self.nodes[node] = Some(Node { replicas, lease, server });
+        self.until("recovered", |cluster| cluster.node(node).replicas.recovering_logs() == 0).await;
     }
 
     /// The process dies; its machine loses what was not flushed if `power_loss`.

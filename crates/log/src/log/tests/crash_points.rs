@@ -360,13 +360,16 @@ impl World {
         self.log = None;
         self.disk.crash(CrashMode::Drop, 0);
         let (fs, dir) = (Fs::Sim(self.disk.clone()), Path::new(DIR).join("topic-0"));
-        for (name, _) in files(&self.disk) {
+        let found = files(&self.disk);
+        for (name, _) in &found {
             let is_index = [".index", ".timeindex", ".txnindex"].iter().any(|suffix| name.ends_with(suffix));
             if is_index || (snapshots && name.ends_with(".snapshot")) {
                 fs.remove_file(&dir.join(name)).unwrap();
             }
         }
-        fs.sync_dir(&dir).unwrap();
+        if !found.is_empty() {
+            fs.sync_dir(&dir).unwrap();
+        }
         self.directory = open_directory(&self.disk);
     }
 

@@ -88,10 +88,13 @@ fn read_all(log: &Log) -> Vec<u8> {
     read.batches.concat()
 }
 
-/// Name and content of every file in the partition's directory.
+/// Name and content of every file in the partition's directory, which is not there before a log's first flush is durable.
 fn files(disk: &SimFs) -> Vec<(String, Vec<u8>)> {
     let fs = Fs::Sim(disk.clone());
     let dir = Path::new(DIR).join("topic-0");
+    if !fs.exists(&dir).unwrap() {
+        return Vec::new();
+    }
     let names = fs.read_dir(&dir).unwrap().into_iter().map(|entry| entry.name);
     names.map(|name| (name.clone(), fs.read(&dir.join(&name)).unwrap())).collect()
 }
