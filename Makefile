@@ -23,7 +23,8 @@ endif
 DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients metrics-check operations faults bench bench-vs-kafka demo mutants deb tarball deploy-check deploy-test guide bench-micro \
+.PHONY: help deps build up down test verify fix sim clients metrics-check operations faults bench bench-vs-kafka bench-micro demo mutants \
+  deb tarball deploy-check deploy-test guide
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,7 +76,6 @@ metrics-check: build ## dashboards and alert rules against a real Prometheus tha
 faults: build ## kill real processes under real clients and check the history
 	$(CARGO) run --quiet --release --package highwater-faults-test -- --binary $(BIN) $(ONLY)
 
-.PHONY: operations
 operations: build ## run the commands of docs/operations against real nodes: ONLY=page
 	@deploy/local/install-dependencies clients
 	$(CARGO) run --quiet --release --package highwater-operations-test -- --binary $(BIN) $(ONLY)

@@ -95,10 +95,6 @@ pub(crate) fn for_each_error(body: &ResponseBody, count: impl FnMut(i16)) {
         ResponseBody::DescribeCluster(body) => errors.one(body.error_code),
         ResponseBody::UnregisterBroker(body) => errors.one(body.error_code),
         ResponseBody::ListConfigResources(body) => errors.one(body.error_code),
-        ResponseBody::DescribeQuorum(body) => {
-            errors.one(body.error_code);
-            by_partition!(body.topics);
-        }
     }
 }
 

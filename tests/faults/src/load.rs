@@ -15,8 +15,6 @@ use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::cells::Fault;
-
 /// What is produced to.
 pub const TOPIC: &str = "faults";
 /// Partitions of the topic: each node leads some, so that a fault on any node is felt.

@@ -44,12 +44,6 @@ section! {
     )
     .by(&["logDirectory"]).always()
     .when_bad("Below a tenth of the total: shorten retention or add space. When it is 0, appends are refused.");
-    LOG_DIRECTORY_FULL = Metric::gauge(
-        "highwater_log_directory_full", "boolean",
-        "1 while producers are refused in the directory, to keep the reserve for everything else.",
-    )
-    .by(&["logDirectory"]).always()
-    .when_bad("1: the disk is full. Free space; appends go on by themselves then.");
     MAX_DIRTY_PERCENT = Metric::gauge(
         "kafka_log_logcleanermanager_max_dirty_percent", "percent",
         "Largest share of a compacted log that waits for compaction.",
