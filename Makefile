@@ -23,7 +23,7 @@ endif
 DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients faults bench bench-vs-kafka demo mutants deb tarball deploy-check deploy-test guide
+.PHONY: help deps build up down test verify fix sim clients metrics-check operations faults bench bench-vs-kafka demo mutants deb tarball deploy-check deploy-test guide
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,7 @@ fix: ## repair what can be repaired: formatting, simple lints, generated documen
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	$(CARGO) xtask api-matrix > docs/api-matrix.md
 	$(CARGO) run --quiet --package highwater-broker --bin highwater -- reference > docs/cli-reference.md
+	$(CARGO) xtask metrics > docs/metrics.md
 
 sim: ## simulate whole clusters under faults: SEEDS=n many, or SEED=n to replay one; ARGS=--power-loss
 	@if [ -n "$(SEED)" ]; then \
@@ -67,8 +68,17 @@ clients: build ## run client libraries that nobody here wrote against three node
 	@deploy/local/install-dependencies clients
 	$(CARGO) run --quiet --release --package highwater-clients-test -- --binary $(BIN) $(ONLY)
 
+metrics-check: build ## dashboards and alert rules against a real Prometheus that scrapes three nodes; ONLY=cost measures a scrape
+	@deploy/local/install-dependencies metrics
+	$(CARGO) run --quiet --release --package highwater-metrics-test -- --binary $(BIN) $(ONLY)
+
 faults: build ## kill real processes under real clients and check the history
 	$(CARGO) run --quiet --release --package highwater-faults-test -- --binary $(BIN) $(ONLY)
+
+.PHONY: operations
+operations: build ## run the commands of docs/operations against real nodes: ONLY=page
+	@deploy/local/install-dependencies clients
+	$(CARGO) run --quiet --release --package highwater-operations-test -- --binary $(BIN) $(ONLY)
 
 demo: build ## a million lines of real text through three nodes while leaders are killed
 	$(CARGO) run --quiet --release --package highwater-demo -- --binary $(BIN)

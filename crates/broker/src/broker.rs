@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use highwater_controller::{ControllerConfig, RegisterBroker};
 use highwater_coordinator_runtime::{CoordinatorConfig, GroupConfig, GroupCoordinator};
-use highwater_env::{Env, Fs, grpc_serve, rng, run_blocking};
+use highwater_env::{Env, Fs, Net, grpc_serve, rng, run_blocking};
 use highwater_gateway::{BoundGateway, Services};
 use highwater_log::{Identity, LogDirectory, LogDirectoryError};
+use highwater_metadata::config::PARTITION_SERIES;
 use highwater_quorum::{
     BrokerLink, BrokerLinkConfig, ControllerClient, ControllerNode, FatalHandler, MetadataSource, QuorumConfig,
     QuorumError, Voter,
@@ -144,14 +145,14 @@ impl Starter {
             (Some(storage), Some(gateway)) => Some(self.link(storage, gateway, controller.clone())?),
             _ => None,
         };
-        self.register_metrics(controller.as_ref(), broker.as_ref())?;
+        let scrape = self.scrape(controller.as_ref(), broker.as_ref())?;
         let readiness = Readiness {
             lifecycle: self.lifecycle.clone(),
             controller: controller.clone(),
             broker: broker.as_ref().map(|broker| (broker.link.clone(), broker.gateway.clone())),
         };
         if let Some(listener) = http {
-            self.tasks.spawn(http::serve(listener, self.registry.clone(), readiness.clone()));
+            self.tasks.spawn(http::serve(listener, scrape, readiness.clone()));
         }
         let inspected = Inspected {
             node: self.config.node_id,
@@ -350,24 +351,37 @@ impl Starter {
         }
     }
 
-    fn register_metrics(
+    /// Registers what is figured out when asked for, and says where all of it comes from.
+    fn scrape(
         &self,
         controller: Option<&ControllerNode>,
         broker: Option<&BrokerParts>,
-    ) -> Result<(), StartError> {
+    ) -> Result<metrics::Scrape, StartError> {
+        let registry = &self.registry;
         if let Some(controller) = controller {
-            self.registry.register(Box::new(controller.metrics()))?;
-            self.registry.register(Box::new(metrics::ControllerFigures::new(controller.clone())))?;
+            registry.register(Box::new(controller.metrics()))?;
+            registry.register(Box::new(metrics::ControllerFigures::new(controller.clone())))?;
         }
         if let Some(broker) = broker {
-            self.registry.register(broker.replicas.collector())?;
-            let lag = metrics::GroupLag::new(broker.groups.clone(), broker.replicas.clone());
-            self.registry.register(Box::new(lag))?;
+            registry.register(broker.replicas.collector())?;
+            registry.register(Box::new(metrics::GroupTotals::new(broker.groups.clone())))?;
+            registry.register(Box::new(metrics::BrokerFigures::new(broker.link.clone(), broker.gateway.clone())))?;
         }
-        if matches!(self.env.fs, Fs::Real) {
-            self.registry.register(Box::new(metrics::ProcessFigures::new(self.env.fs.clone())))?;
+        if matches!(self.env.net, Net::Tcp) {
+            let roles = match (self.config.roles.broker, self.config.roles.controller) {
+                (true, true) => "broker,controller",
+                (true, false) => "broker",
+                (false, _) => "controller",
+            };
+            registry.register(Box::new(metrics::ProcessFigures::new(Fs::Real, self.config.node_id, roles)))?;
+            registry.register(Box::new(metrics::RuntimeFigures::of_current()))?;
         }
-        Ok(())
+        let broker = broker.map(|broker| {
+            let partitions = self.config.flag(PARTITION_SERIES);
+            let groups = metrics::GroupSeries::new(broker.groups.clone(), broker.replicas.clone(), partitions);
+            metrics::BrokerSeries { replicas: broker.replicas.clone(), groups: Arc::new(groups), partitions }
+        });
+        Ok(metrics::Scrape { registry: registry.clone(), broker })
     }
 }
 

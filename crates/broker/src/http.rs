@@ -8,14 +8,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use highwater_env::{Conn, Listener, clock};
 use highwater_gateway::Gateway;
 use highwater_quorum::{BrokerLink, ControllerNode};
-use prometheus::{Encoder, Registry, TextEncoder};
 
 use crate::lifecycle::Lifecycle;
+use crate::metrics::Scrape;
 
 /// Pause after a failed accept, so that a full file table is not met by a busy loop.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -47,29 +47,26 @@ impl Readiness {
 
 #[derive(Clone)]
 struct Pages {
-    registry: Registry,
+    scrape: Scrape,
     readiness: Readiness,
 }
 
 /// Serves until the task is dropped.
-pub(crate) async fn serve(listener: Listener, registry: Registry, readiness: Readiness) {
+pub(crate) async fn serve(listener: Listener, scrape: Scrape, readiness: Readiness) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(Pages { registry, readiness });
+        .with_state(Pages { scrape, readiness });
     if let Err(error) = axum::serve(HttpListener(listener), router).await {
         tracing::error!("the HTTP listener failed: {error}");
     }
 }
 
-async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
-    let mut text = Vec::new();
-    match TextEncoder::new().encode(&pages.registry.gather(), &mut text) {
-        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text),
-        Err(error) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], error.to_string().into_bytes())
-        }
+async fn metrics(State(pages): State<Pages>) -> Response {
+    match pages.scrape.body().await {
+        Ok(body) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 

@@ -41,10 +41,10 @@ fn check(image: &MetadataImage, update: &FeatureUpdate) -> Result<bool, CommandE
         return refuse("A feature version cannot be less than 0.".to_owned());
     }
     let Some(feature) = SupportedFeature::find(name) else {
-        return refuse("This cluster does not support the feature.".to_owned());
+        return refuse("The controllers do not support this feature.".to_owned());
     };
     if *level < feature.min || *level > feature.max {
-        return refuse(format!("This cluster only supports versions {}-{}.", feature.min, feature.max));
+        return refuse(format!("The controllers only support versions {}-{}.", feature.min, feature.max));
     }
     let present = feature.level(image);
     match upgrade_type {

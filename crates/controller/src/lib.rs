@@ -27,6 +27,7 @@ mod error;
 mod features;
 mod placement;
 mod producer_ids;
+mod quorum_description;
 mod reassignment;
 mod response;
 mod scratch;
@@ -42,6 +43,7 @@ pub use command::{
 pub use config::ControllerConfig;
 pub use decide::decide;
 pub use error::CommandError;
+pub use quorum_description::{QuorumDescription, QuorumReplica};
 pub use response::{
     AlterPartitionResult, CommandResponse, CreatedTopic, CreatedTopicConfig, Decision, DeletedTopic,
     DirectoryAssignmentResult, ElectionResult, PartitionIsrState, ProducerIdBlock, ReassignmentResult, TopicResult,

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::Shared;
 use highwater_env::clock::{mono_ms, wall_ms};
 use highwater_group::{
-    CommittedOffset, CoordinatorRecord, DescribedGroup, GroupCoordinatorShard, GroupState, JoinGroupResponse,
+    CommittedOffset, CoordinatorRecord, DescribedGroup, GroupCoordinatorShard, GroupFigures, JoinGroupResponse,
     ListGroupsFilter, ListedGroup, Now, Output, Reply, Request, Response, SendWhen, SyncGroupResponse, Token,
 };
 use highwater_records::{BatchBuilder, Compression};
@@ -24,6 +25,8 @@ pub(crate) struct ActiveShard {
     partition: PartitionIndex,
     epoch: LeaderEpoch,
     writer: Arc<dyn PartitionWriter>,
+    /// Of all shards of the coordinator.
+    rebalances: Arc<AtomicU64>,
     inner: Mutex<Inner>,
     /// Wakes the deadline task: the next deadline came nearer, or the shard was closed.
     deadline_changed: Notify,
@@ -70,11 +73,12 @@ impl ActiveShard {
         epoch: LeaderEpoch,
         writer: Arc<dyn PartitionWriter>,
         shard: GroupCoordinatorShard,
+        rebalances: Arc<AtomicU64>,
     ) -> Arc<Self> {
         let inner =
             Inner { shard, waiting: BTreeMap::new(), next_token: 0, last_append: None, armed: None, closed: false };
-        let active =
-            Arc::new(Self { partition, epoch, writer, inner: Mutex::new(inner), deadline_changed: Notify::new() });
+        let (inner, deadline_changed) = (Mutex::new(inner), Notify::new());
+        let active = Arc::new(Self { partition, epoch, writer, rebalances, inner, deadline_changed });
         active.step(|shard, now| shard.on_loaded(now));
         tokio::spawn(active.clone().run_deadlines());
         active
@@ -132,10 +136,8 @@ impl ActiveShard {
         offsets.extend(self.inner.lock().shard.committed_offsets());
     }
 
-    pub(crate) fn count_groups(&self, counts: &mut BTreeMap<GroupState, usize>) {
-        for (state, _members) in self.inner.lock().shard.group_states() {
-            *counts.entry(state).or_default() += 1;
-        }
+    pub(crate) fn collect_group_figures(&self, figures: &mut Vec<GroupFigures>) {
+        figures.extend(self.inner.lock().shard.group_figures());
     }
 
     fn step(&self, event: impl FnOnce(&mut GroupCoordinatorShard, Now) -> Output) {
@@ -151,7 +153,8 @@ impl ActiveShard {
     /// Appends what is to be appended, reports the outcomes, which may ask for more, and gives out answers.
     fn carry_out(&self, inner: &mut Inner, now: Now, output: Output) {
         let mut outputs = VecDeque::from([output]);
-        while let Some(Output { writes, replies }) = outputs.pop_front() {
+        while let Some(Output { writes, replies, completed_rebalances }) = outputs.pop_front() {
+            self.rebalances.fetch_add(completed_rebalances, Ordering::Relaxed);
             for write in writes {
                 let result = self.append(inner, now, &write.records);
                 outputs.push_back(inner.shard.on_append_result(now, write.id, result));

@@ -1,12 +1,11 @@
 //! The broker's group coordinator.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use highwater_group::{
-    CommittedOffset, DeletedGroup, DescribedGroup, GroupConfig, GroupState, HeartbeatRequest, JoinGroupRequest,
+    CommittedOffset, DeletedGroup, DescribedGroup, GroupConfig, GroupFigures, HeartbeatRequest, JoinGroupRequest,
     JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListGroupsFilter, ListedGroup, OffsetCommitRequest,
     OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, OffsetFetchRequest, OffsetFetchResponse, Request,
     Response, SyncGroupRequest, SyncGroupResponse, offset_fetch_error,
@@ -18,7 +17,7 @@ use tracing::{debug, error, info};
 use crate::active_shard::{ActiveShard, Submission};
 use crate::loader::{LoadError, Loader};
 use crate::partitioning::partition_for;
-use crate::slots::{LoadId, Slots};
+use crate::slots::{LoadId, ShardCounts, Slots};
 use crate::writer::PartitionWriter;
 
 /// Settings of the runtime and of its shards.
@@ -46,6 +45,7 @@ pub struct GroupCoordinator {
     /// Partitions of `__consumer_offsets`; 0 while the topic is not known to exist.
     partition_count: AtomicI32,
     is_shut_down: AtomicBool,
+    rebalances: Arc<AtomicU64>,
     slots: Mutex<Slots>,
 }
 
@@ -57,6 +57,7 @@ impl GroupCoordinator {
             writer,
             partition_count: AtomicI32::new(0),
             is_shut_down: AtomicBool::new(false),
+            rebalances: Arc::default(),
             slots: Mutex::default(),
         })
     }
@@ -232,12 +233,22 @@ impl GroupCoordinator {
         offsets
     }
 
-    /// Groups by state of the loaded partitions, for metrics; states without groups are left out.
-    pub fn group_counts(&self) -> Vec<(GroupState, usize)> {
-        let mut counts = BTreeMap::new();
+    /// The groups of the loaded partitions, for metrics.
+    pub fn group_figures(&self) -> Vec<GroupFigures> {
+        let mut figures = Vec::new();
         let active = self.slots.lock().all_active();
-        active.iter().for_each(|shard| shard.count_groups(&mut counts));
-        counts.into_iter().collect()
+        active.iter().for_each(|shard| shard.collect_group_figures(&mut figures));
+        figures
+    }
+
+    /// How many partitions of `__consumer_offsets` led here are loading, active, and failed.
+    pub fn shard_counts(&self) -> ShardCounts {
+        self.slots.lock().counts()
+    }
+
+    /// Rebalances completed here since the start of the process.
+    pub fn completed_rebalances(&self) -> u64 {
+        self.rebalances.load(Ordering::Relaxed)
     }
 
     /// The error to put into a FindCoordinator answer or a refusal if this broker cannot serve the group now.
@@ -279,7 +290,7 @@ impl GroupCoordinator {
             }
         };
         let (records, end) = (loaded.records, loaded.end);
-        let start = || ActiveShard::start(partition, epoch, self.writer.clone(), loaded.shard);
+        let start = || ActiveShard::start(partition, epoch, self.writer.clone(), loaded.shard, self.rebalances.clone());
         let finished = self.slots.lock().finish_load(partition, load, start);
         if let Some((shard, deleted_topics)) = finished {
             if !deleted_topics.is_empty() {

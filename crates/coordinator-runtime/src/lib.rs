@@ -25,7 +25,7 @@ mod writer;
 
 pub use coordinator::{CoordinatorConfig, GroupCoordinator};
 pub use highwater_group::{
-    CommittedOffset, DeletedGroup, DescribedGroup, DescribedMember, GroupConfig, GroupState, GroupType,
+    CommittedOffset, DeletedGroup, DescribedGroup, DescribedMember, GroupConfig, GroupFigures, GroupState, GroupType,
     HeartbeatRequest, JoinGroupMember, JoinGroupProtocol, JoinGroupRequest, JoinGroupResponse, LeaveGroupMember,
     LeaveGroupMemberResponse, LeaveGroupRequest, LeaveGroupResponse, ListGroupsFilter, ListedGroup,
     OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, OffsetCommitTopic, OffsetDeleteRequest,
@@ -34,4 +34,5 @@ pub use highwater_group::{
     TopicPartitions,
 };
 pub use partitioning::partition_for;
+pub use slots::ShardCounts;
 pub use writer::{Committed, PartitionWriter};

@@ -23,6 +23,17 @@ use crate::active_shard::ActiveShard;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LoadId(u64);
 
+/// Partitions of `__consumer_offsets` that this broker leads, by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardCounts {
+    /// Being read back.
+    pub loading: usize,
+    /// Serving.
+    pub active: usize,
+    /// Not readable.
+    pub failed: usize,
+}
+
 /// Partitions this broker leads.
 #[derive(Default)]
 pub(crate) struct Slots {
@@ -62,6 +73,16 @@ impl Slots {
             SlotState::Loading { .. } | SlotState::Failed => None,
         });
         shards.collect()
+    }
+
+    /// How many partitions are in which state.
+    pub(crate) fn counts(&self) -> ShardCounts {
+        let count = |is: fn(&SlotState) -> bool| self.slots.values().filter(|slot| is(&slot.state)).count();
+        ShardCounts {
+            loading: count(|state| matches!(state, SlotState::Loading { .. })),
+            active: count(|state| matches!(state, SlotState::Active(_))),
+            failed: count(|state| matches!(state, SlotState::Failed)),
+        }
     }
 
     /// Whether some shard is being read back.

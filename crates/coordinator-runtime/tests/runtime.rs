@@ -166,7 +166,8 @@ async fn a_group_survives_its_coordinator() {
     let described = second.describe_groups(vec!["g".into(), "none".into()]).await;
     assert_eq!((described[0].state.as_str(), described[0].members.len()), ("Stable", 1));
     assert_eq!((described[1].state.as_str(), described[1].error), ("Dead", ErrorCode::GroupIdNotFound));
-    assert_eq!(second.group_counts(), vec![(GroupState::Stable, 1)]);
+    let groups = second.group_figures();
+    assert_eq!((groups.len(), groups[0].state, groups[0].members), (1, GroupState::Stable, 1));
     let offsets = second.committed_offsets();
     assert_eq!((offsets.len(), offsets[0].offset, offsets[0].topic.as_str()), (1, Offset(42), "t"));
 }
@@ -296,7 +297,7 @@ async fn silent_members_and_unused_groups_expire_on_their_own() {
     .await;
     assert_eq!(log.end(PARTITION), end.plus(1));
     eventually("the unused group is deleted", async || {
-        coordinator.committed_offsets().is_empty() && coordinator.group_counts().is_empty()
+        coordinator.committed_offsets().is_empty() && coordinator.group_figures().is_empty()
     })
     .await;
     assert_eq!(log.end(PARTITION), end.plus(2));

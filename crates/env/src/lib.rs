@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 pub use blocking::{FlushLatency, install_flush_latency, run_blocking, start_blocking};
 pub use file_terms::{DirEntry, OpenMode};
-pub use fs::{DirLock, File, Fs};
+pub use fs::{DirLock, File, Fs, SyncPoint};
 pub use grpc::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, grpc_serve};
 pub use kv::{Kv, KvEntry, KvOp, KvOpener};
 pub use net::{Conn, ConnReader, ConnWriter, Listener, Net};

@@ -25,8 +25,23 @@ pub(crate) fn parse(resource_type: i8, name: &str) -> Result<ConfigResource, (Er
             Ok(id) if id >= 0 => Ok(ConfigResource::Broker(BrokerId(id))),
             _ => Err((ErrorCode::InvalidRequest, format!("Node id must be an integer, but it is: {name}"))),
         },
-        other => Err((ErrorCode::InvalidRequest, format!("Configuration of resource type {other} cannot be changed."))),
+        other => Err(not_served(other)),
     }
+}
+
+/// Why configuration of that kind can neither be seen nor changed.
+pub(crate) fn not_served(resource_type: i8) -> (ErrorCode, String) {
+    let message = match resource_type {
+        BROKER_LOGGER => {
+            "Log levels cannot be changed at run time: set RUST_LOG (e.g. highwater=debug) and restart.".to_owned()
+        }
+        CLIENT_METRICS => "Client metrics (KIP-714) are not available: no client pushes any to this broker.".to_owned(),
+        GROUP => "Groups have no configuration: only classic groups exist, which are configured by their members and \
+                  by the broker's group.* keys."
+            .to_owned(),
+        other => format!("Configuration of resource type {other} is not served."),
+    };
+    (ErrorCode::InvalidRequest, message)
 }
 
 /// Kafka's number and name of a resource.

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::frame::{FrameError, FrameReader};
 use crate::output::Output;
 use crate::reply_queue::{Handled, Reply, ReplyQueue};
+use crate::timing::Timing;
 
 /// What a request may know about the connection it came on.
 #[derive(Debug)]
@@ -96,6 +97,8 @@ pub(crate) struct Connection<R, W, H> {
     frames: FrameReader,
     replies: ReplyQueue,
     output: Output,
+    /// Stop-watches of the responses in `output`.
+    unsent: Vec<Timing>,
 }
 
 impl<R, W, H> Connection<R, W, H>
@@ -120,6 +123,7 @@ where
             frames: FrameReader::new(max_frame_bytes),
             replies: ReplyQueue::default(),
             output: Output::default(),
+            unsent: Vec::new(),
         }
     }
 
@@ -161,7 +165,10 @@ where
         let mut refused = None;
         while let Some(reply) = self.replies.pop_ready() {
             match reply {
-                Reply::Send(pieces) => pieces.into_iter().for_each(|piece| self.output.push(piece)),
+                Reply::Send(pieces, timing) => {
+                    pieces.into_iter().for_each(|piece| self.output.push(piece));
+                    self.unsent.extend(timing);
+                }
                 Reply::Nothing => {}
                 Reply::Close(reason) => {
                     refused = Some(reason);
@@ -170,8 +177,12 @@ where
             }
         }
         if !self.output.is_empty() {
+            let now = clock::mono_us();
+            self.unsent.iter_mut().for_each(|timing| timing.on_sending(now));
             self.output.write_to(&mut self.writer).await.map_err(End::Write)?;
             self.info.touch();
+            let now = clock::mono_us();
+            self.unsent.drain(..).for_each(|timing| timing.on_sent(now));
         }
         refused.map_or(Ok(()), |reason| Err(End::Refused(reason)))
     }

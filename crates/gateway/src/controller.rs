@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use highwater_controller::{Command, CommandError, CommandResponse};
+use highwater_controller::{Command, CommandError, CommandResponse, QuorumDescription};
 use highwater_metadata::MetadataImage;
 use highwater_types::MetadataOffset;
 
@@ -13,6 +13,9 @@ pub trait Controller: Send + Sync {
     /// Sends a command to the active controller, wherever it is, and waits until it is committed. Gives up with a
     /// retriable error, the outcome then being unknown.
     fn submit(&self, command: Command) -> BoxFuture<'static, Result<CommandResponse, CommandError>>;
+
+    /// Asks the active controller for the state of the metadata quorum. Gives up with a retriable error.
+    fn describe_quorum(&self) -> BoxFuture<'static, Result<QuorumDescription, CommandError>>;
 }
 
 /// This node's view of the cluster.

@@ -19,6 +19,7 @@ use crate::api;
 use crate::connection::{ConnectionInfo, FrameHandler};
 use crate::reply_queue::{Handled, Reply};
 use crate::state::{GatewayState, RequestContext};
+use crate::timing::Timing;
 
 /// What a handler returns.
 pub(crate) enum Answer {
@@ -108,6 +109,7 @@ impl Dispatcher {
                 Answer::exclusive(api::incremental_alter_configs::handle(state, body))
             }
             RequestBody::DescribeCluster(body) => Answer::now(api::describe_cluster::handle(&state, &context, &body)),
+            RequestBody::DescribeQuorum(body) => Answer::exclusive(api::describe_quorum::handle(state, context, body)),
             RequestBody::DescribeTopicPartitions(body) => {
                 Answer::now(api::describe_topic_partitions::handle(&state, &context, body))
             }
@@ -115,62 +117,60 @@ impl Dispatcher {
     }
 
     /// KIP-511: a client that is newer than this broker learns from a version 0 answer what it may use.
-    fn on_undecodable(&self, error: &DecodeError) -> Reply {
+    fn on_undecodable(&self, error: &DecodeError, started: u64) -> Reply {
+        self.state.metrics.undecodable.inc();
         let Some(header) = error.is_api_versions() else { return Reply::Close(error.to_string()) };
         let header = ResponseHeader { api_key: API_VERSIONS_KEY, version: 0, correlation_id: header.correlation_id };
-        let finish = Finish { state: Arc::clone(&self.state), header, started_us: clock::mono_us() };
-        finish.reply(api::api_versions::unsupported_version().into())
+        let body = ResponseBody::from(api::api_versions::unsupported_version());
+        let timing = Timing::new(Arc::clone(self.state.metrics.api(API_VERSIONS_KEY, body.api_name())), started);
+        finish(header, body, timing)
     }
 }
 
 impl FrameHandler for Dispatcher {
     fn handle(&self, frame: Bytes, connection: &Arc<ConnectionInfo>) -> Handled {
-        let started_us = clock::mono_us();
+        let started = clock::mono_us();
+        let size = frame.len();
         let Request { header, body } = match decode_request(frame) {
             Ok(request) => request,
-            Err(error) => return Handled::Now(self.on_undecodable(&error)),
+            Err(error) => return Handled::Now(self.on_undecodable(&error, started)),
         };
-        if let Some(metrics) = self.state.metrics.api(header.api_key) {
-            metrics.requests.inc();
-        }
+        let metrics = self.state.metrics.api(header.api_key, body.api_name());
+        metrics.on_request(size);
+        let mut timing = Timing::new(Arc::clone(metrics), started);
         let context = RequestContext::new(&header, connection);
         let header = header.response_header();
-        let finish = Finish { state: Arc::clone(&self.state), header, started_us };
-        match self.start(context, body) {
-            Answer::Now(body) => Handled::Now(finish.reply(body)),
+        match timing.working(|_| self.start(context, body)) {
+            Answer::Now(body) => Handled::Now(finish(header, body, timing)),
             Answer::Silent => {
-                finish.observe();
+                timing.on_ready();
+                timing.on_sent(clock::mono_us());
                 Handled::Now(Reply::Nothing)
             }
             Answer::Close(reason) => Handled::Now(Reply::Close(reason)),
-            Answer::Parked(body) => Handled::Parked(async move { finish.reply(body.await) }.boxed()),
-            Answer::Exclusive(body) => Handled::Exclusive(async move { finish.reply(body.await) }.boxed()),
+            Answer::Parked(body) => Handled::Parked(finish_later(header, body, timing).boxed()),
+            Answer::Exclusive(body) => Handled::Exclusive(finish_later(header, body, timing).boxed()),
         }
     }
+}
+
+async fn finish_later(header: ResponseHeader, body: BoxFuture<'static, ResponseBody>, mut timing: Timing) -> Reply {
+    let body = timing.while_waiting(body).await;
+    finish(header, body, timing)
 }
 
 /// The last step of a request.
-struct Finish {
-    state: Arc<GatewayState>,
-    header: ResponseHeader,
-    started_us: u64,
-}
-
-impl Finish {
-    fn reply(&self, body: ResponseBody) -> Reply {
-        self.observe();
-        match encode_response(self.header, body) {
-            Ok(segments) => Reply::Send(segments.into_iter().map(|Segment::Bytes(bytes)| bytes).collect()),
-            // A bug of a handler: it filled a field that this version cannot carry. The client gets no wrong answer.
-            Err(error) => Reply::Close(format!("cannot encode a response: {error}")),
+fn finish(header: ResponseHeader, body: ResponseBody, mut timing: Timing) -> Reply {
+    timing.metrics().count_errors(&body);
+    let encoded = timing.working(|_| encode_response(header, body));
+    timing.on_ready();
+    match encoded {
+        Ok(segments) => {
+            let pieces: Vec<Bytes> = segments.into_iter().map(|Segment::Bytes(bytes)| bytes).collect();
+            timing.metrics().on_response(pieces.iter().map(Bytes::len).sum());
+            Reply::Send(pieces, Some(timing))
         }
-    }
-
-    fn observe(&self) {
-        if let Some(metrics) = self.state.metrics.api(self.header.api_key) {
-            let elapsed_us = clock::mono_us().saturating_sub(self.started_us);
-            #[expect(clippy::cast_precision_loss, reason = "microseconds of a request fit 52 bits")]
-            metrics.latency.observe(elapsed_us as f64 / 1000.0);
-        }
+        // A bug of a handler: it filled a field that this version cannot carry. The client gets no wrong answer.
+        Err(error) => Reply::Close(format!("cannot encode a response: {error}")),
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use highwater_env::{Env, Listener};
 use highwater_metadata::MetadataDelta;
-use highwater_protocol::APIS;
 use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::sync::watch;
@@ -100,7 +99,7 @@ impl BoundGateway {
     /// [`StartError::Metrics`].
     pub fn serve(self, services: Services, registry: &Registry) -> Result<Gateway, StartError> {
         let Self { config, listeners } = self;
-        let metrics = GatewayMetrics::new(registry, APIS.iter().map(|api| (api.key, api.name)))?;
+        let metrics = GatewayMetrics::new(registry)?;
         let limits = ConnectionLimits::new(config.max_connections, config.max_connections_per_ip);
         let (metadata, controller) = (Arc::clone(&services.metadata), Arc::clone(&services.controller));
         let state = Arc::new(GatewayState {
@@ -116,8 +115,7 @@ impl BoundGateway {
         let mut acceptors = JoinSet::new();
         for (name, listener) in listeners {
             let acceptor = Acceptor {
-                open_connections: state.metrics.connections(&name),
-                accepted: state.metrics.accepted(&name),
+                metrics: state.metrics.listener(&name),
                 name,
                 listener,
                 handler: Arc::clone(&handler),

@@ -32,9 +32,12 @@ mod metrics;
 mod output;
 mod producer_ids;
 mod reply_queue;
+mod response_errors;
 mod state;
+mod timing;
 mod topic_configs;
 mod topic_creation;
+mod topic_metrics;
 mod wire;
 
 pub use config::{GatewayConfig, ListenerConfig};

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use highwater_env::{Conn, Listener};
 use parking_lot::Mutex;
-use prometheus::{IntCounter, IntGauge};
+use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::connection::{Connection, ConnectionInfo, End, FrameHandler, until_stopped};
+use crate::metrics::ListenerMetrics;
 
 /// Pause after a failed accept (too many open files, mostly): long enough not to spin, short enough not to be noticed.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
@@ -78,10 +79,8 @@ pub(crate) struct Acceptor<H> {
     pub(crate) max_request_bytes: usize,
     /// `connections.max.idle.ms`.
     pub(crate) max_idle: Duration,
-    /// Open connections of this listener.
-    pub(crate) open_connections: IntGauge,
-    /// Connections this listener ever accepted.
-    pub(crate) accepted: IntCounter,
+    /// Figures of this listener.
+    pub(crate) metrics: ListenerMetrics,
     /// Turns true when the node stops.
     pub(crate) shutdown: watch::Receiver<bool>,
 }
@@ -118,6 +117,7 @@ impl<H: FrameHandler> Acceptor<H> {
 
     fn admit(&self, conn: Conn, peer: SocketAddr, permit: OwnedSemaphorePermit, connections: &mut JoinSet<()>) {
         let Some(admission) = self.limits.admit(peer.ip(), permit) else {
+            self.metrics.refused.inc();
             tracing::warn!(listener = %self.name, %peer, "closed: max.connections.per.ip reached");
             return;
         };
@@ -126,13 +126,15 @@ impl<H: FrameHandler> Acceptor<H> {
         let handler = Arc::clone(&self.handler);
         let connection = Connection::new(info, reader, writer, handler, self.max_request_bytes);
         let serve = connection.run(self.max_idle, self.shutdown.clone());
-        let open = self.open_connections.clone();
+        let metrics = self.metrics.clone();
         let name = Arc::clone(&self.name);
-        open.inc();
-        self.accepted.inc();
+        metrics.open.inc();
+        metrics.accepted.inc();
         connections.spawn(async move {
-            let _counted = (admission, Decrement(open));
-            report_end(&name, peer, &serve.await);
+            let _counted = (admission, Decrement(metrics.open));
+            let end = serve.await;
+            metrics.faults.inc_by(end.is_fault().into());
+            report_end(&name, peer, &end);
         });
     }
 }

@@ -1,137 +1,179 @@
-//! Figures of the gateway, under the names that the common JMX exporter configuration gives Kafka's beans.
+//! Figures of the gateway.
 //!
-//! Looking a child up by label values hashes and locks, so handles are kept: per API from the start, per topic from the
-//! first use on.
+//! Looking a child up by label values hashes and locks, so handles are kept: per API and per topic from the first use on.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use highwater_types::TopicName;
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
+use highwater_metrics::table::{requests, topics};
+use highwater_protocol::ResponseBody;
+use highwater_types::{ErrorCode, TopicName};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use std::collections::BTreeMap;
 
-/// Upper bounds of the latency buckets in milliseconds: from a request that touches no disk to a long poll.
-const LATENCY_BUCKETS_MS: [f64; 14] =
-    [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1000.0, 5000.0];
+use crate::response_errors::for_each_error;
+use crate::topic_metrics::{TopicMetrics, TopicTotals};
 
-/// Figures of one topic.
-#[derive(Debug)]
-pub(crate) struct TopicMetrics {
-    /// Record bytes appended for clients.
-    pub(crate) bytes_in: IntCounter,
-    /// Record bytes sent to clients.
-    pub(crate) bytes_out: IntCounter,
-    /// Records appended for clients.
-    pub(crate) messages_in: IntCounter,
-    /// Produce requests, counted per partition named in them.
-    pub(crate) produce_requests: IntCounter,
-    /// Partitions of produce requests that failed.
-    pub(crate) failed_produce_requests: IntCounter,
-    /// Fetch requests, counted per partition named in them.
-    pub(crate) fetch_requests: IntCounter,
-    /// Partitions of fetch requests that failed.
-    pub(crate) failed_fetch_requests: IntCounter,
-}
+/// Largest API key with figures, plus 1. Kafka 4.3 defines keys up to 92.
+const API_KEYS: usize = 128;
 
 /// Figures of one API.
 #[derive(Debug)]
 pub(crate) struct ApiMetrics {
-    /// Requests received.
-    pub(crate) requests: IntCounter,
-    /// Milliseconds from the frame's arrival to the encoded response.
-    pub(crate) latency: Histogram,
+    name: &'static str,
+    requests: IntCounter,
+    request_bytes: Histogram,
+    response_bytes: Histogram,
+    queue: Histogram,
+    local: Histogram,
+    remote: Histogram,
+    response_queue: Histogram,
+    send: Histogram,
+    total: Histogram,
+    errors: IntCounterVec,
+}
+
+/// How long the parts of a request took, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Phases {
+    pub(crate) queue: u64,
+    pub(crate) local: u64,
+    pub(crate) remote: u64,
+    pub(crate) response_queue: u64,
+    pub(crate) send: u64,
+    pub(crate) total: u64,
+}
+
+impl ApiMetrics {
+    /// A request of that size in bytes has arrived.
+    pub(crate) fn on_request(&self, bytes: usize) {
+        self.requests.inc();
+        self.request_bytes.observe(bytes as f64);
+    }
+
+    /// This is what it will be answered with, of that size once encoded.
+    pub(crate) fn on_response(&self, bytes: usize) {
+        self.response_bytes.observe(bytes as f64);
+    }
+
+    /// Counts the errors in a response.
+    pub(crate) fn count_errors(&self, body: &ResponseBody) {
+        for_each_error(body, |code| match ErrorCode::from_code(code) {
+            Some(error) => self.errors.with_label_values(&[self.name, error.name()]).inc(),
+            None => self.errors.with_label_values(&[self.name, &code.to_string()]).inc(),
+        });
+    }
+
+    /// The request is over.
+    pub(crate) fn on_done(&self, phases: Phases) {
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of a request fit 52 bits")]
+        let observe = |histogram: &Histogram, us: u64| histogram.observe(us as f64 / 1000.0);
+        observe(&self.queue, phases.queue);
+        observe(&self.local, phases.local);
+        observe(&self.remote, phases.remote);
+        observe(&self.response_queue, phases.response_queue);
+        observe(&self.send, phases.send);
+        observe(&self.total, phases.total);
+    }
+}
+
+/// Figures of one listener.
+#[derive(Debug, Clone)]
+pub(crate) struct ListenerMetrics {
+    /// Open connections.
+    pub(crate) open: IntGauge,
+    /// Connections ever accepted.
+    pub(crate) accepted: IntCounter,
+    /// Connections closed at once because of a limit.
+    pub(crate) refused: IntCounter,
+    /// Connections closed because of what the client sent.
+    pub(crate) faults: IntCounter,
 }
 
 /// All figures of the gateway.
 pub(crate) struct GatewayMetrics {
-    bytes_in: IntCounterVec,
-    bytes_out: IntCounterVec,
-    messages_in: IntCounterVec,
-    produce_requests: IntCounterVec,
-    failed_produce_requests: IntCounterVec,
-    fetch_requests: IntCounterVec,
-    failed_fetch_requests: IntCounterVec,
-    connections: IntGaugeVec,
+    requests: IntCounterVec,
+    errors: IntCounterVec,
+    request_bytes: HistogramVec,
+    response_bytes: HistogramVec,
+    queue: HistogramVec,
+    local: HistogramVec,
+    remote: HistogramVec,
+    response_queue: HistogramVec,
+    send: HistogramVec,
+    total: HistogramVec,
+    /// Requests that could not be decoded.
+    pub(crate) undecodable: IntCounter,
+    open: IntGaugeVec,
     accepted: IntCounterVec,
-    /// Indexed by API key; `None` for keys not served.
-    apis: Vec<Option<ApiMetrics>>,
+    refused: IntCounterVec,
+    faults: IntCounterVec,
+    /// Indexed by API key.
+    apis: Box<[OnceLock<Arc<ApiMetrics>>]>,
+    totals: TopicTotals,
     /// Handles of topics in use; replaced as a whole when one is added.
     topics: ArcSwap<BTreeMap<TopicName, Arc<TopicMetrics>>>,
 }
 
 impl GatewayMetrics {
-    /// Registers everything with `registry`. `apis` are (key, name) of the served APIs.
+    /// Registers everything with `registry`.
     ///
     /// # Errors
     /// When a name is taken already: one registry serves one gateway.
-    pub(crate) fn new(
-        registry: &Registry,
-        apis: impl Iterator<Item = (i16, &'static str)>,
-    ) -> Result<Self, prometheus::Error> {
-        let topic_counter = |name: &str, help: &str| {
-            register(
-                registry,
-                IntCounterVec::new(
-                    Opts::new(format!("kafka_server_brokertopicmetrics_{name}_total"), help),
-                    &["topic"],
-                )?,
-            )
-        };
-        let requests = register(
-            registry,
-            IntCounterVec::new(
-                Opts::new("kafka_network_requestmetrics_requests_total", "Requests received"),
-                &["request"],
-            )?,
-        )?;
-        let latency = HistogramOpts::new(
-            "kafka_network_requestmetrics_totaltimems",
-            "Milliseconds from the arrival of a request to its encoded response",
-        );
-        let latency =
-            register(registry, HistogramVec::new(latency.buckets(LATENCY_BUCKETS_MS.to_vec()), &["request"])?)?;
-        let mut table = Vec::new();
-        for (key, name) in apis {
-            let index = usize::try_from(key).expect("API keys are not negative");
-            table.resize_with(table.len().max(index + 1), || None);
-            table[index] = Some(ApiMetrics {
-                requests: requests.with_label_values(&[name]),
-                latency: latency.with_label_values(&[name]),
-            });
-        }
-        let connections = Opts::new("kafka_server_socketservermetrics_connection_count", "Open client connections");
-        let accepted =
-            Opts::new("kafka_server_socketservermetrics_connection_creation_total", "Client connections accepted");
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let histogram = |metric: &highwater_metrics::Metric| register(registry, metric.histogram_vec());
+        let counter = |metric: &highwater_metrics::Metric| register(registry, metric.int_counter_vec());
         Ok(Self {
-            bytes_in: topic_counter("bytesin", "Record bytes received from clients")?,
-            bytes_out: topic_counter("bytesout", "Record bytes sent to clients")?,
-            messages_in: topic_counter("messagesin", "Records received from clients")?,
-            produce_requests: topic_counter("totalproducerequests", "Produce requests per partition named")?,
-            failed_produce_requests: topic_counter("failedproducerequests", "Failed partitions of produce requests")?,
-            fetch_requests: topic_counter("totalfetchrequests", "Fetch requests per partition named")?,
-            failed_fetch_requests: topic_counter("failedfetchrequests", "Failed partitions of fetch requests")?,
-            connections: register(registry, IntGaugeVec::new(connections, &["listener"])?)?,
-            accepted: register(registry, IntCounterVec::new(accepted, &["listener"])?)?,
-            apis: table,
+            requests: counter(&requests::REQUESTS)?,
+            errors: counter(&requests::ERRORS)?,
+            request_bytes: histogram(&requests::REQUEST_BYTES)?,
+            response_bytes: histogram(&requests::RESPONSE_BYTES)?,
+            queue: histogram(&requests::REQUEST_QUEUE_TIME_MS)?,
+            local: histogram(&requests::LOCAL_TIME_MS)?,
+            remote: histogram(&requests::REMOTE_TIME_MS)?,
+            response_queue: histogram(&requests::RESPONSE_QUEUE_TIME_MS)?,
+            send: histogram(&requests::RESPONSE_SEND_TIME_MS)?,
+            total: histogram(&requests::TOTAL_TIME_MS)?,
+            undecodable: register(registry, requests::UNDECODABLE_REQUESTS.int_counter())?,
+            open: register(registry, requests::CONNECTION_COUNT.int_gauge_vec())?,
+            accepted: counter(&requests::CONNECTION_CREATIONS)?,
+            refused: counter(&requests::CONNECTIONS_REFUSED)?,
+            faults: counter(&requests::CONNECTION_FAULTS)?,
+            apis: (0..API_KEYS).map(|_| OnceLock::new()).collect(),
+            totals: register(registry, TopicTotals::new(topics::SECTION.metrics))?,
             topics: ArcSwap::from_pointee(BTreeMap::new()),
         })
     }
 
-    /// Open connections of a listener.
-    pub(crate) fn connections(&self, listener: &str) -> IntGauge {
-        self.connections.with_label_values(&[listener])
+    /// Figures of a listener.
+    pub(crate) fn listener(&self, name: &str) -> ListenerMetrics {
+        ListenerMetrics {
+            open: self.open.with_label_values(&[name]),
+            accepted: self.accepted.with_label_values(&[name]),
+            refused: self.refused.with_label_values(&[name]),
+            faults: self.faults.with_label_values(&[name]),
+        }
     }
 
-    /// Connections a listener ever accepted.
-    pub(crate) fn accepted(&self, listener: &str) -> IntCounter {
-        self.accepted.with_label_values(&[listener])
-    }
-
-    /// Figures of an API; `None` for a key that is not served.
-    pub(crate) fn api(&self, key: i16) -> Option<&ApiMetrics> {
-        self.apis.get(usize::try_from(key).ok()?)?.as_ref()
+    /// Figures of the API with that key and name, which is served.
+    pub(crate) fn api(&self, key: i16, name: &'static str) -> &Arc<ApiMetrics> {
+        let slot = usize::try_from(key).ok().and_then(|index| self.apis.get(index));
+        slot.expect("keys of served APIs are small").get_or_init(|| {
+            let label = [name];
+            Arc::new(ApiMetrics {
+                name,
+                requests: self.requests.with_label_values(&label),
+                request_bytes: self.request_bytes.with_label_values(&label),
+                response_bytes: self.response_bytes.with_label_values(&label),
+                queue: self.queue.with_label_values(&label),
+                local: self.local.with_label_values(&label),
+                remote: self.remote.with_label_values(&label),
+                response_queue: self.response_queue.with_label_values(&label),
+                send: self.send.with_label_values(&label),
+                total: self.total.with_label_values(&label),
+                errors: self.errors.clone(),
+            })
+        })
     }
 
     /// Figures of a topic that exists. Names that no topic has must not come here: they would stay for ever.
@@ -139,16 +181,7 @@ impl GatewayMetrics {
         if let Some(metrics) = self.topics.load().get(name) {
             return Arc::clone(metrics);
         }
-        let label = [name.as_str()];
-        let metrics = Arc::new(TopicMetrics {
-            bytes_in: self.bytes_in.with_label_values(&label),
-            bytes_out: self.bytes_out.with_label_values(&label),
-            messages_in: self.messages_in.with_label_values(&label),
-            produce_requests: self.produce_requests.with_label_values(&label),
-            failed_produce_requests: self.failed_produce_requests.with_label_values(&label),
-            fetch_requests: self.fetch_requests.with_label_values(&label),
-            failed_fetch_requests: self.failed_fetch_requests.with_label_values(&label),
-        });
+        let metrics = self.totals.topic(name);
         self.topics.rcu(|topics| {
             let mut topics = BTreeMap::clone(topics);
             topics.insert(name.clone(), Arc::clone(&metrics));
@@ -167,19 +200,7 @@ impl GatewayMetrics {
             topics.remove(name);
             topics
         });
-        let label = [name.as_str()];
-        for vector in [
-            &self.bytes_in,
-            &self.bytes_out,
-            &self.messages_in,
-            &self.produce_requests,
-            &self.failed_produce_requests,
-            &self.fetch_requests,
-            &self.failed_fetch_requests,
-        ] {
-            // Fails only when the child is gone already.
-            let _ = vector.remove_label_values(&label);
-        }
+        self.totals.forget(name);
     }
 }
 

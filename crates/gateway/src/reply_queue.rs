@@ -11,6 +11,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 
+use crate::timing::Timing;
+
 /// Most requests of one connection that may await their replies: the connection is not read beyond. Stock producers keep
 /// 5 in flight, librdkafka up to its socket's buffer; 64 keeps a pipe full at 1 ms per commit without letting one
 /// connection park unbounded memory.
@@ -23,8 +25,8 @@ const MAX_UNSENT_BYTES: usize = 64 * 1024;
 /// What a request is answered with.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// An encoded response, length prefix included.
-    Send(Vec<Bytes>),
+    /// An encoded response, length prefix included, and the request's stop-watch.
+    Send(Vec<Bytes>, Option<Timing>),
     /// Nothing: produce with acks=0.
     Nothing,
     /// The connection must close; the reason goes to the log.
@@ -60,7 +62,7 @@ pub(crate) struct ReplyQueue {
 impl Reply {
     fn len_bytes(&self) -> usize {
         match self {
-            Self::Send(pieces) => pieces.iter().map(Bytes::len).sum(),
+            Self::Send(pieces, _) => pieces.iter().map(Bytes::len).sum(),
             Self::Nothing | Self::Close(_) => 0,
         }
     }

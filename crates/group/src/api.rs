@@ -17,7 +17,7 @@ pub use membership::{
     SyncGroupResponse,
 };
 pub use offsets::{
-    CommittedOffset, OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, OffsetCommitTopic,
+    CommittedOffset, GroupFigures, OffsetCommitPartition, OffsetCommitRequest, OffsetCommitResponse, OffsetCommitTopic,
     OffsetFetchPartition, OffsetFetchRequest, OffsetFetchResponse, OffsetFetchTopic, PartitionError, TopicErrors,
     TopicPartitions,
 };

@@ -32,6 +32,8 @@ pub struct Output {
     pub writes: Vec<Write>,
     /// Answers.
     pub replies: Vec<Reply>,
+    /// Generations that were begun.
+    pub completed_rebalances: u64,
 }
 
 /// Records to be appended together.

@@ -230,5 +230,5 @@ fn answer_after_write(mut reply: crate::Reply, result: Result<(), ErrorCode>) ->
         reply.response = reply.response.into_write_failure(error);
         reply.send = crate::SendWhen::Now;
     }
-    Output { writes: Vec::new(), replies: vec![reply] }
+    Output { replies: vec![reply], ..Output::default() }
 }

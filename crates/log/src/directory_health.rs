@@ -22,6 +22,10 @@ impl DirectoryHealth {
         Self { path: path.to_owned(), offline: AtomicBool::new(false), on_offline: Mutex::new(None) }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn is_online(&self) -> bool {
         !self.offline.load(Ordering::Acquire)
     }

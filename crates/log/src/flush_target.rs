@@ -43,6 +43,13 @@ pub struct FlushTarget {
     pub(crate) stage: FlushStage,
 }
 
+/// What one flush covers.
+pub(crate) struct Unflushed {
+    segments: VecDeque<Arc<Segment>>,
+    truncations: u64,
+    end: Offset,
+}
+
 struct Dirty {
     /// Segments that may hold unflushed bytes, by base offset; the last one is active.
     segments: VecDeque<Arc<Segment>>,
@@ -94,34 +101,51 @@ impl FlushTarget {
     /// # Errors
     /// The directory is out of service then.
     pub fn flush(&self) -> Result<Offset, LogError> {
-        loop {
-            self.health.check()?;
-            let (segments, truncations, end) = {
-                let dirty = self.dirty.lock();
-                // The end is read under the lock: the segment after the last of these is added under it, before its first
-                // batch, so what lies below the end is in these.
-                (dirty.segments.clone(), dirty.truncations, self.reader.log_end())
-            };
-            // A rolled segment has index files to sync also when all of its batches are durable.
-            let done = end <= self.flushed() && segments.len() == 1;
-            if done || self.retired.load(Ordering::Acquire) {
-                return Ok(self.flushed());
-            }
-            match self.sync(&segments) {
+        while let Some(unflushed) = self.begin()? {
+            match self.sync(&unflushed.segments) {
                 // Files that vanished with their log are no fault of the disk.
-                Err(_) if self.retired.load(Ordering::Acquire) => return Ok(self.flushed()),
+                Err(_) if self.is_retired() => break,
                 synced => self.health.watch_flush(synced)?,
             }
-            let mut dirty = self.dirty.lock();
-            if dirty.truncations != truncations {
-                continue;
+            if self.complete(&unflushed) {
+                break;
             }
-            // All but the last were rolled when the flush began, and so are flushed to their ends.
-            let still_active = segments.back().map_or(Offset::ZERO, |segment| segment.base());
-            dirty.segments.retain(|segment| segment.base() >= still_active);
-            self.flushed.fetch_max(end.get(), Ordering::AcqRel);
-            return Ok(self.flushed());
         }
+        Ok(self.flushed())
+    }
+
+    /// What a flush that begins now has to make durable; `None` if that is nothing.
+    pub(crate) fn begin(&self) -> Result<Option<Unflushed>, LogError> {
+        self.health.check()?;
+        let unflushed = {
+            let dirty = self.dirty.lock();
+            // The end is read under the lock: the segment after the last of these is added under it, before its first
+            // batch, so what lies below the end is in these.
+            Unflushed { segments: dirty.segments.clone(), truncations: dirty.truncations, end: self.reader.log_end() }
+        };
+        // A rolled segment has index files to sync also when all of its batches are durable.
+        let done = unflushed.end <= self.flushed() && unflushed.segments.len() == 1;
+        Ok(if done || self.is_retired() { None } else { Some(unflushed) })
+    }
+
+    /// The directory was synced, with all files and entries below it, since [`Self::begin`]. Returns false if that says
+    /// nothing, because the log was cut meanwhile.
+    pub(crate) fn on_directory_synced(&self, unflushed: &Unflushed) -> bool {
+        unflushed.segments.iter().for_each(|segment| segment.set_entry_durable());
+        self.complete(unflushed)
+    }
+
+    /// Moves `flushed`, unless the log was cut meanwhile.
+    fn complete(&self, unflushed: &Unflushed) -> bool {
+        let mut dirty = self.dirty.lock();
+        if dirty.truncations != unflushed.truncations {
+            return false;
+        }
+        // All but the last were rolled when the flush began, and so are flushed to their ends.
+        let still_active = unflushed.segments.back().map_or(Offset::ZERO, |segment| segment.base());
+        dirty.segments.retain(|segment| segment.base() >= still_active);
+        self.flushed.fetch_max(unflushed.end.get(), Ordering::AcqRel);
+        true
     }
 
     /// Syncs in the order of offsets, so that a crash in between leaves no hole below flushed data.

@@ -144,7 +144,8 @@ impl LogDirectory {
         let checkpoints = Arc::new(Checkpoints::load(&fs, path)?);
         let clean_start = take_clean_shutdown(&fs, path)?;
         let health = Arc::new(DirectoryHealth::new(path));
-        let sync = SyncScheduler::new(health.clone());
+        let sync_point = fs.sync_point(path).map_err(LogDirectoryError::io(path))?;
+        let sync = SyncScheduler::new(health.clone(), sync_point);
         let (tails, doomed) = (Arc::default(), Arc::default());
         let space = Arc::new(DiskSpace::new(fs.clone(), path));
         let services = DirectoryServices { fs, health, checkpoints, tails, doomed };

@@ -323,6 +323,18 @@ impl LogReader {
         segment.with_index(self.interval_bytes(), ask)
     }
 
+    /// The header of the batch that holds `offset`, or of the next one; `None` at the log end.
+    pub(crate) fn header_at(&self, view: &LogView, offset: Offset) -> Result<Option<BatchHeader>, ReadError> {
+        if offset >= self.log_end() {
+            return Ok(None);
+        }
+        let cached = self.tail.read(offset, self.log_end(), 0, true);
+        match cached.and_then(|cached| BatchHeader::parse(&cached.bytes).ok()) {
+            Some(header) => Ok(Some(header)),
+            None => Ok(self.locate(view, offset)?.map(|located| located.header)),
+        }
+    }
+
     /// The batch that holds `offset`, or the next one where compaction left a gap.
     fn locate(&self, view: &LogView, offset: Offset) -> Result<Option<Located>, ReadError> {
         for (number, segment) in view.segments.iter().enumerate().skip(view.floor(offset)) {

@@ -1,26 +1,45 @@
-//! Group commit: flushes the dirty logs of one directory, several at a time, each with all that was appended to it until
-//! its turn came.
+//! Group commit: flushes the dirty logs of one directory, each with all that was appended to it until its turn came.
 //!
 //! A log is in the queue or in a flush, never in both and never in two flushes: an append during the flush marks it, and at
 //! the end of the flush it goes into the queue again. So one flush takes along whatever came during the one before: the
 //! busier a log, the more one flush covers. There is no timer, and an idle directory has no task.
+//!
+//! Few dirty logs are flushed each by itself, several at a time. Many are flushed by one sync of the whole directory, while
+//! the next ones gather: a journal commits them together anyway, and one call costs less than dozens. That also waits for
+//! what others wrote to the same file system; where that is much, or it took long, logs are flushed one by one for a while.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
-use highwater_env::start_blocking;
+use highwater_env::{SyncPoint, clock, start_blocking};
+use highwater_metrics::table::logs;
+use highwater_types::{MonoMs, Offset};
 use parking_lot::Mutex;
+use prometheus::Histogram;
 
 use crate::directory_health::DirectoryHealth;
+use crate::error::LogError;
 use crate::flush_target::FlushTarget;
 
-/// Flushes in flight in one directory. A journal commits them together; more than a few only hold threads.
+/// Flushes of single logs in flight in one directory. A journal commits them together; more than a few only hold threads.
 const MAX_CONCURRENT_FLUSHES: usize = 8;
+/// So many dirty logs are flushed together.
+const TOGETHER: usize = 4;
+/// A sync of the directory that takes longer waits for something else than these logs...
+const LONG_SYNC: Duration = Duration::from_millis(100);
+/// ...and is not tried again for so long.
+const APART: Duration = Duration::from_secs(30);
+/// How long what others wrote to the disk is believed to be as little, or as much, as it was.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The scheduler of one log directory.
 #[derive(Debug)]
 pub struct SyncScheduler {
     health: Arc<DirectoryHealth>,
+    /// Syncs the whole directory; `None` where that cannot be relied on.
+    directory: Option<SyncPoint>,
+    flush_times: Histogram,
     state: Mutex<State>,
 }
 
@@ -28,11 +47,24 @@ pub struct SyncScheduler {
 struct State {
     queue: VecDeque<Arc<FlushTarget>>,
     workers: usize,
+    /// Whether one of them syncs the directory, and the others leave the queue to it.
+    together: bool,
+    /// Until when logs are flushed one by one.
+    apart_until: Option<MonoMs>,
+    /// When a sync of the directory was last found to be cheap.
+    cheap_at: Option<MonoMs>,
+}
+
+/// What a worker does next.
+enum Work {
+    Single(Arc<FlushTarget>),
+    Together(Vec<Arc<FlushTarget>>),
 }
 
 impl SyncScheduler {
-    pub(crate) fn new(health: Arc<DirectoryHealth>) -> Arc<Self> {
-        Arc::new(Self { health, state: Mutex::default() })
+    pub(crate) fn new(health: Arc<DirectoryHealth>, directory: Option<SyncPoint>) -> Arc<Self> {
+        let flush_times = logs::FLUSH_TIME_MS.histogram_of(&health.path().display().to_string());
+        Arc::new(Self { health, directory, flush_times, state: Mutex::default() })
     }
 
     /// Asks for a flush of all that `target`'s log holds now. Its listener hears of it; if the flush fails, the directory
@@ -43,10 +75,20 @@ impl SyncScheduler {
         }
     }
 
+    /// How long flushes take.
+    pub fn flush_times(&self) -> &Histogram {
+        &self.flush_times
+    }
+
+    /// Logs that wait for a flush.
+    pub fn queue_size(&self) -> usize {
+        self.state.lock().queue.len()
+    }
+
     fn enqueue(self: &Arc<Self>, target: Arc<FlushTarget>) {
         let mut state = self.state.lock();
         state.queue.push_back(target);
-        if state.workers < MAX_CONCURRENT_FLUSHES {
+        if state.workers < MAX_CONCURRENT_FLUSHES && !state.together {
             state.workers += 1;
             drop(state);
             let scheduler = self.clone();
@@ -54,36 +96,103 @@ impl SyncScheduler {
         }
     }
 
-    /// Flushes until the queue is empty.
+    /// Flushes until the queue is empty, or another worker takes all of it.
     fn work(&self) {
-        while let Some(target) = self.next_target() {
-            target.stage.begin();
-            match target.flush() {
-                Ok(flushed) => {
-                    if let Some(listener) = target.listener() {
-                        listener.on_flushed(flushed);
-                    }
+        while let Some(work) = self.next() {
+            match work {
+                Work::Single(target) => {
+                    target.stage.begin();
+                    let flushed = self.timed(|| target.flush());
+                    self.conclude(&target, flushed);
                 }
-                // The flush has taken the directory out of service and said why.
-                Err(error) => tracing::debug!(%error, "flush failed"),
-            }
-            if target.stage.end() {
-                // This worker is the one that will find it.
-                self.state.lock().queue.push_back(target);
+                Work::Together(targets) => self.flush_together(targets),
             }
         }
     }
 
-    fn next_target(&self) -> Option<Arc<FlushTarget>> {
+    fn next(&self) -> Option<Work> {
         let mut state = self.state.lock();
         if !self.health.is_online() {
             state.queue.clear();
         }
-        let target = state.queue.pop_front();
+        if !state.together && state.queue.len() >= TOGETHER && self.may_sync_directory(&mut state) {
+            state.together = true;
+            return Some(Work::Together(std::mem::take(&mut state.queue).into()));
+        }
+        let target = if state.together { None } else { state.queue.pop_front() };
         if target.is_none() {
             state.workers -= 1;
         }
-        target
+        target.map(Work::Single)
+    }
+
+    fn may_sync_directory(&self, state: &mut State) -> bool {
+        let now = clock::mono_ms();
+        let Some(directory) = self.directory.as_ref().filter(|_| state.apart_until.is_none_or(|until| until <= now))
+        else {
+            return false;
+        };
+        if state.cheap_at.is_some_and(|looked| now - looked <= LOOK_EVERY) {
+            return true;
+        }
+        let cheap = directory.is_cheap();
+        (state.cheap_at, state.apart_until) = if cheap { (Some(now), None) } else { (None, Some(now + LOOK_EVERY)) };
+        cheap
+    }
+
+    /// Flushes these logs by one sync of the directory.
+    fn flush_together(&self, targets: Vec<Arc<FlushTarget>>) {
+        let begun = targets.iter().map(|target| {
+            target.stage.begin();
+            target.begin()
+        });
+        let begun: Vec<_> = begun.collect();
+        let start = clock::mono_ms();
+        let synced = self.sync_directory();
+        let now = clock::mono_ms();
+        for (target, unflushed) in targets.iter().zip(begun) {
+            let covered = match (&synced, &unflushed) {
+                (Ok(()), Ok(Some(unflushed))) => target.on_directory_synced(unflushed),
+                (Ok(()), Ok(None)) => true,
+                _ => false,
+            };
+            // One that was cut meanwhile goes by itself; one that failed finds out why.
+            self.conclude(target, if covered { Ok(target.flushed()) } else { target.flush() });
+        }
+        let mut state = self.state.lock();
+        state.together = false;
+        if now - start > LONG_SYNC {
+            state.apart_until = Some(now + APART);
+        }
+    }
+
+    fn sync_directory(&self) -> Result<(), LogError> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        self.health.check()?;
+        self.health.watch_flush(self.timed(|| directory.sync()).map_err(LogError::io(self.health.path())))
+    }
+
+    fn timed<T>(&self, flush: impl FnOnce() -> T) -> T {
+        let began = clock::mono_us();
+        let result = flush();
+        self.flush_times.observe(clock::mono_us().saturating_sub(began) as f64 / 1000.0);
+        result
+    }
+
+    /// Tells of the flush, and puts the log into the queue again if more was appended meanwhile: this worker will find it.
+    fn conclude(&self, target: &Arc<FlushTarget>, flushed: Result<Offset, LogError>) {
+        match flushed {
+            Ok(flushed) => {
+                if let Some(listener) = target.listener() {
+                    listener.on_flushed(flushed);
+                }
+            }
+            // The flush has taken the directory out of service and said why.
+            Err(error) => tracing::debug!(%error, "flush failed"),
+        }
+        if target.stage.end() {
+            self.state.lock().queue.push_back(target.clone());
+        }
     }
 }
 

@@ -22,6 +22,15 @@ pub struct TimestampOffset {
 }
 
 impl LogReader {
+    /// The largest timestamp of the batch that holds `offset`, or of the next one where there is a gap; `None` at the log
+    /// end, and where the records have no timestamp. Reads headers only, and none that is in memory.
+    pub fn timestamp_near(&self, offset: Offset) -> Result<Option<Timestamp>, ReadError> {
+        self.consistently(|view| {
+            let header = self.header_at(view, offset.max(self.log_start()))?;
+            Ok(header.map(|header| indexed(&header, 0).max_timestamp).filter(|&timestamp| timestamp != Timestamp::NONE))
+        })
+    }
+
     /// The first record at or behind the log start whose timestamp is at least `timestamp`. Exact for timestamps in any
     /// order: batches are read, and decompressed where needed.
     pub fn offset_for_timestamp(&self, timestamp: Timestamp) -> Result<Option<TimestampOffset>, ReadError> {

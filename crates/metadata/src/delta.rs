@@ -31,6 +31,8 @@ pub struct MetadataDelta {
     pub features: bool,
     /// Producer ids were handed out.
     pub producer_ids: bool,
+    /// How many partitions went from one leader to another. Known to replay only: 0 when images were compared.
+    pub elections: u64,
     /// How many leaders were elected that were in neither ISR nor ELR. Known to replay only: 0 when images were compared.
     pub unclean_elections: u64,
 }

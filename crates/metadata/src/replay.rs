@@ -178,6 +178,7 @@ impl MetadataImage {
             before.leader,
             before.leader_epoch
         );
+        delta.elections += u64::from(after.has_leader() && after.leader != before.leader);
         // A leader that joined the ISR in this very change, which ended a reassignment, is not marked as recovering.
         if after.leader_recovery == LeaderRecoveryState::Recovering
             && after.has_leader()

@@ -216,3 +216,11 @@ fn illegal_values_are_named() {
     // A secret is not repeated in a message.
     assert!(validate_broker_value("sasl.login.refresh.buffer.seconds", "70000").unwrap_err().contains("SHORT"));
 }
+
+#[test]
+fn every_key_says_what_it_does_and_whether_it_has_an_effect() {
+    for key in BROKER_KEYS.iter().chain(TOPIC_KEYS) {
+        assert!(key.doc.ends_with('.'), "{} has no text", key.name);
+        assert_eq!(key.documentation().contains("has no effect"), !key.honoured, "{}", key.name);
+    }
+}

@@ -181,6 +181,11 @@ impl Leader {
         committed.max(around.high_watermark)
     }
 
+    /// The log end of each other assigned replica as last acknowledged; NONE of one that has not come in this epoch.
+    pub fn follower_ends(&self) -> impl Iterator<Item = (BrokerId, Offset)> {
+        self.followers.iter().map(|(&id, progress)| (id, progress.log_end))
+    }
+
     /// `min.insync.replicas`, capped by how many replicas there are.
     pub fn effective_min_isr(&self, settings: Settings) -> usize {
         settings.min_isr.min(self.replicas.len()).max(1)

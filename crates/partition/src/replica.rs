@@ -209,6 +209,16 @@ impl Replica {
         }
     }
 
+    /// As leader: the log end of each other assigned replica as last acknowledged; NONE of one that has not come in this
+    /// leadership.
+    pub fn follower_ends(&self) -> impl Iterator<Item = (BrokerId, Offset)> {
+        let leader = match &self.role {
+            Role::Leader(leader) => Some(leader),
+            _ => None,
+        };
+        leader.into_iter().flat_map(|leader| leader.follower_ends())
+    }
+
     /// As leader: `min.insync.replicas` capped by the number of replicas.
     pub fn effective_min_isr(&self) -> Option<usize> {
         match &self.role {

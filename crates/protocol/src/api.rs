@@ -86,6 +86,7 @@ macro_rules! for_each_api {
             ListPartitionReassignments = 46, 0, 0..=0, flexible 0,
                 ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse, LIST_PARTITION_REASSIGNMENTS;
             OffsetDelete = 47, 0, 0..=0, flexible 1, OffsetDeleteRequest => OffsetDeleteResponse, OFFSET_DELETE;
+            DescribeQuorum = 55, 0, 0..=2, flexible 0, DescribeQuorumRequest => DescribeQuorumResponse, DESCRIBE_QUORUM;
             UpdateFeatures = 57, 0, 0..=2, flexible 0, UpdateFeaturesRequest => UpdateFeaturesResponse, UPDATE_FEATURES;
             DescribeCluster = 60, 0, 0..=2, flexible 0, DescribeClusterRequest => DescribeClusterResponse, DESCRIBE_CLUSTER;
             DescribeProducers = 61, 0, 0..=0, flexible 0,

@@ -32,6 +32,7 @@ pub(crate) const INT8: Kind = Kind::Fixed(1);
 pub(crate) const INT16: Kind = Kind::Fixed(2);
 pub(crate) const INT32: Kind = Kind::Fixed(4);
 pub(crate) const INT64: Kind = Kind::Fixed(8);
+pub(crate) const UINT16: Kind = Kind::Fixed(2);
 pub(crate) const UUID: Kind = Kind::Fixed(16);
 pub(crate) const STRING: Kind = Kind::String;
 pub(crate) const BYTES: Kind = Kind::Bytes;

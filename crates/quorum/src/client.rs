@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use highwater_controller::{Command, CommandError, CommandResponse};
-use highwater_env::{Env, rng};
+use highwater_controller::{Command, CommandError, CommandResponse, QuorumDescription};
+use highwater_env::{Env, clock, rng};
 use highwater_rpc::command::{decode_outcome, encode_command};
 use highwater_rpc::pb::quorum as pb;
 use highwater_types::{BrokerId, ErrorCode, MetadataOffset};
@@ -22,6 +22,7 @@ use tonic::Status;
 
 use crate::config::Voter;
 use crate::dedup::{CommandId, Outcome};
+use crate::describe_quorum;
 use crate::finder::{Finder, Pauses};
 use crate::node::ControllerNode;
 use crate::submission::{Reply, Submission, unknown_outcome};
@@ -111,11 +112,33 @@ impl ControllerClient {
             if Instant::now() >= deadline {
                 return Err(match unknown {
                     Some(reason) => unknown_outcome(&reason),
-                    None => CommandError::new(
-                        ErrorCode::RequestTimedOut,
-                        format!("no active controller was found within {} ms", timeout.as_millis()),
-                    ),
+                    None => no_controller(timeout),
                 });
+            }
+        }
+    }
+
+    /// The state of the metadata quorum, as its active controller sees it, within 30 seconds.
+    ///
+    /// # Errors
+    /// `REQUEST_TIMED_OUT` when no active controller was found in time.
+    pub async fn describe_quorum(&self) -> Result<QuorumDescription, CommandError> {
+        let finder = &self.shared.finder;
+        let deadline = Instant::now() + DEFAULT_TIMEOUT;
+        let mut pauses = Pauses::new();
+        loop {
+            let target = finder.target();
+            let described = match finder.local(target) {
+                Some(local) => local.core().describe_quorum(),
+                None => describe_quorum::ask(finder, target, ATTEMPT_TIMEOUT).await,
+            };
+            match described {
+                Some(description) => return Ok(description),
+                None => finder.not_active(target),
+            }
+            pauses.pause().await;
+            if Instant::now() >= deadline {
+                return Err(no_controller(DEFAULT_TIMEOUT));
             }
         }
     }
@@ -132,7 +155,8 @@ impl ControllerClient {
         let reply = match finder.local(target) {
             Some(local) => {
                 let (reply, answer) = oneshot::channel();
-                let submission = Submission { command: command.clone(), id: Some(id), sent_in_term, reply };
+                let queued_us = clock::mono_us();
+                let submission = Submission { command: command.clone(), id: Some(id), sent_in_term, queued_us, reply };
                 local.core().submit(submission, answer, limit).await
             }
             None => match self.call(target, command, id, sent_in_term, limit).await {
@@ -181,6 +205,11 @@ impl ControllerClient {
         };
         reply_from_pb(response).ok_or_else(|| Attempt::Unknown(format!("the answer of node {target} cannot be read")))
     }
+}
+
+fn no_controller(timeout: Duration) -> CommandError {
+    let message = format!("no active controller was found within {} ms", timeout.as_millis());
+    CommandError::new(ErrorCode::RequestTimedOut, message)
 }
 
 /// Whether the command may be run again though it may have taken effect: then the second run changes nothing more, or

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use crate::config::{broker_id, raft_id};
 use crate::credentials::Credentials;
 use crate::feed::MetadataFeed;
+use crate::metrics::EventTimes;
 use crate::peers::Peers;
 use crate::raft_types::{Metrics, TypeConfig};
 use crate::sessions::Sessions;
@@ -50,6 +51,8 @@ pub(crate) struct Core {
     pub(crate) active: watch::Sender<Option<u64>>,
     pub(crate) sessions: Mutex<Sessions>,
     pub(crate) sessions_changed: Notify,
+    /// How long commands wait and take.
+    pub(crate) event_times: EventTimes,
     /// To the write loop.
     pub(crate) queue: mpsc::Sender<Submission>,
 }
@@ -106,7 +109,7 @@ impl Core {
     /// Submits a command of the controller itself.
     pub(crate) async fn submit_own(&self, command: Command) -> Reply {
         let (reply, answer) = oneshot::channel();
-        let submission = Submission { command, id: None, sent_in_term: None, reply };
+        let submission = Submission { command, id: None, sent_in_term: None, queued_us: clock::mono_us(), reply };
         self.submit(submission, answer, OWN_COMMAND).await
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
+use highwater_env::clock;
 use highwater_metadata::MetadataImage;
 use highwater_rpc::command::{decode_command, encode_outcome};
 use highwater_rpc::metadata::encode_records;
@@ -18,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::controller_core::{Core, Phase};
 use crate::dedup::CommandId;
+use crate::describe_quorum;
 use crate::session_service::{self, ANSWERS, hint_to_pb};
 use crate::submission::{Reply, Submission};
 use crate::waiting::until;
@@ -48,6 +50,7 @@ impl Controller for ControllerService {
             command,
             id: Some(CommandId { client: request.client, sequence: request.sequence }),
             sent_in_term: request.sent_in_term,
+            queued_us: clock::mono_us(),
             reply,
         };
         let limit = Duration::from_millis(u64::from(request.timeout_ms)).min(MAX_SUBMIT);
@@ -58,6 +61,21 @@ impl Controller for ControllerService {
     async fn find_active(&self, _: Request<pb::FindActiveRequest>) -> Result<Response<pb::NotController>, Status> {
         let (leader, term) = self.0.leader_hint();
         Ok(Response::new(pb::NotController { leader, term }))
+    }
+
+    async fn describe_quorum(
+        &self,
+        _: Request<pb::DescribeQuorumRequest>,
+    ) -> Result<Response<pb::DescribeQuorumResponse>, Status> {
+        use pb::describe_quorum_response::Result as Answer;
+        let result = match self.0.describe_quorum() {
+            Some(description) => Answer::Description(describe_quorum::to_pb(&description)),
+            None => {
+                let (leader, term) = self.0.leader_hint();
+                Answer::NotController(pb::NotController { leader, term })
+            }
+        };
+        Ok(Response::new(pb::DescribeQuorumResponse { result: Some(result) }))
     }
 
     async fn session(

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use highwater_metadata::{MetadataDelta, MetadataImage};
-use highwater_types::MetadataOffset;
+use highwater_types::{MetadataOffset, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -28,6 +28,19 @@ pub(crate) struct Change {
     pub(crate) image: Arc<MetadataImage>,
     /// What changed.
     pub(crate) delta: Arc<MetadataDelta>,
+    /// Index of the entry in the Raft log.
+    pub(crate) index: u64,
+    /// When this node applied it.
+    pub(crate) applied: Timestamp,
+}
+
+/// Where a log ends that has all up to a certain entry, and since when more was there to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// `None`: it ends before the changes that are kept.
+    pub(crate) end: Option<MetadataOffset>,
+    /// When the first change that it lacks was applied; `None` when it lacks nothing, or that is not kept.
+    pub(crate) lacks_since: Option<Timestamp>,
 }
 
 /// Written by the state machine alone; read by everybody.
@@ -35,6 +48,7 @@ pub(crate) struct MetadataFeed {
     image: ArcSwap<MetadataImage>,
     recent: Mutex<Recent>,
     end: watch::Sender<MetadataOffset>,
+    elections: AtomicU64,
     unclean_elections: AtomicU64,
 }
 
@@ -43,12 +57,17 @@ pub(crate) struct MetadataFeed {
 struct Recent {
     changes: VecDeque<Arc<Change>>,
     bytes: usize,
+    /// Every entry behind this index that changed something is among `changes`.
+    after: u64,
 }
 
 impl MetadataFeed {
-    pub(crate) fn new(image: Arc<MetadataImage>) -> Self {
+    /// `applied` is the index of the last entry that made `image`.
+    pub(crate) fn new(image: Arc<MetadataImage>, applied: u64) -> Self {
         let end = watch::Sender::new(image.offset());
-        Self { image: ArcSwap::new(image), recent: Mutex::default(), end, unclean_elections: AtomicU64::new(0) }
+        let recent = Mutex::new(Recent { after: applied, ..Recent::default() });
+        let (elections, unclean_elections) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { image: ArcSwap::new(image), recent, end, elections, unclean_elections }
     }
 
     /// The newest committed image that this node has applied.
@@ -64,6 +83,7 @@ impl MetadataFeed {
     /// Adds the next change.
     pub(crate) fn push(&self, change: Change) {
         let end = change.image.offset();
+        self.elections.fetch_add(change.delta.elections, Ordering::Relaxed);
         self.unclean_elections.fetch_add(change.delta.unclean_elections, Ordering::Relaxed);
         {
             let mut recent = self.recent.lock();
@@ -73,9 +93,15 @@ impl MetadataFeed {
             while recent.changes.len() > KEPT_CHANGES || recent.bytes > KEPT_BYTES {
                 let Some(oldest) = recent.changes.pop_front() else { break };
                 recent.bytes -= oldest.records.len();
+                recent.after = oldest.index;
             }
         }
         self.end.send_replace(end);
+    }
+
+    /// Elections in the changes so far, since the start of the process.
+    pub(crate) fn elections(&self) -> u64 {
+        self.elections.load(Ordering::Relaxed)
     }
 
     /// Unclean elections in the changes so far, since the start of the process.
@@ -83,15 +109,32 @@ impl MetadataFeed {
         self.unclean_elections.load(Ordering::Relaxed)
     }
 
-    /// Jumps to the image of a snapshot.
-    pub(crate) fn reset(&self, image: Arc<MetadataImage>) {
+    /// Jumps to the image of a snapshot that covers the entries up to `applied`.
+    pub(crate) fn reset(&self, image: Arc<MetadataImage>, applied: u64) {
         let end = image.offset();
         {
             let mut recent = self.recent.lock();
-            *recent = Recent::default();
+            *recent = Recent { after: applied, ..Recent::default() };
             self.image.store(image);
         }
         self.end.send_replace(end);
+    }
+
+    /// Where a log ends that has all entries up to and with `index`.
+    pub(crate) fn reached(&self, index: u64) -> Reached {
+        let recent = self.recent.lock();
+        let first_lacking = recent.changes.iter().find(|change| change.index > index);
+        let end = first_lacking.map_or_else(|| self.image.load().offset(), |change| change.base);
+        let known = index >= recent.after;
+        Reached { end: known.then_some(end), lacks_since: first_lacking.filter(|_| known).map(|change| change.applied) }
+    }
+
+    /// As [`Self::reached`], for a log that ends at `offset`.
+    pub(crate) fn reached_offset(&self, offset: MetadataOffset) -> Reached {
+        let recent = self.recent.lock();
+        let known = recent.changes.front().is_none_or(|oldest| oldest.base <= offset);
+        let first_lacking = recent.changes.iter().find(|change| change.base >= offset);
+        Reached { end: Some(offset), lacks_since: first_lacking.filter(|_| known).map(|change| change.applied) }
     }
 
     /// The changes from `offset` on, oldest first. `None` when they are not kept any more, or `offset` is not one where a
@@ -119,12 +162,15 @@ mod tests {
             records: Bytes::from_static(b"one"),
             image: Arc::new(image),
             delta: Arc::new(delta),
+            // Every other entry of the log changes nothing.
+            index: 2 * u64::try_from(before.offset().0).unwrap() + 1,
+            applied: Timestamp(before.offset().0 * 100),
         });
     }
 
     #[test]
     fn changes_are_found_by_where_they_begin() {
-        let feed = MetadataFeed::new(Arc::new(MetadataImage::empty()));
+        let feed = MetadataFeed::new(Arc::new(MetadataImage::empty()), 0);
         for _ in 0..5 {
             push(&feed);
         }
@@ -136,11 +182,34 @@ mod tests {
 
     #[test]
     fn old_changes_are_forgotten() {
-        let feed = MetadataFeed::new(Arc::new(MetadataImage::empty()));
+        let feed = MetadataFeed::new(Arc::new(MetadataImage::empty()), 0);
         for _ in 0..=KEPT_CHANGES {
             push(&feed);
         }
         assert!(feed.since(MetadataOffset(0)).is_none());
         assert_eq!(feed.since(MetadataOffset(1)).unwrap().len(), KEPT_CHANGES);
+    }
+    #[test]
+    fn how_far_a_log_is_follows_from_its_last_entry() {
+        let feed = MetadataFeed::new(Arc::new(MetadataImage::empty()), 0);
+        for _ in 0..3 {
+            push(&feed);
+        }
+        // Entries 1, 3 and 5 hold one record each.
+        let reached = |index| {
+            let reached = feed.reached(index);
+            (reached.end.map(|end| end.0), reached.lacks_since.map(|since| since.0))
+        };
+        assert_eq!(reached(0), (Some(0), Some(0)));
+        assert_eq!(reached(1), (Some(1), Some(100)));
+        assert_eq!(reached(2), (Some(1), Some(100)));
+        assert_eq!(reached(5), (Some(3), None));
+        assert_eq!(reached(9), (Some(3), None), "entries that are not applied yet");
+        let behind = feed.reached_offset(MetadataOffset(1));
+        assert_eq!(behind.lacks_since, Some(Timestamp(100)));
+        assert_eq!(feed.reached_offset(MetadataOffset(3)).lacks_since, None);
+        feed.reset(feed.image(), 40);
+        assert_eq!(reached(39), (None, None), "before the snapshot");
+        assert_eq!(reached(40), (Some(3), None));
     }
 }

@@ -35,6 +35,7 @@ mod controller_core;
 mod controller_service;
 mod credentials;
 mod dedup;
+mod describe_quorum;
 mod election;
 mod error;
 mod feed;
@@ -62,6 +63,8 @@ pub use client::ControllerClient;
 pub use config::{FatalHandler, QuorumConfig, Voter};
 pub use error::QuorumError;
 /// What travels through [`ControllerClient`], so that callers need not name the deciding crate.
-pub use highwater_controller::{Command, CommandError, CommandResponse, RegisterBroker};
+pub use highwater_controller::{
+    Command, CommandError, CommandResponse, QuorumDescription, QuorumReplica, RegisterBroker,
+};
 pub use metadata_handle::{MetadataHandle, MetadataPublisher};
 pub use node::ControllerNode;

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use highwater_metrics::Metric;
+use highwater_metrics::table::{controller, quorum};
+use openraft::async_runtime::Instant as _;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGauge, Opts};
+use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec};
 
 use crate::ControllerNode;
 use crate::controller_core::Core;
@@ -12,14 +15,69 @@ use crate::controller_core::Core;
 /// Reads one figure.
 type Read = fn(&Core) -> i64;
 
+const GAUGES: [(&Metric, Read); 12] = [
+    (&controller::ACTIVE_CONTROLLER_COUNT, |core| i64::from(core.active_term().is_some())),
+    (&quorum::TERM, |core| as_i64(core.raft_metrics().current_term)),
+    (&quorum::LEADER_ID, |core| core.raft_metrics().current_leader.map_or(-1, as_i64)),
+    (&quorum::VOTERS, |core| as_i64(core.raft_metrics().membership_config.voter_ids().count() as u64)),
+    (&quorum::LAST_LOG_INDEX, |core| core.raft_metrics().last_log_index.map_or(-1, as_i64)),
+    (&quorum::COMMITTED_INDEX, |core| {
+        core.raft_metrics().cluster_committed.map_or(-1, |log_id| as_i64(log_id.index()))
+    }),
+    (&quorum::LAST_APPLIED_INDEX, |core| core.raft_metrics().last_applied.map_or(-1, |log_id| as_i64(log_id.index()))),
+    (&quorum::COMMIT_LAG, |core| {
+        let metrics = core.raft_metrics();
+        let next = |index: Option<u64>| index.map_or(0, |index| index + 1);
+        let committed = next(metrics.cluster_committed.map(|log_id| log_id.index()));
+        as_i64(committed.saturating_sub(next(metrics.last_applied.map(|log_id| log_id.index()))))
+    }),
+    (&quorum::QUORUM_ACK_AGE, |core| {
+        let acked = core.raft_metrics().last_quorum_acked;
+        acked.map_or(-1, |acked| as_i64(acked.into_inner().elapsed().as_millis() as u64))
+    }),
+    (&quorum::SNAPSHOT_INDEX, |core| core.raft_metrics().snapshot.map_or(-1, |log_id| as_i64(log_id.index()))),
+    (&quorum::PURGED_INDEX, |core| core.raft_metrics().purged.map_or(-1, |log_id| as_i64(log_id.index()))),
+    (&controller::LAST_APPLIED_RECORD_OFFSET, |core| core.feed.image().offset().0),
+];
+
+/// Waiting and working time of the active controller's commands.
+#[derive(Debug, Clone)]
+pub(crate) struct EventTimes {
+    queue: Histogram,
+    processing: Histogram,
+}
+
+impl EventTimes {
+    pub(crate) fn new() -> Self {
+        Self {
+            queue: controller::EVENT_QUEUE_TIME_MS.one_histogram(),
+            processing: controller::EVENT_QUEUE_PROCESSING_TIME_MS.one_histogram(),
+        }
+    }
+
+    /// A command was taken from the queue, so long after it was put there.
+    pub(crate) fn on_taken(&self, waited_us: u64) {
+        self.queue.observe(waited_us as f64 / 1000.0);
+    }
+
+    /// A batch of commands is decided, committed and answered.
+    pub(crate) fn on_done(&self, took_us: u64) {
+        self.processing.observe(took_us as f64 / 1000.0);
+    }
+}
+
 /// Registers with any number of registries; each gets its own collector.
 pub(crate) struct QuorumCollector {
     core: Arc<Core>,
     gauges: Vec<(IntGauge, Read)>,
+    elections: IntCounter,
+    unclean_elections: IntCounter,
+    queue_size: IntGauge,
+    follower_lag: IntGaugeVec,
 }
 
 impl ControllerNode {
-    /// The figures of this controller: whether it is active, Raft's term, log positions, and the metadata offset.
+    /// The figures of this controller: Raft's term, log positions, elections, and the times of commands.
     pub fn metrics(&self) -> impl Collector + use<> {
         QuorumCollector::new(self.core().clone())
     }
@@ -27,65 +85,54 @@ impl ControllerNode {
 
 impl QuorumCollector {
     fn new(core: Arc<Core>) -> Self {
-        let figures: [(&str, &str, Read); 9] = [
-            (
-                "highwater_controller_active_count",
-                "1 on the active controller, 0 on the others; the sum over all nodes is 1.",
-                |core| i64::from(core.active_term().is_some()),
-            ),
-            ("highwater_raft_term", "Raft term of the metadata quorum, which is the controller epoch.", |core| {
-                as_i64(core.raft_metrics().current_term)
-            }),
-            ("highwater_raft_leader_id", "Node id of the Raft leader as this node knows it; -1 if none.", |core| {
-                core.raft_metrics().current_leader.map_or(-1, as_i64)
-            }),
-            ("highwater_raft_last_log_index", "Index of the last entry in this node's metadata log.", |core| {
-                core.raft_metrics().last_log_index.map_or(-1, as_i64)
-            }),
-            ("highwater_raft_last_applied_index", "Index of the last entry this node has applied.", |core| {
-                core.raft_metrics().last_applied.map_or(-1, |log_id| as_i64(log_id.index()))
-            }),
-            (
-                "highwater_raft_commit_lag",
-                "Entries that the quorum has committed and this node has not applied yet.",
-                |core| {
-                    let metrics = core.raft_metrics();
-                    let next = |index: Option<u64>| index.map_or(0, |index| index + 1);
-                    let committed = next(metrics.cluster_committed.map(|log_id| log_id.index()));
-                    as_i64(committed.saturating_sub(next(metrics.last_applied.map(|log_id| log_id.index()))))
-                },
-            ),
-            ("highwater_metadata_offset", "Where the committed metadata log ends on this node.", |core| {
-                core.feed.image().offset().0
-            }),
-            (
-                "kafka_controller_controllerstats_uncleanleaderelections",
-                "Elections of leaders that may lack acknowledged records, in the metadata that this controller has applied since \
-                 it started. Every controller counts them: take the maximum over the nodes.",
-                |core| as_i64(core.feed.unclean_elections()),
-            ),
-            ("highwater_controller_fenced_broker_count", "Registered brokers that are fenced.", |core| {
-                core.feed.image().brokers().filter(|broker| broker.fenced).count().try_into().unwrap_or(i64::MAX)
-            }),
+        Self {
+            core,
+            gauges: GAUGES.iter().map(|(metric, read)| (metric.int_gauge(), *read)).collect(),
+            elections: controller::LEADER_ELECTIONS.int_counter(),
+            unclean_elections: controller::UNCLEAN_LEADER_ELECTIONS.int_counter(),
+            queue_size: controller::EVENT_QUEUE_SIZE.int_gauge(),
+            follower_lag: quorum::FOLLOWER_LAG.int_gauge_vec(),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &dyn Collector> {
+        let times = &self.core.event_times;
+        let others: [&dyn Collector; 6] = [
+            &self.elections,
+            &self.unclean_elections,
+            &self.queue_size,
+            &self.follower_lag,
+            &times.queue,
+            &times.processing,
         ];
-        let gauge = |(name, help, read): (&str, &str, Read)| {
-            (IntGauge::with_opts(Opts::new(name, help)).expect("the names are legal"), read)
-        };
-        Self { core, gauges: figures.into_iter().map(gauge).collect() }
+        self.gauges.iter().map(|(gauge, _)| gauge as &dyn Collector).chain(others)
+    }
+
+    fn refresh(&self) {
+        let core = &self.core;
+        self.gauges.iter().for_each(|(gauge, read)| gauge.set(read(core)));
+        self.elections.inc_by(core.feed.elections().saturating_sub(self.elections.get()));
+        self.unclean_elections.inc_by(core.feed.unclean_elections().saturating_sub(self.unclean_elections.get()));
+        self.queue_size.set((core.queue.max_capacity() - core.queue.capacity()) as i64);
+        self.follower_lag.reset();
+        let raft = core.raft_metrics();
+        let next = |index: Option<u64>| index.map_or(0, |index| index + 1);
+        for (node, matching) in raft.replication.iter().flatten() {
+            let held = next(matching.as_ref().map(|log_id| log_id.index()));
+            let lag = next(raft.last_log_index).saturating_sub(held);
+            self.follower_lag.with_label_values(&[&node.to_string()]).set(as_i64(lag));
+        }
     }
 }
 
 impl Collector for QuorumCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.gauges.iter().flat_map(|(gauge, _)| gauge.desc()).collect()
+        self.all().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let read = |(gauge, read): &(IntGauge, Read)| {
-            gauge.set(read(&self.core));
-            gauge.collect()
-        };
-        self.gauges.iter().flat_map(read).collect()
+        self.refresh();
+        self.all().flat_map(Collector::collect).collect()
     }
 }
 

@@ -19,6 +19,7 @@ use crate::config::{broker_id, raft_id};
 use crate::controller_core::{Core, MetadataRaft, Phase};
 use crate::controller_service::ControllerService;
 use crate::credentials::Credentials;
+use crate::metrics::EventTimes;
 use crate::peers::{PeerFactory, Peers};
 use crate::raft_service::RaftService;
 use crate::sessions::Sessions;
@@ -81,6 +82,7 @@ impl ControllerNode {
             active: watch::Sender::new(None),
             sessions: Mutex::new(Sessions::new(config.session_timeout)),
             sessions_changed: Notify::new(),
+            event_times: EventTimes::new(),
             queue,
             config,
         });

@@ -154,7 +154,8 @@ impl SessionStream {
             send(&self.answers, refused(ErrorCode::StaleBrokerEpoch, &text)).await;
             return false;
         };
-        let may_lease = self.core.sessions.lock().heartbeat(self.id, self.stream, clock::mono_ms());
+        let applied = MetadataOffset(heartbeat.metadata_offset);
+        let may_lease = self.core.sessions.lock().heartbeat(self.id, self.stream, applied, clock::mono_ms());
         if may_lease && self.core.quorum_confirmed() {
             let lease = pb::Lease {
                 sequence: heartbeat.sequence,
@@ -166,7 +167,7 @@ impl SessionStream {
             let _ = self.answers.try_send(Ok(pb::SessionResponse { event: Some(Answer::Lease(lease)) }));
         }
         if may_lease && broker.fenced && heartbeat.metadata_offset > self.epoch.0 && !broker.in_controlled_shutdown {
-            self.unfence(MetadataOffset(heartbeat.metadata_offset));
+            self.unfence(applied);
         }
         true
     }

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use highwater_types::{BrokerEpoch, BrokerId, MonoMs};
+use highwater_types::{BrokerEpoch, BrokerId, MetadataOffset, MonoMs};
 
 /// How long a broker without a stream has to open one: some round trips to dial and open a stream, so that a reset by
 /// something on the way does not cost leaderships; well below the half second in which clients shall have a new leader.
@@ -42,6 +42,8 @@ struct Session {
     stream: Option<u64>,
     /// When a heartbeat came last, or the stream was opened.
     heard: MonoMs,
+    /// How far the broker had applied the metadata then; `None` before its first heartbeat.
+    offset: Option<MetadataOffset>,
     /// Ended at this time unless a heartbeat comes.
     deadline: MonoMs,
     /// When to dial the broker, to find out whether it is dead. `None` while it has a stream, while it is being dialled, and
@@ -71,7 +73,7 @@ impl Sessions {
             .into_iter()
             .map(|(id, epoch)| {
                 let probe = Some(now + REDIAL_GRACE);
-                (id, Session { epoch, stream: None, heard: now, deadline, probe, ended: false })
+                (id, Session { epoch, stream: None, heard: now, offset: None, deadline, probe, ended: false })
             })
             .collect();
     }
@@ -86,16 +88,18 @@ impl Sessions {
     pub(crate) fn open(&mut self, id: BrokerId, epoch: BrokerEpoch, stream: u64, now: MonoMs) {
         let deadline = now + self.timeout;
         let ended = self.brokers.get(&id).is_some_and(|session| session.epoch == epoch && session.ended);
-        let session = Session { epoch, stream: Some(stream), heard: now, deadline, probe: None, ended };
+        let session = Session { epoch, stream: Some(stream), heard: now, offset: None, deadline, probe: None, ended };
         self.brokers.insert(id, session);
     }
 
-    /// A heartbeat came on `stream`. True if the broker may be granted a lease.
-    pub(crate) fn heartbeat(&mut self, id: BrokerId, stream: u64, now: MonoMs) -> bool {
+    /// A heartbeat came on `stream`, from a broker that has applied the metadata up to `offset`. True if the broker may be
+    /// granted a lease.
+    pub(crate) fn heartbeat(&mut self, id: BrokerId, stream: u64, offset: MetadataOffset, now: MonoMs) -> bool {
         let timeout = self.timeout;
         match self.brokers.get_mut(&id) {
             Some(session) if session.stream == Some(stream) => {
                 session.heard = now;
+                session.offset = Some(offset);
                 session.deadline = session.deadline.max(now + timeout);
                 !session.ended
             }
@@ -185,6 +189,11 @@ impl Sessions {
         running.map(|session| session.probe.map_or(session.deadline, |probe| probe.min(session.deadline))).min()
     }
 
+    /// When each broker with a session was heard last, and how far it had applied the metadata then.
+    pub(crate) fn heard(&self) -> impl Iterator<Item = (BrokerId, MonoMs, Option<MetadataOffset>)> {
+        self.brokers.iter().map(|(&id, session)| (id, session.heard, session.offset))
+    }
+
     /// Whether the present registration of the broker is held by a live process: one that is connected, or whose silence
     /// has not lasted for the session time-out. A broken stream whose process cannot be dialled is not.
     pub(crate) fn is_valid(&self, id: BrokerId, now: MonoMs) -> bool {
@@ -199,6 +208,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(9);
     const ONE: BrokerId = BrokerId(1);
     const EPOCH: BrokerEpoch = BrokerEpoch(5);
+    const END: MetadataOffset = MetadataOffset(9);
     const BROKER: Registered = Registered { id: ONE, epoch: EPOCH };
 
     fn opened() -> (Sessions, u64) {
@@ -211,14 +221,14 @@ mod tests {
     #[test]
     fn silence_ends_a_session_and_heartbeats_keep_it() {
         let (mut sessions, stream) = opened();
-        assert!(sessions.heartbeat(ONE, stream, MonoMs(5_000)));
+        assert!(sessions.heartbeat(ONE, stream, END, MonoMs(5_000)));
         assert_eq!(sessions.take_ended(MonoMs(13_999)), []);
         let ended = BROKER;
         assert_eq!(sessions.take_ended(MonoMs(14_000)), [ended]);
         assert_eq!(sessions.take_ended(MonoMs(15_000)), [], "named once");
-        assert!(!sessions.heartbeat(ONE, stream, MonoMs(15_000)), "no lease while it is being fenced");
+        assert!(!sessions.heartbeat(ONE, stream, END, MonoMs(15_000)), "no lease while it is being fenced");
         sessions.fenced(ended, true, MonoMs(15_100));
-        assert!(sessions.heartbeat(ONE, stream, MonoMs(15_200)), "it lives after all");
+        assert!(sessions.heartbeat(ONE, stream, END, MonoMs(15_200)), "it lives after all");
     }
 
     #[test]
@@ -279,7 +289,7 @@ mod tests {
         let stream = sessions.new_stream();
         sessions.open(ONE, EPOCH, stream, MonoMs(200));
         assert_eq!(sessions.take_probes(MonoMs(300)), [two], "it may have died with the controller before");
-        sessions.heartbeat(ONE, stream, MonoMs(5_000));
+        sessions.heartbeat(ONE, stream, END, MonoMs(5_000));
         assert_eq!(sessions.next_event(), Some(MonoMs(9_100)));
         assert_eq!(sessions.take_ended(MonoMs(9_100)), [two]);
     }
@@ -311,6 +321,6 @@ mod tests {
         let again = sessions.new_stream();
         sessions.open(ONE, BrokerEpoch(6), again, MonoMs(300));
         sessions.fenced(ended, true, MonoMs(400));
-        assert!(sessions.heartbeat(ONE, again, MonoMs(500)));
+        assert!(sessions.heartbeat(ONE, again, END, MonoMs(500)));
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Submission {
     pub(crate) id: Option<CommandId>,
     /// Set on a repetition that must not run in another term than the first attempt.
     pub(crate) sent_in_term: Option<u64>,
+    /// When it was queued, as `clock::mono_us` says.
+    pub(crate) queued_us: u64,
     pub(crate) reply: oneshot::Sender<Reply>,
 }
 

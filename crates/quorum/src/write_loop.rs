@@ -120,13 +120,16 @@ impl Term {
 
     /// Takes commands off `waiting` for one entry, commits it and replies.
     async fn turn(&mut self, core: &Arc<Core>, waiting: &mut VecDeque<Submission>) {
+        let began = clock::mono_us();
         let mut batch = Batch::new(&core.feed.image());
         while batch.decided.len() < MAX_BATCH && batch.records.len() < MAX_BATCH_RECORDS {
             let Some(submission) = waiting.pop_front() else { break };
+            core.event_times.on_taken(began.saturating_sub(submission.queued_us));
             self.take(core, submission, &mut batch);
         }
         let proposed = self.propose(core, &batch).await;
         self.reply(core, batch, &proposed);
+        core.event_times.on_done(clock::mono_us().saturating_sub(began));
     }
 
     fn take(&self, core: &Core, submission: Submission, batch: &mut Batch) {

@@ -105,7 +105,7 @@ impl<'a> Inspection<'a> {
         if limits.compacted && !facts.has_key {
             let partition = self.partition;
             self.error(index, || {
-                format!("Compacted topic cannot accept message without key in topic partition {partition}.")
+                format!("Compacted topic cannot accept message without key in topic partition {partition}")
             });
         } else if facts.offset_delta != index {
             self.error(index, || format!("Offset delta {} of record {index} of its batch.", facts.offset_delta));

@@ -1,11 +1,12 @@
-//! Figures of log compaction, under the names that Kafka's have after the JMX exporter where Kafka has them.
+//! Figures of log compaction.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use highwater_env::clock;
+use highwater_metrics::table::logs;
 use prometheus::core::Collector;
-use prometheus::{IntCounter, IntGauge, Opts};
+use prometheus::{IntCounter, IntGauge};
 
 use crate::context::Context;
 use crate::totals::catch_up;
@@ -24,23 +25,14 @@ pub(crate) struct CleanerMetrics {
 impl CleanerMetrics {
     pub fn new() -> Self {
         Self {
-            max_dirty_percent: gauge(
-                "kafka_log_logcleanermanager_max_dirty_percent",
-                "Largest share of a compacted log that waits for compaction",
-            ),
-            time_since_last_run_ms: gauge(
-                "kafka_log_logcleanermanager_time_since_last_run_ms",
-                "Time since the compacted logs were last looked at",
-            ),
-            uncleanable_partitions: gauge(
-                "kafka_log_logcleanermanager_uncleanable_partitions_count",
-                "Logs that cannot be compacted because they are damaged",
-            ),
-            cleanable_bytes: gauge("highwater_log_cleaner_cleanable_bytes", "Bytes that wait for compaction"),
-            passes: counter("highwater_log_cleaner_passes_total", "Logs compacted"),
-            read_bytes: counter("highwater_log_cleaner_read_bytes_total", "Bytes read by compaction"),
-            written_bytes: counter("highwater_log_cleaner_written_bytes_total", "Bytes written by compaction"),
-            reclaimed_bytes: counter("highwater_log_cleaner_reclaimed_bytes_total", "Bytes that compaction freed"),
+            max_dirty_percent: logs::MAX_DIRTY_PERCENT.int_gauge(),
+            time_since_last_run_ms: logs::TIME_SINCE_LAST_RUN_MS.int_gauge(),
+            uncleanable_partitions: logs::UNCLEANABLE_PARTITIONS.int_gauge(),
+            cleanable_bytes: logs::CLEANABLE_BYTES.int_gauge(),
+            passes: logs::CLEANER_PASSES.int_counter(),
+            read_bytes: logs::CLEANER_READ_BYTES.int_counter(),
+            written_bytes: logs::CLEANER_WRITTEN_BYTES.int_counter(),
+            reclaimed_bytes: logs::CLEANER_RECLAIMED_BYTES.int_counter(),
         }
     }
 
@@ -71,12 +63,4 @@ impl CleanerMetrics {
         catch_up(&self.written_bytes, progress.written_bytes.load(Ordering::Relaxed));
         catch_up(&self.reclaimed_bytes, progress.reclaimed_bytes.load(Ordering::Relaxed));
     }
-}
-
-fn gauge(name: &str, help: &str) -> IntGauge {
-    IntGauge::with_opts(Opts::new(name, help)).expect("a legal name")
-}
-
-fn counter(name: &str, help: &str) -> IntCounter {
-    IntCounter::with_opts(Opts::new(name, help)).expect("a legal name")
 }

@@ -85,8 +85,8 @@ impl State {
         let flushed = cursors_of(log).flushed;
         self.step(partition, Event::Flushed { flushed }, aftermath);
         let cursors = self.replica.cursors();
-        if let Some(link) = self.link.as_ref().filter(|link| self.replica.accepts_push(link.epoch)) {
-            link.acknowledge(cursors.log_end, cursors.flushed, self.durable_log_start);
+        if let Some(link) = self.link.as_mut().filter(|link| self.replica.accepts_push(link.epoch)) {
+            link.acknowledge(cursors.log_end, cursors.flushed, self.durable_log_start, false);
         }
     }
 

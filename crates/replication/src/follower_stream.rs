@@ -1,29 +1,45 @@
 //! The leader's side of one follower's stream: which of its partitions have news, and how they become frames.
 //!
-//! An append marks the follower's slot dirty and wakes the sender; the sender goes through the dirty slots and fills a
-//! frame. Batching comes from backlog: what is appended while a frame is under way goes into the next one. Positions without
-//! records (the high watermark after an acknowledgement) ride with the records that come next; only where none come within
-//! [`POSITIONS_DELAY`] do they get a frame.
+//! An append marks the follower's slot dirty and wakes the connection, which asks [`LeaderFrames`] for the next frame; that
+//! goes through the dirty slots. Batching comes from backlog: while the follower has not reported the frame before, what is
+//! appended waits for it, until it is worth a frame of its own ([`WORTH_A_FRAME_BYTES`]; RFC 896 does so in TCP), but not
+//! longer than [`PAUSE`]. Where records keep arriving during round trips, small frames always keep that pause between them:
+//! each costs a dozen wake-ups on two nodes. An idle stream, or one whose producer waits for each acknowledgement, delays
+//! nothing. Positions without records (the high watermark after an acknowledgement) ride with the records that come next;
+//! only where none come within [`POSITIONS_DELAY`] do they get a frame.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::Stream;
+use futures::task::AtomicWaker;
 use highwater_partition::SessionId;
 use highwater_rpc::replication::{LeaderFrame, Open, Opened, Push, Slot};
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 
+use crate::node::Counters;
 use crate::window::WINDOW_FRAMES;
 
 /// A frame is sent once it holds so many bytes of records: HTTP/2 frames are of this size, and larger messages save nothing.
 const FRAME_BYTES: usize = 1024 * 1024;
 /// What one partition may put into a frame while others wait, so that one that catches up does not delay the rest.
 const SHARE_BYTES: usize = 256 * 1024;
+/// So many bytes of new records are sent although the follower has not reported the frame before.
+const WORTH_A_FRAME_BYTES: usize = 64 * 1024;
+/// Between small frames of a busy stream, or of one whose follower has not reported the frame before.
+const PAUSE: Duration = Duration::from_millis(1);
+/// A stream is busy if records waited when so many of the last round trips ended, in 256ths (a moving average over about
+/// [`TRIPS`]).
+const BUSY: u32 = 64;
+const TRIPS: u32 = 16;
 /// How long a new high watermark may wait for records to ride with. Nobody waits for it: a follower uses it to checkpoint, and
 /// to know sooner, once it leads, what was committed.
 const POSITIONS_DELAY: Duration = Duration::from_millis(10);
@@ -49,8 +65,19 @@ pub(crate) enum NextPush {
 pub(crate) struct FollowerStream {
     pub replica: BrokerId,
     pub broker_epoch: BrokerEpoch,
+    counters: Arc<Counters>,
     outbox: Mutex<Outbox>,
-    notify: Notify,
+    /// The connection, when it waits for a frame.
+    connection: AtomicWaker,
+    /// Rung once the connection is gone.
+    gone: Notify,
+}
+
+/// The frames of one stream, as its connection asks for them. Dropping them ends the stream.
+pub(crate) struct LeaderFrames {
+    stream: Arc<FollowerStream>,
+    /// Wakes when positions are due.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Default)]
@@ -58,11 +85,18 @@ struct Outbox {
     opened: Vec<Opened>,
     closed: Vec<Slot>,
     dirty: VecDeque<Arc<FollowerSlot>>,
+    /// About how many bytes of records the dirty slots have.
+    dirty_bytes: usize,
     /// Slots with new positions and no new records, and when the first of them becomes dirty with all others.
     positions: Vec<Arc<FollowerSlot>>,
     positions_due: Option<Instant>,
     frames_sent: u64,
     frames_received: u64,
+    /// The number of the last frame with records, and when it was sent.
+    last_with_records: u64,
+    last_sent: Option<Instant>,
+    /// After how many of the last round trips records waited, in 256ths.
+    busy: u32,
     ended: bool,
 }
 
@@ -105,11 +139,19 @@ impl FollowerSlot {
         }
     }
 
-    /// The partition has news for this follower.
-    pub fn mark_dirty(self: &Arc<Self>) {
+    /// The partition has news for this follower, with so many bytes of records.
+    pub fn mark_dirty(self: &Arc<Self>, bytes: usize) {
+        let mut outbox = self.stream.outbox.lock();
+        let first = outbox.dirty.is_empty();
         if !self.queued.swap(true, Ordering::AcqRel) {
-            self.stream.outbox.lock().dirty.push_back(self.clone());
-            self.stream.notify.notify_one();
+            outbox.dirty.push_back(self.clone());
+        }
+        outbox.dirty_bytes = outbox.dirty_bytes.saturating_add(bytes);
+        // For the first one, the connection may have to set its timer.
+        let wake = first || outbox.may_send(Instant::now());
+        drop(outbox);
+        if wake {
+            self.stream.connection.wake();
         }
     }
 
@@ -123,7 +165,7 @@ impl FollowerSlot {
         if outbox.positions_due.is_none() {
             outbox.positions_due = Some(Instant::now() + POSITIONS_DELAY);
             drop(outbox);
-            self.stream.notify.notify_one();
+            self.stream.connection.wake();
         }
     }
 
@@ -140,7 +182,7 @@ impl FollowerSlot {
     /// The leadership or the session is over: the follower is told to open again.
     pub fn close(&self) {
         self.stream.outbox.lock().closed.push(self.slot);
-        self.stream.notify.notify_one();
+        self.stream.connection.wake();
     }
 
     /// The sender took records up to `next` and these positions.
@@ -149,21 +191,71 @@ impl FollowerSlot {
     }
 }
 
+impl Outbox {
+    /// Whether the next frame may go out at once, if there is anything to put into it.
+    fn may_send(&self, now: Instant) -> bool {
+        let under_way = self.frames_sent.saturating_sub(self.frames_received);
+        let in_time = self.may_hurry() || self.pause_ends().is_none_or(|end| end <= now);
+        let worth_it = in_time || self.dirty_bytes >= WORTH_A_FRAME_BYTES;
+        under_way < WINDOW_FRAMES && (worth_it || !self.opened.is_empty() || !self.closed.is_empty())
+    }
+
+    /// Whether small frames need not wait for the pause to end.
+    fn may_hurry(&self) -> bool {
+        self.is_reported() && self.busy < BUSY
+    }
+
+    /// Whether the follower has handled every frame with records.
+    fn is_reported(&self) -> bool {
+        self.frames_received >= self.last_with_records
+    }
+
+    fn pause_ends(&self) -> Option<Instant> {
+        self.last_sent.map(|sent| sent + PAUSE)
+    }
+
+    /// When the connection must look again by itself, if no frame may go at `now`.
+    fn next_timer(&self, now: Instant) -> Option<Instant> {
+        let pause = self.pause_ends().filter(|end| *end > now && !self.dirty.is_empty());
+        pause.into_iter().chain(self.positions_due).min()
+    }
+
+    fn on_received(&mut self, frames: u64) {
+        let was_reported = self.is_reported();
+        self.frames_received = frames;
+        if !was_reported && self.is_reported() {
+            let waited = if self.dirty.is_empty() { 0 } else { 256 };
+            self.busy = (self.busy * (TRIPS - 1) + waited) / TRIPS;
+        }
+    }
+}
+
 impl FollowerStream {
-    pub fn new(replica: BrokerId, broker_epoch: BrokerEpoch) -> Arc<Self> {
-        Arc::new(Self { replica, broker_epoch, outbox: Mutex::default(), notify: Notify::new() })
+    pub fn new(replica: BrokerId, broker_epoch: BrokerEpoch, counters: Arc<Counters>) -> Arc<Self> {
+        let (outbox, connection, gone) = (Mutex::default(), AtomicWaker::new(), Notify::new());
+        Arc::new(Self { replica, broker_epoch, counters, outbox, connection, gone })
+    }
+
+    /// What the connection is to send.
+    pub fn frames(self: &Arc<Self>) -> LeaderFrames {
+        LeaderFrames { stream: self.clone(), timer: None }
     }
 
     /// An answer to an opening, to be sent before anything of that slot.
     pub fn answer(&self, opened: Opened) {
         self.outbox.lock().opened.push(opened);
-        self.notify.notify_one();
+        self.connection.wake();
     }
 
     /// The follower has handled so many frames.
     pub fn on_received(&self, frames: u64) {
-        self.outbox.lock().frames_received = frames;
-        self.notify.notify_one();
+        let mut outbox = self.outbox.lock();
+        outbox.on_received(frames);
+        let wake = !outbox.dirty.is_empty() && outbox.may_send(Instant::now());
+        drop(outbox);
+        if wake {
+            self.connection.wake();
+        }
     }
 
     /// The stream is over.
@@ -173,50 +265,35 @@ impl FollowerStream {
         outbox.dirty.clear();
         outbox.positions.clear();
         drop(outbox);
-        self.notify.notify_one();
+        self.connection.wake();
+        self.gone.notify_one();
     }
 
-    /// Sends frames until the stream ends on either side.
-    pub async fn send_all(&self, frames: mpsc::Sender<Result<LeaderFrame, Status>>) {
-        loop {
-            let due = self.outbox.lock().positions_due;
-            tokio::select! {
-                () = self.notify.notified() => {}
-                () = frames.closed() => return,
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.positions_are_due(),
-            }
-            loop {
-                if self.outbox.lock().ended {
-                    return;
-                }
-                let Some(frame) = self.next_frame() else { break };
-                if frames.send(Ok(frame)).await.is_err() {
-                    return;
-                }
-            }
-        }
+    /// Waits until the connection is gone.
+    pub async fn gone(&self) {
+        self.gone.notified().await;
     }
 
-    /// Positions have waited long enough. Those that were sent with records meanwhile are found to be told already.
+    /// Marks the slots with new positions, if they have waited long enough. Those that were sent with records meanwhile are found to be told already.
     fn positions_are_due(&self) {
         let slots = {
             let mut outbox = self.outbox.lock();
+            if outbox.positions_due.is_none_or(|due| due > Instant::now()) {
+                return;
+            }
             outbox.positions_due = None;
             std::mem::take(&mut outbox.positions)
         };
         for slot in slots {
             slot.positions_wait.store(false, Ordering::Release);
-            slot.mark_dirty();
+            slot.mark_dirty(0);
         }
     }
 
     /// The next frame, if there is something to send and the window is open.
-    fn next_frame(&self) -> Option<LeaderFrame> {
-        {
-            let outbox = self.outbox.lock();
-            if outbox.frames_sent.saturating_sub(outbox.frames_received) >= WINDOW_FRAMES {
-                return None;
-            }
+    fn next_frame(&self, now: Instant) -> Option<LeaderFrame> {
+        if !self.outbox.lock().may_send(now) {
+            return None;
         }
         let mut frame = LeaderFrame::default();
         let mut size = 0;
@@ -233,7 +310,12 @@ impl FollowerStream {
         if frame == LeaderFrame::default() {
             return None;
         }
+        self.counters.replication_bytes_out.fetch_add(size as u64, Ordering::Relaxed);
         outbox.frames_sent += 1;
+        if size > 0 {
+            outbox.last_with_records = outbox.frames_sent;
+            outbox.last_sent = Some(now);
+        }
         Some(frame)
     }
 
@@ -242,6 +324,9 @@ impl FollowerStream {
         let mut outbox = self.outbox.lock();
         let slot = outbox.dirty.pop_front()?;
         let alone = outbox.dirty.is_empty();
+        if alone {
+            outbox.dirty_bytes = 0;
+        }
         // What comes after this is not in the push, and marks the slot again.
         slot.queued.store(false, Ordering::Release);
         Some((slot, alone))
@@ -257,7 +342,7 @@ impl FollowerStream {
                 let size = push.batches.iter().map(bytes::Bytes::len).sum();
                 frame.pushes.push(push);
                 if more {
-                    slot.mark_dirty();
+                    slot.mark_dirty(WORTH_A_FRAME_BYTES);
                 }
                 size
             }
@@ -267,5 +352,37 @@ impl FollowerStream {
                 0
             }
         }
+    }
+}
+
+impl Stream for LeaderFrames {
+    type Item = Result<LeaderFrame, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.stream.connection.register(context.waker());
+        loop {
+            if self.stream.outbox.lock().ended {
+                return Poll::Ready(None);
+            }
+            let now = Instant::now();
+            if let Some(frame) = self.stream.next_frame(now) {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            let Some(due) = self.stream.outbox.lock().next_timer(now) else { return Poll::Pending };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            if timer.deadline() != due {
+                timer.as_mut().reset(due);
+            }
+            if timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.stream.positions_are_due();
+        }
+    }
+}
+
+impl Drop for LeaderFrames {
+    fn drop(&mut self) {
+        self.stream.end();
     }
 }

@@ -4,20 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use highwater_rpc::replication::{FollowerFrame, Hello, LeaderFrame, Open, OpenOutcome, Opened, Replication, Slot};
+use highwater_rpc::replication::{FollowerFrame, Hello, Open, OpenOutcome, Opened, Replication, Slot};
 use highwater_types::ErrorCode;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use crate::context::Context;
-use crate::follower_stream::{FollowerSlot, FollowerStream};
+use crate::follower_stream::{FollowerSlot, FollowerStream, LeaderFrames};
 use crate::partition::Partition;
 
 /// A follower that has opened a stream must say who it is within this time.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
-/// Frames between the sender and the connection: one is being written while the next is filled.
-const QUEUED_FRAMES: usize = 2;
 
 /// The gRPC service.
 pub(crate) struct LeaderService {
@@ -42,7 +38,7 @@ impl LeaderService {
 }
 
 impl Replication for LeaderService {
-    type Frames = ReceiverStream<Result<LeaderFrame, Status>>;
+    type Frames = LeaderFrames;
 
     async fn replicate(&self, mut frames: Streaming<FollowerFrame>) -> Result<Self::Frames, Status> {
         let first = tokio::time::timeout(HELLO_DEADLINE, frames.message()).await;
@@ -51,13 +47,11 @@ impl Replication for LeaderService {
         let hello = first.hello.as_ref().ok_or_else(|| Status::invalid_argument("no hello"))?;
         self.check(hello)?;
         tracing::debug!(follower = %hello.replica, "replication stream opened");
-        let stream = FollowerStream::new(hello.replica, hello.broker_epoch);
-        let (sender, receiver) = mpsc::channel(QUEUED_FRAMES);
-        let reader = Reader { context: self.context.clone(), stream: stream.clone(), slots: BTreeMap::new() };
-        let stop = sender.clone();
-        tokio::spawn(async move { stream.send_all(sender).await });
-        tokio::spawn(reader.run(first, frames, stop));
-        Ok(ReceiverStream::new(receiver))
+        let stream = FollowerStream::new(hello.replica, hello.broker_epoch, self.context.node.counters.clone());
+        let outgoing = stream.frames();
+        let reader = Reader { context: self.context.clone(), stream, slots: BTreeMap::new() };
+        tokio::spawn(reader.run(first, frames));
+        Ok(outgoing)
     }
 }
 
@@ -75,18 +69,13 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(
-        mut self,
-        first: FollowerFrame,
-        mut frames: Streaming<FollowerFrame>,
-        outgoing: mpsc::Sender<Result<LeaderFrame, Status>>,
-    ) {
+    async fn run(mut self, first: FollowerFrame, mut frames: Streaming<FollowerFrame>) {
         self.handle(first);
         loop {
             // The follower is gone when either direction is.
             let frame = tokio::select! {
                 frame = frames.message() => frame,
-                () = outgoing.closed() => break,
+                () = self.stream.gone() => break,
             };
             match frame {
                 Ok(Some(frame)) => self.handle(frame),

@@ -126,7 +126,7 @@ impl State {
         if !appended.duplicate {
             let log_end = log.log_end();
             self.step(partition, Event::Appended { log_end }, aftermath);
-            aftermath.tell_followers();
+            aftermath.tell_followers(batch.size_in_bytes());
         }
         if strict || appended.rolled {
             aftermath.flush();
@@ -229,7 +229,7 @@ impl State {
             flushed: open.flushed,
         };
         self.step(partition, Event::FollowerOpened { leader_epoch: open.leader_epoch, follower }, aftermath);
-        aftermath.tell_followers();
+        aftermath.tell_followers(0);
     }
 }
 

@@ -63,5 +63,5 @@ pub use lease::Lease;
 pub use log_directories::{LogDirectories, LogDirectoryStatus};
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use replicas::{Replicas, StartError};
-pub use status::{PartitionRole, PartitionStatus};
+pub use status::{PartitionFigures, PartitionRole, PartitionStatus};
 pub use waiter::{FetchWaiter, WaiterRegistration};

@@ -1,4 +1,7 @@
 //! A follower's acknowledgements on their way to the stream.
+//!
+//! With strict durability the leader waits for what is flushed. That something was appended and not flushed yet is worth no
+//! message: it rides with the acknowledgement of the flush, or of another partition's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,15 +14,26 @@ use tokio::sync::Notify;
 /// Acknowledgements that were not sent yet, and the bell of the link's task.
 #[derive(Debug, Default)]
 pub(crate) struct AckQueue {
-    /// The latest of each slot.
-    acks: Mutex<BTreeMap<Slot, Ack>>,
+    waiting: Mutex<Waiting>,
     bell: Notify,
 }
 
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The latest of each slot.
+    acks: BTreeMap<Slot, Ack>,
+    /// Whether the leader waits for one of them.
+    urgent: bool,
+}
+
 impl AckQueue {
-    /// Takes out all.
-    pub fn take(&self) -> Vec<Ack> {
-        std::mem::take(&mut *self.acks.lock()).into_values().collect()
+    /// Takes out all, if the leader waits for one of them or `anyhow`.
+    pub fn take(&self, anyhow: bool) -> Vec<Ack> {
+        let mut waiting = self.waiting.lock();
+        if !waiting.urgent && !anyhow {
+            return Vec::new();
+        }
+        std::mem::take(&mut *waiting).acks.into_values().collect()
     }
 
     /// Wakes the task.
@@ -38,16 +52,28 @@ pub(crate) struct LinkSlot {
     pub slot: Slot,
     pub epoch: LeaderEpoch,
     queue: Arc<AckQueue>,
+    /// What was acknowledged last.
+    told: Option<Ack>,
 }
 
 impl LinkSlot {
     pub fn new(queue: &Arc<AckQueue>, slot: Slot, epoch: LeaderEpoch) -> Self {
-        Self { slot, epoch, queue: queue.clone() }
+        Self { slot, epoch, queue: queue.clone(), told: None }
     }
 
-    /// Everything below is appended, and flushed; everything below `log_start` is deleted for good.
-    pub fn acknowledge(&self, log_end: Offset, flushed: Offset, log_start: Offset) {
-        self.queue.acks.lock().insert(self.slot, Ack { slot: self.slot, log_end, flushed, log_start });
-        self.queue.ring();
+    /// Everything below is appended, and flushed; everything below `log_start` is deleted for good. With `flush_awaited`,
+    /// the leader does not wait for what was only appended, since a flush of it was asked for.
+    pub fn acknowledge(&mut self, log_end: Offset, flushed: Offset, log_start: Offset, flush_awaited: bool) {
+        let ack = Ack { slot: self.slot, log_end, flushed, log_start };
+        let only_appended = self.told.is_some_and(|told| told == Ack { log_end: told.log_end, ..ack });
+        self.told = Some(ack);
+        let urgent = !(flush_awaited && only_appended && flushed < log_end);
+        let mut waiting = self.queue.waiting.lock();
+        waiting.acks.insert(self.slot, ack);
+        waiting.urgent |= urgent;
+        drop(waiting);
+        if urgent {
+            self.queue.ring();
+        }
     }
 }

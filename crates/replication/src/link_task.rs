@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, run_blocking};
@@ -15,7 +16,7 @@ use tonic::{Status, Streaming};
 
 use crate::backoff::Backoff;
 use crate::link::Link;
-use crate::node::Node;
+use crate::node::{Counters, Node};
 use crate::partition::Partition;
 use crate::window::WINDOW_FRAMES;
 
@@ -23,6 +24,8 @@ use crate::window::WINDOW_FRAMES;
 const OPEN_DEADLINE: Duration = Duration::from_secs(5);
 /// Frames towards the leader that wait for the connection. They are small, and each is written at once when it can be.
 const QUEUED_FRAMES: usize = 16;
+/// How long a frame that was handled may go unreported. The leader holds small pushes back meanwhile.
+const REPORT_DELAY: Duration = Duration::from_millis(5);
 /// Openings in one frame.
 const OPENS_PER_FRAME: usize = 1000;
 
@@ -43,6 +46,7 @@ pub(crate) async fn run_link(node: Arc<Node>, link: Arc<Link>) {
 /// One stream to the leader.
 struct LinkStream {
     link: Arc<Link>,
+    counters: Arc<Counters>,
     outgoing: mpsc::Sender<FollowerFrame>,
     incoming: Streaming<LeaderFrame>,
     slots: BTreeMap<Slot, Arc<Partition>>,
@@ -53,6 +57,8 @@ struct LinkStream {
     retries: BTreeMap<TopicIdPartition, (Instant, Backoff)>,
     frames_received: u64,
     frames_reported: u64,
+    /// When the leader is told that frames were handled, if nothing else tells it before.
+    report_due: Option<Instant>,
     closes: Vec<Slot>,
 }
 
@@ -74,7 +80,7 @@ impl LinkStream {
         let accepted = timeout(OPEN_DEADLINE, client.replicate(ReceiverStream::new(frames))).await;
         let incoming = accepted.map_err(|_| Status::deadline_exceeded("stream not accepted"))??;
         // Acknowledgements of earlier streams mean nothing on this one.
-        link.acks.take();
+        link.acks.take(true);
         link.with_inbox(|inbox| {
             inbox.reopen = inbox.wanted.keys().copied().collect();
             inbox.dropped.clear();
@@ -82,6 +88,7 @@ impl LinkStream {
         tracing::debug!(leader = %link.leader, "replication stream opened");
         Ok(Self {
             link: link.clone(),
+            counters: node.counters.clone(),
             outgoing,
             incoming,
             slots: BTreeMap::new(),
@@ -90,6 +97,7 @@ impl LinkStream {
             retries: BTreeMap::new(),
             frames_received: 0,
             frames_reported: 0,
+            report_due: None,
             closes: Vec::new(),
         })
     }
@@ -124,7 +132,7 @@ impl LinkStream {
     }
 
     fn next_timer(&self) -> Option<Instant> {
-        self.unanswered.values().copied().chain(self.retries.values().map(|(at, _)| *at)).min()
+        self.unanswered.values().copied().chain(self.retries.values().map(|(at, _)| *at)).chain(self.report_due).min()
     }
 
     fn is_overdue(&self) -> bool {
@@ -138,16 +146,18 @@ impl LinkStream {
             let due = self.take_due();
             let more = due.len() == OPENS_PER_FRAME;
             let opens = due.into_iter().filter_map(|id| self.open(id)).collect();
+            let window = self.frames_received - self.frames_reported >= WINDOW_FRAMES / 2;
+            let report = window || self.report_due.is_some_and(|due| due <= Instant::now());
             let frame = FollowerFrame {
                 hello: None,
                 opens,
-                acks: self.link.acks.take(),
+                acks: self.link.acks.take(report),
                 closes: std::mem::take(&mut self.closes),
                 frames_received: self.frames_received,
             };
-            let window = self.frames_received - self.frames_reported >= WINDOW_FRAMES / 2;
-            if window || !frame.opens.is_empty() || !frame.acks.is_empty() || !frame.closes.is_empty() {
+            if report || !frame.opens.is_empty() || !frame.acks.is_empty() || !frame.closes.is_empty() {
                 self.frames_reported = self.frames_received;
+                self.report_due = None;
                 self.outgoing.send(frame).await.map_err(|_| Status::unavailable("the stream is closed"))?;
             }
             if !more {
@@ -215,6 +225,8 @@ impl LinkStream {
         }
         for push in &frame.pushes {
             let Some(partition) = self.slots.get(&push.slot) else { continue };
+            let bytes: usize = push.batches.iter().map(bytes::Bytes::len).sum();
+            self.counters.replication_bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
             if let Err(error) = partition.on_push(push) {
                 tracing::warn!(partition = %partition.name, leader = %self.link.leader, %error, "push not taken");
                 self.lose(push.slot);
@@ -222,6 +234,9 @@ impl LinkStream {
         }
         for slot in frame.closed {
             self.lose(slot);
+        }
+        if self.report_due.is_none() && frame.pushes.iter().any(|push| !push.batches.is_empty()) {
+            self.report_due = Some(Instant::now() + REPORT_DELAY);
         }
     }
 

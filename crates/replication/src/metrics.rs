@@ -1,19 +1,21 @@
-//! Figures for Prometheus, under the names that Kafka's metrics have after the JMX exporter. Read when scraped: nothing is
-//! counted on the hot path.
+//! Figures of all replicas together. Read when scraped: nothing is counted on the hot path. Those of single partitions are
+//! [`crate::PartitionFigures`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use highwater_metrics::table::replicas;
 use highwater_types::BrokerId;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 
 use crate::cleaner_metrics::CleanerMetrics;
 use crate::context::Context;
 use crate::directory_metrics::DirectoryMetrics;
 use crate::totals::catch_up;
-use crate::{LogDirectories, PartitionRole, PartitionStatus};
+use crate::{LogDirectories, PartitionFigures, PartitionRole};
 
 /// Collects from the registry.
 pub(crate) struct ReplicaMetrics {
@@ -24,15 +26,42 @@ pub(crate) struct ReplicaMetrics {
     under_min_isr: IntGauge,
     at_min_isr: IntGauge,
     offline: IntGauge,
+    producers: IntGauge,
     isr_shrinks: IntCounter,
     isr_expands: IntCounter,
     failed_isr_updates: IntCounter,
-    log_start: IntGaugeVec,
-    log_end: IntGaugeVec,
-    high_watermark: IntGaugeVec,
-    size: IntGaugeVec,
+    bytes_in: IntCounter,
+    bytes_out: IntCounter,
+    follower_max_lag: IntGaugeVec,
     directories: DirectoryMetrics,
     cleaner: CleanerMetrics,
+}
+
+/// What is added up over the replicas.
+#[derive(Default)]
+struct Totals {
+    leaders: i64,
+    under_replicated: i64,
+    under_min_isr: i64,
+    at_min_isr: i64,
+    offline: i64,
+    producers: i64,
+    follower_max_lag: BTreeMap<BrokerId, i64>,
+}
+
+impl Totals {
+    fn add(&mut self, figures: &PartitionFigures) {
+        self.leaders += i64::from(figures.leads());
+        self.under_replicated += i64::from(figures.is_under_replicated());
+        self.under_min_isr += i64::from(figures.is_under_min_isr());
+        self.at_min_isr += i64::from(figures.is_at_min_isr());
+        self.offline += i64::from(figures.role == PartitionRole::Offline || !figures.has_leader);
+        self.producers += figures.producers as i64;
+        for &(follower, lag) in &figures.follower_lags {
+            let max = self.follower_max_lag.entry(follower).or_default();
+            *max = lag.max(*max);
+        }
+    }
 }
 
 impl ReplicaMetrics {
@@ -40,23 +69,20 @@ impl ReplicaMetrics {
         let fs = context.node.env.fs.clone();
         Self {
             context,
-            directories: DirectoryMetrics::new(directories, fs),
-            partitions: gauge("partitioncount", "Replicas on this broker"),
-            leaders: gauge("leadercount", "Partitions led by this broker"),
-            under_replicated: gauge("underreplicatedpartitions", "Partitions led here with a replica out of sync"),
-            under_min_isr: gauge("underminisrpartitioncount", "Partitions led here below min.insync.replicas"),
-            at_min_isr: gauge("atminisrpartitioncount", "Partitions led here with exactly min.insync.replicas in sync"),
-            offline: gauge("offlinereplicacount", "Replicas here that are out of service or have no leader"),
-            isr_shrinks: counter("isrshrinks_total", "Times an ISR of a partition led here lost a member"),
-            isr_expands: counter("isrexpands_total", "Times an ISR of a partition led here got a member"),
-            failed_isr_updates: counter(
-                "failedisrupdates_total",
-                "ISR changes the controller refused or did not answer",
-            ),
-            log_start: per_partition("kafka_log_log_logstartoffset", "First offset of the log"),
-            log_end: per_partition("kafka_log_log_logendoffset", "Offset of the next record"),
-            high_watermark: per_partition("kafka_cluster_partition_highwatermark", "Everything below is committed"),
-            size: per_partition("kafka_log_log_size", "Size of the log in bytes"),
+            partitions: replicas::PARTITION_COUNT.int_gauge(),
+            leaders: replicas::LEADER_COUNT.int_gauge(),
+            under_replicated: replicas::UNDER_REPLICATED_PARTITIONS.int_gauge(),
+            under_min_isr: replicas::UNDER_MIN_ISR_PARTITION_COUNT.int_gauge(),
+            at_min_isr: replicas::AT_MIN_ISR_PARTITION_COUNT.int_gauge(),
+            offline: replicas::OFFLINE_REPLICA_COUNT.int_gauge(),
+            producers: replicas::PRODUCER_ID_COUNT.int_gauge(),
+            isr_shrinks: replicas::ISR_SHRINKS.int_counter(),
+            isr_expands: replicas::ISR_EXPANDS.int_counter(),
+            failed_isr_updates: replicas::FAILED_ISR_UPDATES.int_counter(),
+            bytes_in: replicas::REPLICATION_BYTES_IN.int_counter(),
+            bytes_out: replicas::REPLICATION_BYTES_OUT.int_counter(),
+            follower_max_lag: replicas::FOLLOWER_MAX_LAG.int_gauge_vec(),
+            directories: DirectoryMetrics::new(fs, directories),
             cleaner: CleanerMetrics::new(),
         }
     }
@@ -69,13 +95,13 @@ impl ReplicaMetrics {
             &self.under_min_isr,
             &self.at_min_isr,
             &self.offline,
+            &self.producers,
             &self.isr_shrinks,
             &self.isr_expands,
             &self.failed_isr_updates,
-            &self.log_start,
-            &self.log_end,
-            &self.high_watermark,
-            &self.size,
+            &self.bytes_in,
+            &self.bytes_out,
+            &self.follower_max_lag,
         ];
         own.into_iter().chain(self.directories.all()).chain(self.cleaner.all())
     }
@@ -84,29 +110,26 @@ impl ReplicaMetrics {
         self.cleaner.refresh(&self.context);
         self.directories.refresh();
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
-        let statuses: Vec<PartitionStatus> = partitions.iter().map(|partition| partition.status()).collect();
-        let count = |what: fn(&PartitionStatus) -> bool| statuses.iter().filter(|status| what(status)).count() as i64;
-        self.partitions.set(statuses.len() as i64);
-        self.leaders.set(count(leads));
-        self.under_replicated.set(count(|status| leads(status) && status.isr.len() < status.replicas.len()));
-        self.under_min_isr.set(count(|status| leads(status) && status.isr.len() < status.min_isr));
-        self.at_min_isr.set(count(|status| leads(status) && status.isr.len() == status.min_isr));
-        let offline = count(|status| status.role == PartitionRole::Offline || status.leader == BrokerId::NONE);
-        self.offline.set(offline + self.context.unavailable.read().len() as i64);
-        let counters = &self.context.node.counters;
-        catch_up(&self.isr_shrinks, counters.isr_shrinks.load(Ordering::Relaxed));
-        catch_up(&self.isr_expands, counters.isr_expands.load(Ordering::Relaxed));
-        catch_up(&self.failed_isr_updates, counters.failed_isr_updates.load(Ordering::Relaxed));
-        let vectors = [&self.log_start, &self.log_end, &self.high_watermark, &self.size];
-        vectors.iter().for_each(|vector| vector.reset());
-        for status in &statuses {
-            let index = status.partition.to_string();
-            let labels = [status.topic.as_str(), &index];
-            self.log_start.with_label_values(&labels).set(status.log_start.get());
-            self.log_end.with_label_values(&labels).set(status.log_end.get());
-            self.high_watermark.with_label_values(&labels).set(status.high_watermark.get());
-            self.size.with_label_values(&labels).set(i64::try_from(status.size_bytes).unwrap_or(i64::MAX));
+        let mut totals = Totals::default();
+        partitions.iter().for_each(|partition| totals.add(&partition.figures()));
+        self.partitions.set(partitions.len() as i64);
+        self.leaders.set(totals.leaders);
+        self.under_replicated.set(totals.under_replicated);
+        self.under_min_isr.set(totals.under_min_isr);
+        self.at_min_isr.set(totals.at_min_isr);
+        self.offline.set(totals.offline + self.context.unavailable.read().len() as i64);
+        self.producers.set(totals.producers);
+        self.follower_max_lag.reset();
+        for (follower, lag) in totals.follower_max_lag {
+            self.follower_max_lag.with_label_values(&[&follower.to_string()]).set(lag);
         }
+        let counters = &self.context.node.counters;
+        let follow = |counter: &IntCounter, total: &AtomicU64| catch_up(counter, total.load(Ordering::Relaxed));
+        follow(&self.isr_shrinks, &counters.isr_shrinks);
+        follow(&self.isr_expands, &counters.isr_expands);
+        follow(&self.failed_isr_updates, &counters.failed_isr_updates);
+        follow(&self.bytes_in, &counters.replication_bytes_in);
+        follow(&self.bytes_out, &counters.replication_bytes_out);
     }
 }
 
@@ -119,24 +142,4 @@ impl Collector for ReplicaMetrics {
         self.refresh();
         self.all().flat_map(|metric| metric.collect()).collect()
     }
-}
-
-fn leads(status: &PartitionStatus) -> bool {
-    status.role == PartitionRole::Leader
-}
-
-fn opts(name: &str, help: &str) -> Opts {
-    Opts::new(format!("kafka_server_replicamanager_{name}"), help)
-}
-
-fn gauge(name: &str, help: &str) -> IntGauge {
-    IntGauge::with_opts(opts(name, help)).expect("a legal name")
-}
-
-fn counter(name: &str, help: &str) -> IntCounter {
-    IntCounter::with_opts(opts(name, help)).expect("a legal name")
-}
-
-fn per_partition(name: &str, help: &str) -> IntGaugeVec {
-    IntGaugeVec::new(Opts::new(name, help), &["topic", "partition"]).expect("a legal name")
 }

@@ -16,7 +16,7 @@ pub(crate) struct Node {
     pub lease: Arc<dyn Lease>,
     /// The metadata last applied.
     pub image: ArcSwap<MetadataImage>,
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
 }
 
 /// Events since the start of the process.
@@ -25,10 +25,14 @@ pub(crate) struct Counters {
     pub isr_shrinks: AtomicU64,
     pub isr_expands: AtomicU64,
     pub failed_isr_updates: AtomicU64,
+    /// Bytes of records from leaders.
+    pub replication_bytes_in: AtomicU64,
+    /// Bytes of records to followers.
+    pub replication_bytes_out: AtomicU64,
 }
 
 impl Node {
     pub fn new(env: Env, config: ReplicationConfig, lease: Arc<dyn Lease>) -> Self {
-        Self { env, config, lease, image: ArcSwap::from_pointee(MetadataImage::empty()), counters: Counters::default() }
+        Self { env, config, lease, image: ArcSwap::from_pointee(MetadataImage::empty()), counters: Arc::default() }
     }
 }

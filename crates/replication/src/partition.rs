@@ -22,7 +22,7 @@ use crate::link_slot::LinkSlot;
 use crate::parked_acks::{ParkedAcks, Reply};
 use crate::snapshot::Snapshot;
 use crate::waiter::Waiters;
-use crate::{Lease, PartitionRole, PartitionStatus};
+use crate::{Lease, PartitionFigures, PartitionRole, PartitionStatus};
 
 /// What a partition asks of the rest of the broker. Called without the partition's lock.
 pub(crate) trait Surroundings: Send + Sync {
@@ -104,6 +104,8 @@ pub(crate) struct Aftermath {
     released: Vec<(Reply, Result<(), ErrorCode>)>,
     proposals: Vec<IsrChange>,
     news: News,
+    /// Bytes of the new records.
+    news_bytes: usize,
     wake_fetches: bool,
     flush: bool,
     follow: Option<Option<BrokerId>>,
@@ -114,9 +116,10 @@ pub(crate) struct Aftermath {
 }
 
 impl Aftermath {
-    /// New records are to be pushed, or an opening was accepted.
-    pub fn tell_followers(&mut self) {
+    /// New records are to be pushed, so many bytes, or an opening was accepted.
+    pub fn tell_followers(&mut self, bytes: usize) {
         self.news = News::Records;
+        self.news_bytes += bytes;
     }
 
     /// The log is to be flushed.
@@ -285,7 +288,7 @@ impl Partition {
         }
         for slot in followers.iter().flat_map(|followers| followers.iter()) {
             match aftermath.news {
-                News::Records => slot.mark_dirty(),
+                News::Records => slot.mark_dirty(aftermath.news_bytes),
                 News::Positions | News::None => slot.on_positions(),
             }
         }
@@ -355,7 +358,7 @@ impl Partition {
             let log_start = log.log_start();
             if log_start > state.replica.cursors().log_start {
                 state.step(self, Event::LogStartMoved { log_start }, aftermath);
-                aftermath.tell_followers();
+                aftermath.tell_followers(0);
             }
             Some(result)
         })
@@ -371,25 +374,47 @@ impl Partition {
             id: self.id,
             topic: self.name.topic.clone(),
             partition: self.name.partition,
-            role: match replica.role() {
-                _ if state.failed => PartitionRole::Offline,
-                RoleKind::Leader => PartitionRole::Leader,
-                RoleKind::Follower => PartitionRole::Follower,
-                RoleKind::Offline => PartitionRole::Offline,
-            },
+            role: state.role(),
             leader: replica.leader(),
             leader_epoch: replica.leader_epoch(),
             partition_epoch: replica.partition_epoch(),
             replicas: state.replicas.clone(),
             isr,
             maximal_isr,
-            min_isr: replica.settings().min_isr.min(state.replicas.len()).max(1),
+            min_isr: state.min_isr(),
             log_start: cursors.log_start,
             high_watermark: replica.high_watermark(),
             exposed_high_watermark: replica.exposed_high_watermark(),
             flushed: cursors.flushed,
             log_end: cursors.log_end,
             size_bytes: state.log.as_ref().map_or(0, Log::size_bytes),
+        }
+    }
+}
+
+impl Partition {
+    /// The figures that metrics show.
+    pub fn figures(&self) -> PartitionFigures {
+        let state = self.state.lock();
+        let (replica, snapshot) = (&state.replica, *self.published.read());
+        let lag = |(id, end): (BrokerId, Offset)| (id, snapshot.log_end.get() - end.max(snapshot.log_start).get());
+        let log = state.log.as_ref();
+        PartitionFigures {
+            topic: self.name.topic.clone(),
+            partition: self.name.partition,
+            role: state.role(),
+            has_leader: replica.leader() != BrokerId::NONE,
+            replicas: state.replicas.len(),
+            isr: replica.isr().map_or(state.isr.len(), |isr| isr.committed().len()),
+            min_isr: state.min_isr(),
+            log_start: snapshot.log_start,
+            high_watermark: snapshot.high_watermark,
+            last_stable_offset: snapshot.last_stable_offset,
+            log_end: snapshot.log_end,
+            size_bytes: log.map_or(0, Log::size_bytes),
+            segments: log.map_or(0, Log::segment_count),
+            producers: log.map_or(0, Log::producer_count),
+            follower_lags: replica.follower_ends().map(lag).collect(),
         }
     }
 }
@@ -417,6 +442,20 @@ impl State {
             last_stable_offset: last_stable_offset.unwrap_or(high_watermark),
             log_end: cursors.log_end,
         }
+    }
+
+    fn role(&self) -> PartitionRole {
+        match self.replica.role() {
+            _ if self.failed => PartitionRole::Offline,
+            RoleKind::Leader => PartitionRole::Leader,
+            RoleKind::Follower => PartitionRole::Follower,
+            RoleKind::Offline => PartitionRole::Offline,
+        }
+    }
+
+    /// Effective `min.insync.replicas`.
+    fn min_isr(&self) -> usize {
+        self.replica.settings().min_isr.min(self.replicas.len()).max(1)
     }
 
     /// Whether a flush must follow an append.
@@ -476,8 +515,9 @@ impl State {
             ),
             Action::AdvanceLogStart { log_start } => self.advance_log_start(partition, log_start, aftermath),
             Action::Acknowledge { log_end, flushed } => {
-                if let Some(link) = &self.link {
-                    link.acknowledge(log_end, flushed, self.durable_log_start);
+                let flush_awaited = self.is_strict();
+                if let Some(link) = &mut self.link {
+                    link.acknowledge(log_end, flushed, self.durable_log_start, flush_awaited);
                 }
             }
         }

@@ -8,7 +8,7 @@ use highwater_log::ActiveProducer;
 use highwater_metadata::{MetadataDelta, MetadataImage};
 use highwater_records::{AppendOrigin, ValidatedBatch, ValidationLimits, validate_produce};
 use highwater_rpc::replication::ReplicationServer;
-use highwater_types::{ErrorCode, LeaderEpoch, Offset, TopicIdPartition};
+use highwater_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicIdPartition};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,9 +22,9 @@ use crate::node::Node;
 use crate::partition::Partition;
 use crate::{
     Acks, AlterPartitionSender, AppendOutcome, DirectoryReporter, FetchError, FetchRead, FetchResult, FetchWaiter,
-    Isolation, LeaderHint, Lease, ListedOffset, LogDirectories, LogDirectoryStatus, OffsetSpec, PartitionStatus,
-    ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_reports, isr_proposals,
-    log_directories,
+    Isolation, LeaderHint, Lease, ListedOffset, LogDirectories, LogDirectoryStatus, OffsetSpec, PartitionFigures,
+    PartitionStatus, ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_reports,
+    isr_proposals, log_directories,
 };
 
 /// Why the layer did not start.
@@ -213,9 +213,28 @@ impl Replicas {
         routes.add_service(ReplicationServer::new(service, GRPC_MAX_MESSAGE_BYTES));
     }
 
-    /// Figures of all partitions, read when the registry is scraped.
+    /// Figures of all replicas together and of the log directories, read when the registry is scraped.
     pub fn collector(self: &Arc<Self>) -> Box<dyn prometheus::core::Collector> {
         Box::new(ReplicaMetrics::new(self.context.clone(), self.directories.clone()))
+    }
+
+    /// Figures of each replica, in ascending order of key.
+    pub fn figures(&self) -> Vec<PartitionFigures> {
+        let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
+        partitions.iter().map(|partition| partition.figures()).collect()
+    }
+
+    /// How many records a reader at `offset` is behind the high watermark, as the replica here knows it. `None` if there is
+    /// none, or it is out of service.
+    pub fn records_behind(&self, topic: &str, index: PartitionIndex, offset: Offset) -> Option<u64> {
+        let snapshot = self.named(topic, index)?.snapshot();
+        let behind = (snapshot.high_watermark.get() - offset.get()).max(0);
+        (!snapshot.failed).then_some(behind.unsigned_abs())
+    }
+
+    /// The largest timestamp of the batch that holds `offset`; `None` if that is not known. May read the disk.
+    pub fn timestamp_near(&self, topic: &str, index: PartitionIndex, offset: Offset) -> Option<Timestamp> {
+        self.named(topic, index)?.reader.timestamp_near(offset).ok().flatten()
     }
 
     /// Stops all tasks, writes the high watermark checkpoints and closes the logs, which marks the directories clean.
@@ -249,6 +268,11 @@ impl Replicas {
         self.context.proposals.clear();
         self.context.reports.clear();
         self.context.attention.take();
+    }
+
+    fn named(&self, topic: &str, partition: PartitionIndex) -> Option<Arc<Partition>> {
+        let topic_id = self.context.node.image.load().topic_by_name(topic)?.id;
+        self.context.partition(TopicIdPartition { topic_id, partition })
     }
 
     fn led(&self, id: TopicIdPartition) -> Result<Arc<Partition>, ProduceError> {

@@ -8,6 +8,7 @@ const LAYERS: &[(&str, u32)] = &[
     ("types", 0),
     ("metadata", 10),
     ("env", 10),
+    ("metrics", 10),
     ("protocol", 10),
     ("records", 10),
     ("controller", 20),

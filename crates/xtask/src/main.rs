@@ -1,5 +1,5 @@
-//! Developer commands: `cargo xtask tidy` checks the shape of the code base, `cargo xtask api-matrix` prints
-//! `docs/api-matrix.md` from the gateway's own table.
+//! Developer commands: `cargo xtask tidy` checks the shape of the code base, `cargo xtask api-matrix` and
+//! `cargo xtask metrics` print `docs/api-matrix.md` and `docs/metrics.md` from the tables in the code.
 //!
 //! In: the workspace's manifests and sources. Out: findings on standard error and an exit code.
 //! It knows nothing of how the broker works and is never part of it.
@@ -20,8 +20,12 @@ fn main() -> ExitCode {
             print!("{}", highwater_protocol::api_matrix_markdown());
             Ok(Vec::new())
         }
+        "metrics" => {
+            print!("{}", highwater_metrics::markdown());
+            Ok(Vec::new())
+        }
         _ => {
-            eprintln!("usage: cargo xtask tidy | api-matrix");
+            eprintln!("usage: cargo xtask tidy | api-matrix | metrics");
             return ExitCode::from(2);
         }
     };

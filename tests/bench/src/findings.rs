@@ -46,6 +46,11 @@ impl Findings {
         self.note(format!("{prefix}.peak_mb"), used.peak_resident_mb);
         self.note(format!("{prefix}.private_mb"), used.private_mb);
         self.note(format!("{prefix}.written_per_byte"), used.written_bytes / bytes);
+        self.note_company(prefix, used);
+    }
+
+    /// Notes how busy client and machine were meanwhile.
+    pub fn note_company(&mut self, prefix: &str, used: &Used) {
         self.note(format!("{prefix}.client_cores"), used.client_cores);
         self.note(format!("{prefix}.{OTHER_CORES}"), used.other_cores);
     }

@@ -60,20 +60,6 @@ pub fn go() -> Result<PathBuf> {
     Ok(binary)
 }
 
-/// A class path with Apache Kafka's clients and tools.
-pub fn java_class_path() -> Result<String> {
-    let libraries = cache()?.join("java");
-    let pom = programs().join("java/pom.xml");
-    up_to_date(&libraries.join("installed.txt"), &[&pom], || {
-        let mut maven = Command::new("mvn");
-        maven.args(["-q", "-B", "-f"]).arg(&pom).arg("dependency:copy-dependencies");
-        maven.arg(format!("-DoutputDirectory={}", libraries.display()));
-        output_of(&mut maven)?;
-        Ok(())
-    })?;
-    Ok(format!("{}/*", libraries.display()))
-}
-
 /// Runs `install` unless the mark holds the same inputs as at its last success.
 fn up_to_date(mark: &Path, inputs: &[&Path], install: impl FnOnce() -> Result<()>) -> Result<()> {
     let mut wanted = String::new();

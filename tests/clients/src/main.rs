@@ -8,6 +8,7 @@ mod install;
 mod kcat;
 mod programs;
 mod rdkafka_client;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Output};
@@ -18,7 +19,7 @@ use highwater_test_cluster::{Cluster, binary_argument};
 
 /// What a test gets.
 pub struct Context {
-    /// The `highwater` binary.
+    /// The `highwater` binary, also for a test that needs a cluster of its own.
     pub binary: PathBuf,
     /// `host:port,...` of the three nodes.
     pub bootstrap: String,
@@ -52,11 +53,20 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<usize> {
+    match std::env::args().nth(1).as_deref() {
+        Some("--record-tools") => return tools::record().map(|()| 0),
+        Some("--tools-differences") => {
+            print!("{}", tools::differences::markdown());
+            return Ok(0);
+        }
+        _ => {}
+    }
     let (binary, only) = binary_argument()?;
     let mut tests = kcat::tests();
     tests.extend(rdkafka_client::tests());
     tests.extend(programs::tests());
     tests.extend(cli::tests());
+    tests.extend(tools::tests());
     tests.retain(|test| only.is_empty() || only.iter().any(|name| test.name.contains(name.as_str())));
     let mut cluster = Cluster::start(&binary, 3, &[])?;
     let scratch = tempfile::tempdir()?;

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
+use highwater_test_cluster::kafka_class_path;
 
 use crate::{Context, Test, check, install, output_of};
 
@@ -59,7 +60,7 @@ fn python(context: &Context, program: &str) -> Result<()> {
 
 fn java(class: &str, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new("timeout");
-    command.args(["120", "java", "-Xmx256M", "-cp", &install::java_class_path()?, class]).args(arguments);
+    command.args(["120", "java", "-Xmx256M", "-cp", &kafka_class_path()?, class]).args(arguments);
     Ok(command)
 }
 

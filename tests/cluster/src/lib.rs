@@ -4,6 +4,7 @@
 //! In: the path of the `highwater` binary or of Kafka's jars, and server properties. Out: running processes that end with the value.
 //! It knows nothing of the broker's crates: it sees what an operator sees.
 
+mod kafka_tools;
 mod node;
 mod ports;
 mod process;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+pub use kafka_tools::kafka_class_path;
 pub use node::Node;
 pub use ports::{Loopback, free_ports};
 pub use process::{ProcessFigures, figures, ticks_per_second};

@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use highwater_test_cluster::Cluster;
 
+use crate::java::JavaClients;
+use crate::live_reader::LiveReader;
 use crate::load;
 
 /// A fault: what happens to the cluster while the load runs.
@@ -113,13 +115,24 @@ fn pause_leader(cluster: &mut Cluster) -> Result<()> {
     cluster.wait_ready()
 }
 
+/// Beside the load, a consumer of librdkafka and Kafka's own producer and consumer run: none of them may see an error.
 fn rolling_restart(cluster: &mut Cluster) -> Result<()> {
+    let java = JavaClients::start(cluster)?;
+    let reader = LiveReader::start(&cluster.bootstrap())?;
     for id in 1..=3 {
         cluster.node(id).terminate()?;
         cluster.node(id).start()?;
         cluster.wait_ready()?;
         std::thread::sleep(CALM);
     }
+    let (read, pause) = reader.finish()?;
+    let (acknowledged, gap) = java.finish()?;
+    println!(
+        "  librdkafka consumer: {read} records, 0 errors, longest pause {} ms; Java: {acknowledged} acknowledged and read, 0 \
+         failed, longest gap {} ms",
+        pause.as_millis(),
+        gap.as_millis()
+    );
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::cells::Fault;
 
-const TOPIC: &str = "faults";
+pub const TOPIC: &str = "faults";
 /// Partitions of the topic: each node leads some, so that a fault on any node is felt.
 pub const PARTITIONS: i32 = 6;
 /// Records a second: enough to see gaps of a millisecond, little enough for two cores.

@@ -4,6 +4,8 @@
 //! In: the broker's binary and, optionally, names of faults. Out: a line per fault with its figures, and a count.
 
 mod cells;
+mod java;
+mod live_reader;
 mod load;
 
 use std::process::ExitCode;

@@ -16,6 +16,8 @@ pub struct Failure {
     message: String,
     hint: Option<String>,
     code: u8,
+    /// What the broker answered, if it was that.
+    broker_error: Option<i16>,
 }
 
 const REFUSED: u8 = 1;
@@ -25,17 +27,17 @@ const UNREACHABLE: u8 = 3;
 impl Failure {
     /// The cluster refused, or something on this machine failed.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, code: REFUSED }
+        Self { message: message.into(), hint: None, code: REFUSED, broker_error: None }
     }
 
     /// Wrong usage or configuration.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, code: USAGE }
+        Self { message: message.into(), hint: None, code: USAGE, broker_error: None }
     }
 
     /// No broker could be reached.
     pub fn unreachable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, code: UNREACHABLE }
+        Self { message: message.into(), hint: None, code: UNREACHABLE, broker_error: None }
     }
 
     /// Adds what to try.
@@ -49,7 +51,7 @@ impl Failure {
         let name = ErrorCode::from_code(code).map_or_else(|| format!("error {code}"), |code| code.name().to_owned());
         let reason =
             message.filter(|message| !message.is_empty()).map_or(name.clone(), |message| format!("{name}: {message}"));
-        let failure = Self::new(format!("{what}: {reason}"));
+        let failure = Self { broker_error: Some(code), ..Self::new(format!("{what}: {reason}")) };
         match ErrorCode::from_code(code).and_then(hint_of) {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -78,6 +80,11 @@ impl Failure {
         &self.message
     }
 
+    /// Whether a broker answered with this error.
+    pub fn is(&self, error: ErrorCode) -> bool {
+        self.broker_error == Some(error.code())
+    }
+
     /// Whether the reason is that no broker could be reached.
     pub fn is_unreachable(&self) -> bool {
         self.code == UNREACHABLE
@@ -86,8 +93,10 @@ impl Failure {
     /// Writes it to standard error: for people, or as one JSON object.
     pub fn report(&self, json: bool) {
         if json {
-            let error = json!({"error": {"message": self.message, "hint": self.hint, "exit_code": self.code}});
-            eprintln!("{error}");
+            let name = self.broker_error.and_then(ErrorCode::from_code).map(ErrorCode::name);
+            let error =
+                json!({"message": self.message, "hint": self.hint, "broker_error": name, "exit_code": self.code});
+            eprintln!("{}", json!({ "error": error }));
             return;
         }
         let (red, yellow) = (AnsiColor::Red.on_default().bold(), AnsiColor::Yellow.on_default());

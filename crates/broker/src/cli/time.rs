@@ -19,7 +19,8 @@ pub(crate) fn parse_time(text: &str, now_ms: i64) -> Result<i64, String> {
         return Ok(zoned.timestamp().as_millisecond());
     }
     match text.parse::<SignedDuration>() {
-        Ok(length) if length.is_negative() => Ok(now_ms + duration_ms(length)),
+        // Kafka gives negative numbers a meaning of their own: nothing is older than 1970.
+        Ok(length) if length.is_negative() => Ok(now_ms.saturating_add(duration_ms(length)).max(0)),
         _ => Err(not_a_time(text)),
     }
 }
@@ -72,6 +73,7 @@ mod tests {
         assert_eq!(parse_time("1795240800000", 0), Ok(NOW));
         assert_eq!(parse_time("2h ago", NOW), Ok(NOW - 7_200_000));
         assert_eq!(parse_time("-PT30M", NOW), Ok(NOW - 1_800_000));
+        assert_eq!(parse_time("9000h ago", 0), Ok(0), "nothing is older than 1970");
         for wrong in ["", "yesterday", "-5", "1h", "2026-13-01"] {
             assert!(parse_time(wrong, NOW).is_err(), "{wrong}");
         }

@@ -1,68 +1,71 @@
-//! Consumer lag of the groups that this broker coordinates.
+//! The groups that this broker coordinates, in total.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use highwater_coordinator_runtime::GroupCoordinator;
-use highwater_replication::Replicas;
-use highwater_types::{Offset, PartitionIndex};
+use highwater_coordinator_runtime::{GroupCoordinator, GroupState};
+use highwater_metrics::Metric;
+use highwater_metrics::table::groups;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGaugeVec, Opts};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 
-const LABELS: &[&str] = &["group", "topic", "partition"];
+const STATES: [(GroupState, &Metric); 5] = [
+    (GroupState::Empty, &groups::NUM_GROUPS_EMPTY),
+    (GroupState::PreparingRebalance, &groups::NUM_GROUPS_PREPARING_REBALANCE),
+    (GroupState::CompletingRebalance, &groups::NUM_GROUPS_COMPLETING_REBALANCE),
+    (GroupState::Stable, &groups::NUM_GROUPS_STABLE),
+    (GroupState::Dead, &groups::NUM_GROUPS_DEAD),
+];
 
-/// Committed offsets and, for partitions with a replica on this broker, how far they are behind the high watermark. A lag
-/// that this broker cannot know is left out: it has no replica to compare with.
-pub(crate) struct GroupLag {
+/// Counted when asked for.
+pub(crate) struct GroupTotals {
     groups: Arc<GroupCoordinator>,
-    replicas: Arc<Replicas>,
-    committed: Desc,
-    lag: Desc,
+    count: IntGauge,
+    by_state: Vec<(GroupState, IntGauge)>,
+    offsets: IntGauge,
+    rebalances: IntCounter,
+    shards: IntGaugeVec,
 }
 
-impl GroupLag {
-    pub(crate) fn new(groups: Arc<GroupCoordinator>, replicas: Arc<Replicas>) -> Self {
-        let desc = |opts: Opts| prometheus::core::Describer::describe(&opts).expect("the name is legal");
-        Self { groups, replicas, committed: desc(committed_opts()), lag: desc(lag_opts()) }
-    }
-
-    fn high_watermarks(&self) -> BTreeMap<(String, PartitionIndex), Offset> {
-        let key = |status: highwater_replication::PartitionStatus| {
-            ((status.topic.as_str().to_owned(), status.partition), status.high_watermark)
-        };
-        self.replicas.statuses().into_iter().map(key).collect()
-    }
-}
-
-fn committed_opts() -> Opts {
-    Opts::new("kafka_consumergroup_current_offset", "Offset a group has committed for a partition.")
-        .variable_labels(LABELS.iter().map(|label| (*label).to_owned()).collect())
-}
-
-fn lag_opts() -> Opts {
-    Opts::new("kafka_consumergroup_lag", "Records between a group's committed offset and the high watermark.")
-        .variable_labels(LABELS.iter().map(|label| (*label).to_owned()).collect())
-}
-
-impl Collector for GroupLag {
-    fn desc(&self) -> Vec<&Desc> {
-        vec![&self.committed, &self.lag]
-    }
-
-    /// Built anew each time: groups and topics that are gone leave nothing behind.
-    fn collect(&self) -> Vec<MetricFamily> {
-        let committed = IntGaugeVec::new(committed_opts(), LABELS).expect("the name is legal");
-        let lag = IntGaugeVec::new(lag_opts(), LABELS).expect("the name is legal");
-        let ends = self.high_watermarks();
-        for offset in self.groups.committed_offsets() {
-            let partition = offset.partition.0.to_string();
-            let labels = [offset.group_id.as_str(), offset.topic.as_str(), partition.as_str()];
-            committed.with_label_values(&labels).set(offset.offset.0);
-            if let Some(end) = ends.get(&(offset.topic.clone(), offset.partition)) {
-                lag.with_label_values(&labels).set((end.0 - offset.offset.0).max(0));
-            }
+impl GroupTotals {
+    pub(crate) fn new(groups: Arc<GroupCoordinator>) -> Self {
+        Self {
+            groups,
+            count: groups::NUM_GROUPS.int_gauge(),
+            by_state: STATES.iter().map(|(state, metric)| (*state, metric.int_gauge())).collect(),
+            offsets: groups::NUM_OFFSETS.int_gauge(),
+            rebalances: groups::COMPLETED_REBALANCES.int_counter(),
+            shards: groups::NUM_PARTITIONS.int_gauge_vec(),
         }
-        [committed, lag].iter().flat_map(Collector::collect).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &dyn Collector> {
+        let own: [&dyn Collector; 4] = [&self.count, &self.offsets, &self.rebalances, &self.shards];
+        own.into_iter().chain(self.by_state.iter().map(|(_, gauge)| gauge as &dyn Collector))
+    }
+
+    fn refresh(&self) {
+        let figures = self.groups.group_figures();
+        self.count.set(figures.len() as i64);
+        for (state, gauge) in &self.by_state {
+            gauge.set(figures.iter().filter(|group| group.state == *state).count() as i64);
+        }
+        self.offsets.set(self.groups.committed_offsets().len() as i64);
+        self.rebalances.inc_by(self.groups.completed_rebalances().saturating_sub(self.rebalances.get()));
+        let shards = self.groups.shard_counts();
+        for (state, count) in [("loading", shards.loading), ("active", shards.active), ("failed", shards.failed)] {
+            self.shards.with_label_values(&[state]).set(count as i64);
+        }
+    }
+}
+
+impl Collector for GroupTotals {
+    fn desc(&self) -> Vec<&Desc> {
+        self.all().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.refresh();
+        self.all().flat_map(Collector::collect).collect()
     }
 }

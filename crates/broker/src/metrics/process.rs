@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use highwater_env::{Fs, clock};
+use highwater_metrics::table::process;
+use highwater_types::BrokerId;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, Opts};
+use prometheus::{Counter, Gauge, IntGaugeVec};
 
 /// Clock ticks per second in `/proc`: fixed for user space on Linux (`sysconf(_SC_CLK_TCK)`).
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -21,32 +23,41 @@ const RESIDENT_PAGES: usize = 21;
 /// Read from `/proc` when asked for; a figure that cannot be read keeps its last value.
 pub(crate) struct ProcessFigures {
     fs: Fs,
-    cpu_seconds: Gauge,
+    cpu_seconds: Counter,
     resident_bytes: Gauge,
     virtual_bytes: Gauge,
     threads: Gauge,
     open_files: Gauge,
+    max_files: Gauge,
     start_time: Gauge,
+    build: IntGaugeVec,
 }
 
 impl ProcessFigures {
-    pub(crate) fn new(fs: Fs) -> Self {
-        let start_time = gauge("process_start_time_seconds", "When the process started, in seconds since 1970.");
+    /// `roles` is `process.roles`.
+    pub(crate) fn new(fs: Fs, node_id: BrokerId, roles: &str) -> Self {
+        let start_time = process::START_TIME.float_gauge();
         start_time.set(clock::wall_ms().0 as f64 / 1000.0);
+        let build = process::BUILD_INFO.int_gauge_vec();
+        build.with_label_values(&[env!("CARGO_PKG_VERSION"), &node_id.to_string(), roles]).set(1);
         Self {
             fs,
-            cpu_seconds: gauge("process_cpu_seconds_total", "CPU time in user and system mode, in seconds."),
-            resident_bytes: gauge("process_resident_memory_bytes", "Resident memory in bytes."),
-            virtual_bytes: gauge("process_virtual_memory_bytes", "Virtual memory in bytes."),
-            threads: gauge("process_threads", "Threads."),
-            open_files: gauge("process_open_fds", "Open file descriptors."),
+            cpu_seconds: process::CPU_SECONDS.float_counter(),
+            resident_bytes: process::RESIDENT_BYTES.float_gauge(),
+            virtual_bytes: process::VIRTUAL_BYTES.float_gauge(),
+            threads: process::THREADS.float_gauge(),
+            open_files: process::OPEN_FDS.float_gauge(),
+            max_files: process::MAX_FDS.float_gauge(),
             start_time,
+            build,
         }
     }
 
-    fn gauges(&self) -> [&Gauge; 6] {
-        let Self { cpu_seconds, resident_bytes, virtual_bytes, threads, open_files, start_time, .. } = self;
-        [cpu_seconds, resident_bytes, virtual_bytes, threads, open_files, start_time]
+    fn all(&self) -> [&dyn Collector; 8] {
+        let Self {
+            cpu_seconds, resident_bytes, virtual_bytes, threads, open_files, max_files, start_time, build, ..
+        } = self;
+        [cpu_seconds, resident_bytes, virtual_bytes, threads, open_files, max_files, start_time, build]
     }
 
     fn read(&self) {
@@ -54,7 +65,8 @@ impl ProcessFigures {
             && let Some(fields) = parse_stat(&stat)
         {
             let field = |index: usize| fields.get(index).copied().unwrap_or(0.0);
-            self.cpu_seconds.set((field(USER_TICKS) + field(SYSTEM_TICKS)) / TICKS_PER_SECOND);
+            let cpu_seconds = (field(USER_TICKS) + field(SYSTEM_TICKS)) / TICKS_PER_SECOND;
+            self.cpu_seconds.inc_by((cpu_seconds - self.cpu_seconds.get()).max(0.0));
             self.resident_bytes.set(field(RESIDENT_PAGES) * PAGE_BYTES);
             self.virtual_bytes.set(field(VIRTUAL_BYTES));
             self.threads.set(field(THREADS));
@@ -62,11 +74,18 @@ impl ProcessFigures {
         if let Ok(files) = self.fs.read_dir(Path::new("/proc/self/fd")) {
             self.open_files.set(files.len() as f64);
         }
+        if let Ok(limits) = self.fs.read(Path::new("/proc/self/limits"))
+            && let Some(files) = parse_max_files(&limits)
+        {
+            self.max_files.set(files);
+        }
     }
 }
 
-fn gauge(name: &str, help: &str) -> Gauge {
-    Gauge::with_opts(Opts::new(name, help)).expect("the name is legal")
+/// The soft limit in the line `Max open files`.
+fn parse_max_files(limits: &[u8]) -> Option<f64> {
+    let line = std::str::from_utf8(limits).ok()?.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// The fields after the command name, which is in parentheses and may hold anything.
@@ -78,12 +97,12 @@ fn parse_stat(stat: &[u8]) -> Option<Vec<f64>> {
 
 impl Collector for ProcessFigures {
     fn desc(&self) -> Vec<&Desc> {
-        self.gauges().into_iter().flat_map(Collector::desc).collect()
+        self.all().into_iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         self.read();
-        self.gauges().into_iter().flat_map(Collector::collect).collect()
+        self.all().into_iter().flat_map(Collector::collect).collect()
     }
 }
 
@@ -101,8 +120,9 @@ mod tests {
 
     #[test]
     fn this_process_has_memory_and_files() {
-        let figures = ProcessFigures::new(Fs::Real);
+        let figures = ProcessFigures::new(Fs::Real, BrokerId(1), "broker");
         assert_eq!(figures.collect().len(), figures.desc().len());
         assert!(figures.resident_bytes.get() > 1e6 && figures.open_files.get() >= 3.0 && figures.threads.get() >= 1.0);
+        assert!(figures.max_files.get() >= figures.open_files.get());
     }
 }

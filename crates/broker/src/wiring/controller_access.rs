@@ -2,7 +2,7 @@
 
 use futures::future::{BoxFuture, FutureExt};
 use highwater_gateway::Controller;
-use highwater_quorum::{Command, CommandError, CommandResponse, ControllerClient};
+use highwater_quorum::{Command, CommandError, CommandResponse, ControllerClient, QuorumDescription};
 
 /// [`Controller`] over the quorum's client.
 pub(crate) struct ControllerAccess(pub(crate) ControllerClient);
@@ -11,5 +11,10 @@ impl Controller for ControllerAccess {
     fn submit(&self, command: Command) -> BoxFuture<'static, Result<CommandResponse, CommandError>> {
         let client = self.0.clone();
         async move { client.submit(command).await }.boxed()
+    }
+
+    fn describe_quorum(&self) -> BoxFuture<'static, Result<QuorumDescription, CommandError>> {
+        let client = self.0.clone();
+        async move { client.describe_quorum().await }.boxed()
     }
 }

@@ -4,6 +4,7 @@
 
 mod file;
 mod real;
+mod sync_point;
 
 use std::io;
 use std::path::Path;
@@ -12,6 +13,7 @@ use crate::file_terms::{DirEntry, OpenMode};
 use crate::sim::{SimFs, SimLock};
 
 pub use file::File;
+pub use sync_point::SyncPoint;
 
 /// Suffix of the file that [`Fs::write_atomic`] writes before it renames. Left behind by a crash, it may be deleted.
 const TEMPORARY_SUFFIX: &str = ".tmp";
@@ -101,6 +103,12 @@ impl Fs {
             Self::Real => std::fs::File::open(path)?.sync_all(),
             Self::Sim(disk) => disk.sync_dir(path),
         }
+    }
+
+    /// A way to make everything below the directory `path` durable at once; `None` where the system would not tell that it
+    /// failed. To be asked for before anything below is written: it tells of failures from then on.
+    pub fn sync_point(&self, path: &Path) -> io::Result<Option<SyncPoint>> {
+        SyncPoint::new(self, path)
     }
 
     /// Replaces the content of `path` so that after a crash at any point it has either its old or its new content, and

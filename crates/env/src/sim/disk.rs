@@ -170,6 +170,12 @@ impl Disk {
         Ok(())
     }
 
+    /// The files and directories in the directory `inode`, by name; nothing in a file.
+    pub(super) fn children(&self, inode: InodeId) -> Vec<(String, InodeId)> {
+        let Some(Inode::Dir(directory)) = self.inodes.get(&inode) else { return Vec::new() };
+        directory.current.iter().map(|(name, &child)| (name.clone(), child)).collect()
+    }
+
     /// What ext4 does when a new file is synced: the entry that names it becomes durable with it, and its directory's entry,
     /// and so on upwards. Renames and removals stay pending.
     pub(super) fn settle_links(&mut self, inode: InodeId) {

@@ -214,6 +214,29 @@ impl SimFs {
         disk.sync_dir(inode)
     }
 
+    /// Syncs the directory `path` and everything below it. What is hit by a fault is not synced, and the first is returned.
+    pub(crate) fn sync_tree(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk.lock();
+        let root = disk.lookup(path)?.ok_or_else(|| not_found(path))?;
+        let (mut pending, mut result) = (vec![(path.to_owned(), root)], Ok(()));
+        while let Some((path, inode)) = pending.pop() {
+            let is_dir = disk.file(inode).is_err();
+            match disk.faults.check(&path, DiskFault::Sync) {
+                Ok(()) if is_dir => disk.sync_dir(inode)?,
+                Ok(()) if disk.faults.lying_suffix.is_some_and(|suffix| path.to_string_lossy().ends_with(suffix)) => {}
+                Ok(()) => disk.file_mut(inode)?.sync(),
+                Err(error) => {
+                    if !is_dir && !disk.faults.is_stopped() {
+                        disk.file_mut(inode)?.fail_sync();
+                    }
+                    result = result.and(Err(error));
+                }
+            }
+            pending.extend(disk.children(inode).into_iter().map(|(name, child)| (path.join(name), child)));
+        }
+        result
+    }
+
     pub(crate) fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut disk = self.disk.lock();
         disk.faults.check(path, DiskFault::Read)?;

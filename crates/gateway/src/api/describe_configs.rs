@@ -9,7 +9,7 @@ use highwater_protocol::messages::describe_configs_response::{
 use highwater_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use highwater_types::{ErrorCode, TopicName};
 
-use crate::config_resource::{BROKER, TOPIC};
+use crate::config_resource::{BROKER, TOPIC, not_served};
 use crate::state::{GatewayState, RequestContext};
 use crate::wire::text;
 
@@ -65,7 +65,7 @@ fn entries(
             let message = format!("Unexpected broker id, expected {this} or empty string, but received {name}");
             Err((ErrorCode::InvalidRequest, message))
         }
-        other => Err((ErrorCode::InvalidRequest, format!("Configuration of resource type {other} is not served."))),
+        other => Err(not_served(other)),
     }
 }
 

@@ -25,8 +25,8 @@ use highwater_types::{ErrorCode, PartitionIndex, Timestamp, TopicId, TopicIdPart
 use crate::connection::ConnectionInfo;
 use crate::dispatch::Answer;
 use crate::endpoints::LeaderHints;
-use crate::metrics::TopicMetrics;
 use crate::state::{GatewayState, RequestContext};
+use crate::topic_metrics::TopicMetrics;
 use crate::wire::text;
 
 /// First version that names topics by id.

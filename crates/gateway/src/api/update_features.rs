@@ -51,10 +51,10 @@ fn parse(version: i16, update: &FeatureUpdateKey) -> Result<FeatureUpdate, Comma
 
 fn answer(version: i16, results: Vec<(String, Result<(), CommandError>)>) -> UpdateFeaturesResponse {
     if version >= ONE_RESULT_VERSION {
-        let failure = results.into_iter().find_map(|(name, result)| Some((name, result.err()?)));
-        return failure.map_or_else(success, |(name, error)| {
+        let failure = results.into_iter().find_map(|(_, result)| result.err());
+        return failure.map_or_else(success, |error| {
             let message = format!(
-                "The update failed for all features since the following feature had an error: {name}: {}",
+                "The update failed for all features since the following feature had an error: {}",
                 error.message
             );
             refused(&CommandError::new(error.code, message))

@@ -32,11 +32,11 @@ impl Script {
 impl FrameHandler for Script {
     fn handle(&self, frame: Bytes, _: &Arc<ConnectionInfo>) -> Handled {
         self.started.lock().unwrap().push(frame.clone());
-        let reply = Reply::Send(vec![frame.clone(), Bytes::from_static(b";")]);
+        let reply = Reply::Send(vec![frame.clone(), Bytes::from_static(b";")], None);
         let (sender, receiver) = oneshot::channel();
         let later = receiver.map(|_| reply).boxed();
         match frame.first() {
-            Some(b'n') => Handled::Now(Reply::Send(vec![frame, Bytes::from_static(b";")])),
+            Some(b'n') => Handled::Now(Reply::Send(vec![frame, Bytes::from_static(b";")], None)),
             Some(b'0') => Handled::Now(Reply::Nothing),
             Some(b'!') => Handled::Now(Reply::Close("said so".to_owned())),
             Some(b'x') => {

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use highwater_controller::{
-    Bootstrap, BrokerSession, Command, CommandError, CommandResponse, ControllerConfig, RegisterBroker, UnfenceBroker,
-    decide,
+    Bootstrap, BrokerSession, Command, CommandError, CommandResponse, ControllerConfig, QuorumDescription,
+    QuorumReplica, RegisterBroker, UnfenceBroker, decide,
 };
 use highwater_coordinator_runtime::{Committed, CoordinatorConfig, GroupCoordinator, PartitionWriter};
 use highwater_env::{Env, SimFs, SimKv, clock, rng};
@@ -28,8 +28,8 @@ use highwater_replication::{
     IsrProposal, Lease, LogDirectories, Replicas, ReplicationConfig,
 };
 use highwater_types::{
-    BrokerEpoch, BrokerId, DirectoryId, ErrorCode, IncarnationId, LeaderEpoch, MetadataOffset, Offset, PartitionIndex,
-    TopicIdPartition,
+    BrokerEpoch, BrokerId, ControllerEpoch, DirectoryId, ErrorCode, IncarnationId, LeaderEpoch, MetadataOffset, Offset,
+    PartitionIndex, Timestamp, TopicIdPartition,
 };
 use prometheus::Registry;
 use tokio::sync::{Mutex, watch};
@@ -83,6 +83,20 @@ impl Controller for ClusterHandle {
     fn submit(&self, command: Command) -> BoxFuture<'static, Result<CommandResponse, CommandError>> {
         let cluster = Arc::clone(&self.0);
         async move { cluster.decide(command).await }.boxed()
+    }
+
+    fn describe_quorum(&self) -> BoxFuture<'static, Result<QuorumDescription, CommandError>> {
+        let end = self.0.image.load().offset();
+        let voter =
+            QuorumReplica { id: BrokerId(1), log_end: Some(end), last_heard: Some(Timestamp(7)), last_caught_up: None };
+        let description = QuorumDescription {
+            leader: BrokerId(1),
+            epoch: ControllerEpoch(3),
+            high_watermark: end,
+            voters: vec![voter],
+            observers: vec![QuorumReplica { id: BrokerId(2), log_end: None, ..voter }],
+        };
+        async move { Ok(description) }.boxed()
     }
 }
 

@@ -390,6 +390,14 @@ fn admin(all: &mut Vec<Sample>) {
         from!(request, version, 1, validate_only = true);
         request
     });
+    add(all, |_| {
+        use describe_quorum_request::*;
+        let partition = PartitionData::default().with_partition_index(0);
+        let topic = TopicData::default()
+            .with_topic_name(TopicName(text("__cluster_metadata")))
+            .with_partitions(vec![partition]);
+        DescribeQuorumRequest::default().with_topics(vec![topic])
+    });
     add(all, |_| UnregisterBrokerRequest::default().with_broker_id(BrokerId(99)));
     add(all, |version| {
         let mut request = ListConfigResourcesRequest::default();

@@ -162,6 +162,19 @@ pub struct OffsetFetchPartition {
     pub error: ErrorCode,
 }
 
+/// One group, for metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupFigures {
+    /// The group.
+    pub group_id: String,
+    /// Its state.
+    pub state: crate::GroupState,
+    /// How many members it has.
+    pub members: usize,
+    /// Its generation.
+    pub generation: i32,
+}
+
 /// One committed offset, for lag metrics and tools.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommittedOffset {

@@ -269,6 +269,11 @@ impl ClassicGroup {
         }
     }
 
+    /// The generation, which is also the number of rebalances so far.
+    pub(crate) fn generation(&self) -> i32 {
+        self.generation_id
+    }
+
     /// # Panics
     /// If the move is not legal.
     pub(super) fn transition_to(&mut self, next: GroupState, now: Timestamp) {

@@ -92,6 +92,7 @@ impl ClassicGroup {
             return;
         }
         self.init_next_generation(effects.now.wall);
+        effects.output.completed_rebalances += 1;
         if self.is_in(GroupState::Empty) {
             let records = vec![self.to_record_as_assigned()];
             effects.write(records, PendingWrite::EmptyGroup { group: self.group_id.clone() });

@@ -5,7 +5,7 @@ use highwater_types::ErrorCode;
 use super::GroupCoordinatorShard;
 use crate::output::{Now, Output, Reply, Response, SendWhen, Token};
 use crate::schema::CoordinatorRecord;
-use crate::{DescribedGroup, GroupState, ListGroupsFilter, ListedGroup};
+use crate::{DescribedGroup, GroupFigures, GroupState, ListGroupsFilter, ListedGroup};
 
 impl GroupCoordinatorShard {
     /// The groups that pass the filter, by id.
@@ -32,9 +32,14 @@ impl GroupCoordinatorShard {
         }
     }
 
-    /// State and number of members of each group, for metrics.
-    pub fn group_states(&self) -> impl Iterator<Item = (GroupState, usize)> {
-        self.groups.values().map(|group| (group.classic.state(), group.classic.member_count()))
+    /// The figures of each group, for metrics.
+    pub fn group_figures(&self) -> impl Iterator<Item = GroupFigures> {
+        self.groups.iter().map(|(group_id, group)| GroupFigures {
+            group_id: group_id.as_ref().to_owned(),
+            state: group.classic.state(),
+            members: group.classic.member_count(),
+            generation: group.classic.generation(),
+        })
     }
 
     pub(super) fn delete_group(&mut self, now: Now, token: Token, group_id: &str) -> Output {

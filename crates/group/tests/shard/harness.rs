@@ -75,7 +75,7 @@ impl Harness {
     pub fn carry_out(&mut self, output: Output) -> Vec<Event> {
         let mut events = Vec::new();
         let mut outputs = VecDeque::from([output]);
-        while let Some(Output { writes, replies }) = outputs.pop_front() {
+        while let Some(Output { writes, replies, .. }) = outputs.pop_front() {
             for write in writes {
                 assert!(!write.records.is_empty(), "an empty write");
                 let result = self.fail_next.take().map_or(Ok(()), Err);

@@ -186,6 +186,16 @@ impl Log {
         self.producers.active()
     }
 
+    /// How many idempotent producers are remembered.
+    pub fn producer_count(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// Segments, the active one included.
+    pub fn segment_count(&self) -> usize {
+        self.reader.view().segments.len()
+    }
+
     /// See [`LogReader::offset_for_timestamp`].
     pub fn offset_for_timestamp(&self, timestamp: Timestamp) -> Result<Option<TimestampOffset>, ReadError> {
         self.reader.offset_for_timestamp(timestamp)

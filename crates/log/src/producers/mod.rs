@@ -214,6 +214,11 @@ impl ProducerStates {
         Some((entry.epoch, batches, entry.open_transaction))
     }
 
+    /// How many producers are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Whether no producer is remembered.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use highwater_env::{Fs, SimFs};
+use highwater_env::{CrashMode, Fs, SimFs};
 use highwater_records::{BatchBuilder, Compression, ValidationLimits, validate_produce};
 use highwater_types::{
     BrokerId, DirectoryId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId, TopicName,
@@ -80,4 +80,83 @@ async fn a_failed_flush_takes_the_directory_out_of_service_for_good() {
     assert!(log.flush_target().flush().is_err());
     assert_eq!(log.flushed(), Offset::ZERO);
     assert_eq!(append(&mut log).unwrap_err().code(), ErrorCode::KafkaStorageError);
+}
+
+fn logs(directory: &LogDirectory, count: i32, told: &mpsc::UnboundedSender<Offset>) -> Vec<Log> {
+    let logs: Vec<Log> = (0..count).map(|index| open(directory, index)).collect();
+    logs.iter().for_each(|log| log.flush_target().set_listener(Arc::new(Tell(told.clone()))));
+    logs
+}
+
+#[tokio::test]
+async fn many_logs_are_durable_after_one_sync_of_the_directory() {
+    let disk = SimFs::new();
+    let directory = directory(&disk);
+    let (sender, mut flushed) = mpsc::unbounded_channel();
+    let mut logs = logs(&directory, 10, &sender);
+    logs.iter_mut().for_each(|log| _ = append(log).unwrap());
+    // All are in the queue before a worker runs: there is one thread.
+    logs.iter().for_each(|log| directory.sync().request(&log.flush_target()));
+    for _ in &logs {
+        assert_eq!(flushed.recv().await, Some(Offset(1)));
+    }
+    assert_eq!(disk.unflushed_bytes(), 0);
+    let content: Vec<_> = logs.iter().map(|log| log.reader().read(Offset(0), Offset(1), 1000, true).unwrap()).collect();
+    drop((logs, directory));
+    disk.crash(CrashMode::Drop, 1);
+    let directory = self::directory(&disk);
+    for (index, before) in content.into_iter().enumerate() {
+        let log = open(&directory, index.try_into().unwrap());
+        assert_eq!(log.reader().read(Offset(0), Offset(1), 1000, true).unwrap(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_during_the_sync_is_flushed_by_itself() {
+    let disk = SimFs::new();
+    let directory = directory(&disk);
+    let mut log = open(&directory, 0);
+    append(&mut log).unwrap();
+    append(&mut log).unwrap();
+    let target = log.flush_target();
+    let unflushed = target.begin().unwrap().unwrap();
+    log.truncate_to(Offset(1), Timestamp(0)).unwrap();
+    append(&mut log).unwrap();
+    assert!(!target.on_directory_synced(&unflushed), "the second batch is another one by now");
+    assert!(target.flushed() <= Offset(1));
+    target.flush().unwrap();
+    assert_eq!(target.flushed(), Offset(2));
+}
+
+#[tokio::test]
+async fn a_failed_sync_of_the_directory_makes_nothing_durable() {
+    let disk = SimFs::new();
+    let directory = directory(&disk);
+    let (sender, mut flushed) = mpsc::unbounded_channel();
+    let mut logs = logs(&directory, 10, &sender);
+    let (tell_offline, mut reasons) = mpsc::unbounded_channel();
+    directory.on_offline(move |reason| tell_offline.send(reason.to_owned()).unwrap());
+    logs.iter_mut().for_each(|log| _ = append(log).unwrap());
+    disk.fail_next_syncs(1);
+    logs.iter().for_each(|log| directory.sync().request(&log.flush_target()));
+    assert!(reasons.recv().await.unwrap().contains("injected"));
+    tokio::task::yield_now().await;
+    assert!(logs.iter().all(|log| log.flushed() == Offset::ZERO));
+    assert!(flushed.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn after_a_long_sync_logs_are_flushed_apart() {
+    let disk = SimFs::new();
+    let directory = directory(&disk);
+    let (sender, mut flushed) = mpsc::unbounded_channel();
+    let mut logs = logs(&directory, 10, &sender);
+    let later = clock::mono_ms() + Duration::from_secs(1000);
+    directory.sync().state.lock().apart_until = Some(later);
+    logs.iter_mut().for_each(|log| _ = append(log).unwrap());
+    logs.iter().for_each(|log| directory.sync().request(&log.flush_target()));
+    for _ in &logs {
+        assert_eq!(flushed.recv().await, Some(Offset(1)));
+    }
+    assert_eq!(directory.sync().state.lock().apart_until, Some(later));
 }

@@ -27,3 +27,5 @@ pub use value::{split_list, validate_broker_value, validate_topic_value, validat
 pub const DURABILITY: &str = "highwater.durability";
 /// Key of the HTTP listener of a node.
 pub const HTTP_LISTENER: &str = "highwater.http.listener";
+/// Key that switches the figures of single partitions off.
+pub const PARTITION_SERIES: &str = "highwater.metrics.partition.series";

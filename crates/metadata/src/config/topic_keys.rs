@@ -17,7 +17,7 @@ config_table! {
     ignored  dynamic public   "follower.replication.throttled.replicas": List = "", ThrottledReplicas, [], "Follower replicas whose replication is throttled: partition:broker pairs, or * for all.";
     honoured dynamic public   "highwater.durability": String = "strict", OneOf(&["strict", "relaxed"]), ["highwater.durability" * 1], "strict: a record is acknowledged once the in-sync replicas have it on disk. relaxed: once they have it in memory, as in Kafka.";
     honoured dynamic public   "index.interval.bytes": Int = "4096", AtLeast(0), ["log.index.interval.bytes" * 1], "About how many bytes of records lie between two entries of the offset index.";
-    ignored  dynamic internal "internal.segment.bytes": Int = null, Any, [], "";
+    ignored  dynamic internal "internal.segment.bytes": Int = null, Any, [], "Segment size below the limit of segment.bytes, for tests.";
     ignored  dynamic public   "leader.replication.throttled.replicas": List = "", ThrottledReplicas, [], "Leader replicas whose replication is throttled: partition:broker pairs, or * for all.";
     ignored  dynamic public   "local.retention.bytes": Long = "-2", AtLeast(-2), ["log.local.retention.bytes" * 1], "Size kept locally when tiered storage is on; -2 means retention.bytes.";
     ignored  dynamic public   "local.retention.ms": Long = "-2", AtLeast(-2), ["log.local.retention.ms" * 1], "Time kept locally when tiered storage is on; -2 means retention.ms.";

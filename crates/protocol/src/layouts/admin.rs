@@ -1,7 +1,7 @@
 //! Layouts of the APIs for administration, from the message definitions of Apache Kafka 4.3.
 
-use crate::layout::Kind::Struct;
-use crate::layout::{BOOL, INT8, INT16, INT32, INT64, MessageLayout, STRING, UUID, array, field};
+use crate::layout::Kind::{self, Struct};
+use crate::layout::{BOOL, INT8, INT16, INT32, INT64, MessageLayout, STRING, UINT16, UUID, array, field};
 
 pub(crate) const CREATE_TOPICS: MessageLayout = MessageLayout {
     request: &[
@@ -380,6 +380,53 @@ pub(crate) const LIST_PARTITION_REASSIGNMENTS: MessageLayout = MessageLayout {
 pub(crate) const UNREGISTER_BROKER: MessageLayout = MessageLayout {
     request: &[field("BrokerId", INT32)],
     response: &[field("ThrottleTimeMs", INT32), field("ErrorCode", INT16), field("ErrorMessage", STRING).nullable(0)],
+};
+
+/// One replica in a description of the quorum.
+const REPLICA_STATE: Kind = Struct(&[
+    field("ReplicaId", INT32),
+    field("ReplicaDirectoryId", UUID).since(2),
+    field("LogEndOffset", INT64),
+    field("LastFetchTimestamp", INT64).since(1),
+    field("LastCaughtUpTimestamp", INT64).since(1),
+]);
+
+pub(crate) const DESCRIBE_QUORUM: MessageLayout = MessageLayout {
+    request: &[array(
+        "Topics",
+        &Struct(&[field("TopicName", STRING), array("Partitions", &Struct(&[field("PartitionIndex", INT32)]))]),
+    )],
+    response: &[
+        field("ErrorCode", INT16),
+        field("ErrorMessage", STRING).since(2).nullable(2),
+        array(
+            "Topics",
+            &Struct(&[
+                field("TopicName", STRING),
+                array(
+                    "Partitions",
+                    &Struct(&[
+                        field("PartitionIndex", INT32),
+                        field("ErrorCode", INT16),
+                        field("ErrorMessage", STRING).since(2).nullable(2),
+                        field("LeaderId", INT32),
+                        field("LeaderEpoch", INT32),
+                        field("HighWatermark", INT64),
+                        array("CurrentVoters", &REPLICA_STATE),
+                        array("Observers", &REPLICA_STATE),
+                    ]),
+                ),
+            ]),
+        ),
+        array(
+            "Nodes",
+            &Struct(&[
+                field("NodeId", INT32),
+                array("Listeners", &Struct(&[field("Name", STRING), field("Host", STRING), field("Port", UINT16)])),
+            ]),
+        )
+        .since(2),
+    ],
 };
 
 pub(crate) const LIST_CONFIG_RESOURCES: MessageLayout = MessageLayout {

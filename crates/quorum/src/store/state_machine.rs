@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use highwater_env::{Kv, KvOp, run_blocking};
+use highwater_env::{Kv, KvOp, clock, run_blocking};
 use highwater_metadata::MetadataImage;
 use highwater_rpc::metadata::decode_records;
 use highwater_rpc::pb::quorum as pb;
@@ -80,7 +80,7 @@ impl StateMachine {
             None => MetadataOffset(0),
         };
         let image = Arc::new(image_keys::load(&kv, offset)?);
-        let feed = Arc::new(MetadataFeed::new(image.clone()));
+        let feed = Arc::new(MetadataFeed::new(image.clone(), applied.as_ref().map_or(0, |log_id| log_id.index())));
         Ok(Self { kv, snapshots, applied, membership, image, feed })
     }
 
@@ -108,13 +108,13 @@ impl StateMachine {
                 batch.ops.push(put_meta(MEMBERSHIP, value));
                 ApplyOutcome::NoRecords
             }
-            EntryPayload::Normal(decided) => self.apply_records(&decided, batch)?,
+            EntryPayload::Normal(decided) => self.apply_records(entry.log_id.index(), &decided, batch)?,
         };
         self.applied = Some(entry.log_id);
         Ok(outcome)
     }
 
-    fn apply_records(&mut self, decided: &DecidedRecords, batch: &mut Batch) -> io::Result<ApplyOutcome> {
+    fn apply_records(&mut self, index: u64, decided: &DecidedRecords, batch: &mut Batch) -> io::Result<ApplyOutcome> {
         let end = self.image.offset();
         if decided.base_offset != end {
             return Ok(ApplyOutcome::Superseded { end });
@@ -130,6 +130,8 @@ impl StateMachine {
             records: decided.records.clone(),
             image: self.image.clone(),
             delta: Arc::new(delta),
+            index,
+            applied: clock::wall_ms(),
         });
         Ok(ApplyOutcome::Applied { end })
     }
@@ -208,7 +210,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.image = image.clone();
-        self.feed.reset(image);
+        self.feed.reset(image, meta.last_log_id.as_ref().map_or(0, |log_id| log_id.index()));
         Ok(())
     }
 

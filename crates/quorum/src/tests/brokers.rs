@@ -3,6 +3,7 @@
 use highwater_env::clock;
 
 use super::*;
+use crate::{QuorumDescription, QuorumReplica};
 
 impl Cluster {
     /// Waits until the active controller's image says so of the broker; how long it took.
@@ -33,6 +34,47 @@ fn a_broker_registers_is_unfenced_and_follows_the_metadata() {
     assert_eq!(configured(&image), Some(3));
     assert_eq!(image.hash(), cluster.converged(offset).hash(), "M6");
     broker.published.assert_no_gap();
+    broker.kill();
+}
+
+#[test]
+fn any_node_can_describe_the_quorum() {
+    let mut cluster = Cluster::started([1, 2, 3]);
+    let broker = BrokerProcess::start(&cluster, 10, 1);
+    broker.serving(&cluster);
+    let client = broker.link.controller_client();
+    let (_, offset) = broker.runtime.block_on(client.submit_within(set_config(3), PATIENCE)).unwrap();
+    let active = cluster.active();
+    let until = |what: &str, found: &dyn Fn(&QuorumDescription) -> bool| {
+        let search = async {
+            loop {
+                let description = client.describe_quorum().await.unwrap();
+                assert_eq!(description.leader, active);
+                let ids = |replicas: &[QuorumReplica]| replicas.iter().map(|replica| replica.id.0).collect::<Vec<_>>();
+                assert_eq!((ids(&description.voters), ids(&description.observers)), (vec![1, 2, 3], vec![10]));
+                if found(&description) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let search = async { tokio::time::timeout(PATIENCE, search).await };
+        broker.runtime.block_on(search).unwrap_or_else(|_| panic!("{what}"));
+    };
+    until("all have caught up", &|description| {
+        let mut replicas = description.voters.iter().chain(&description.observers);
+        let end = description.high_watermark;
+        end >= offset && replicas.all(|replica| replica.log_end == Some(end) && replica.last_caught_up.is_some())
+    });
+    // A voter that is gone stays where it was, while the others go on.
+    let dead = cluster.ids().into_iter().find(|id| *id != active).unwrap();
+    cluster.kill(dead);
+    let (_, offset) = broker.runtime.block_on(client.submit_within(set_config(4), PATIENCE)).unwrap();
+    until("the dead voter lags", &|description| {
+        let voter = description.voters.iter().find(|voter| voter.id == dead).unwrap();
+        let lags = voter.log_end.is_some_and(|end| end < offset) && description.high_watermark >= offset;
+        lags && voter.last_caught_up <= voter.last_heard
+    });
     broker.kill();
 }
 

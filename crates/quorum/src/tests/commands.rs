@@ -56,7 +56,7 @@ fn a_repeated_command_is_answered_and_not_run_again() {
     let submit = |number, sequence, sent_in_term| {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let id = Some(CommandId { client: 5, sequence });
-        let submission = Submission { command: set_config(number), id, sent_in_term, reply };
+        let submission = Submission { command: set_config(number), id, sent_in_term, queued_us: 0, reply };
         core.submit(submission, answer, PATIENCE)
     };
     let offset = |reply| match reply {

@@ -146,7 +146,8 @@ fn figures_tell_who_is_active() {
             registry.register(Box::new(process.controller.metrics())).unwrap();
             let families = registry.gather();
             assert!(families.iter().any(|family| family.name() == "highwater_raft_commit_lag"));
-            let active = families.iter().find(|family| family.name() == "highwater_controller_active_count").unwrap();
+            let name = "kafka_controller_kafkacontroller_activecontrollercount";
+            let active = families.iter().find(|family| family.name() == name).unwrap();
             active.get_metric()[0].get_gauge().get_value()
         })
         .sum();

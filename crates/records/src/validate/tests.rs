@@ -179,7 +179,7 @@ fn compacted_topics_refuse_records_without_key() {
     for codec in Compression::ALL {
         let sent = batch(codec, &[(Some("a"), 0), (None, 0), (Some(""), 0), (None, 0)]);
         let rejection = validate(sent, &compacted).unwrap_err();
-        let message = "Compacted topic cannot accept message without key in topic partition t-3.".to_owned();
+        let message = "Compacted topic cannot accept message without key in topic partition t-3".to_owned();
         let expected: Vec<_> =
             [1, 3].into_iter().map(|batch_index| RecordError { batch_index, message: message.clone() }).collect();
         assert_eq!(rejection.code, ErrorCode::InvalidRecord);

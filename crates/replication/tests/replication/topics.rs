@@ -93,9 +93,15 @@ async fn figures_are_collected() {
         let metric = &family.get_metric()[0];
         metric.get_gauge().get_value() + metric.get_counter().get_value()
     };
-    assert_eq!(value("kafka_log_log_logendoffset"), 1.0);
-    assert_eq!(value("kafka_cluster_partition_highwatermark"), 1.0);
-    assert!(value("kafka_log_log_size") > 61.0);
+    let figures = cluster.node(0).replicas.figures().remove(0);
+    assert_eq!((figures.log_end, figures.high_watermark, figures.segments), (Offset(1), Offset(1), 1));
+    assert!(figures.size_bytes > 61 && figures.leads() && !figures.is_under_replicated());
+    assert_eq!(figures.follower_lags, [(BrokerId(1), 0)]);
+    let behind = |offset| cluster.node(0).replicas.records_behind("t", PartitionIndex(0), Offset(offset));
+    assert_eq!((behind(0), behind(1), behind(5)), (Some(1), Some(0), Some(0)));
+    assert!(cluster.node(0).replicas.timestamp_near("t", PartitionIndex(0), Offset(0)).is_some());
+    assert_eq!(cluster.node(0).replicas.timestamp_near("t", PartitionIndex(0), Offset(1)), None);
+    assert!(value("kafka_server_brokertopicmetrics_replicationbytesout_total") > 61.0);
     assert_eq!(value("kafka_server_replicamanager_underreplicatedpartitions"), 0.0);
     assert_eq!(value("kafka_server_replicamanager_isrshrinks_total"), 0.0);
     cluster.kill(1, false).await;

@@ -34,13 +34,15 @@ pub fn run(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
 
     let meter = Meter::start(&cluster);
     let groups = runtime.block_on(heartbeats(groups, Duration::from_secs(run.scale.seconds)))?;
-    findings.note("k.steady_cores", meter.used().cpu_seconds / run.scale.seconds as f64);
+    let used = meter.used();
+    findings.note("k.steady_cores", used.cpu_seconds / run.scale.seconds as f64);
+    findings.note_company("k.steady", &used);
 
     let (count, meter) = (groups.len() as f64, Meter::start(&cluster));
     let latencies = runtime.block_on(rebalances(groups))?;
     let used = meter.used();
     findings.note("k.rebalance.cpu_ms", used.cpu_seconds * 1e3 / count);
-    findings.note("k.rebalance.client_cores", used.client_cores);
+    findings.note_company("k.rebalance", &used);
     findings.note_latencies("k.rebalance", &latencies.sorted());
     Ok(())
 }

@@ -33,8 +33,9 @@ pub fn run(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
         send_one_by_one(&mut connection, &frame, run.scale.pings / 2)?;
         let meter = Meter::start(&cluster);
         let latencies = send_one_by_one(&mut connection, &frame, run.scale.pings)?;
-        let cpu_seconds = meter.used().cpu_seconds;
-        findings.note(format!("{prefix}.cpu_us_per_record"), cpu_seconds * 1e6 / latencies.count() as f64);
+        let used = meter.used();
+        findings.note(format!("{prefix}.cpu_us_per_record"), used.cpu_seconds * 1e6 / latencies.count() as f64);
+        findings.note_company(prefix, &used);
         findings.note_latencies(prefix, &latencies.sorted());
     }
     Ok(())

@@ -65,4 +65,5 @@ fn watch(run: &Run<'_>, cluster: &Cluster, prefix: &str, findings: &mut Findings
     findings.note(format!("{prefix}.idle_cores"), used.cpu_seconds / run.scale.idle_seconds as f64);
     findings.note(format!("{prefix}.private_mb"), used.private_mb);
     findings.note(format!("{prefix}.peak_mb"), used.peak_resident_mb);
+    findings.note_company(prefix, &used);
 }

@@ -13,8 +13,6 @@ use crate::schedule::Schedule;
 const PARTITIONS: i32 = 16;
 /// Records a second of the steady load.
 const RATE: u64 = 20_000;
-/// Seconds of the steady load before it is measured.
-const SETTLE_SECONDS: u64 = 3;
 
 pub fn run(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
     let (cluster, payloads) = (run.start(3)?, Payloads::new(RECORD_BYTES));
@@ -35,7 +33,6 @@ pub fn run(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
 
     let (steady, schedule) = ([IDEMPOTENT, &[("linger.ms", "1")]].concat(), Schedule::new(RATE));
     let plan = Plan { schedule: Some(schedule), properties: &steady, ..plan };
-    produce(&bootstrap, &Plan { records: schedule.records_in(SETTLE_SECONDS), ..plan.clone() })?;
     let meter = Meter::start(&cluster);
     let sent = produce(&bootstrap, &Plan { records: schedule.records_in(run.scale.seconds), ..plan })?;
     findings.note_transfer("e.steady", &meter.used(), sent.bytes, sent.seconds);

@@ -4,7 +4,7 @@ use anyhow::Result;
 use highwater_test_cluster::Cluster;
 use serde_json::{Value, json};
 
-use super::invocation::Cli;
+use super::invocation::{Cli, eventually};
 use crate::{Context, check};
 
 fn replicas(cli: &Cli<'_>, topic: &str) -> Result<Value> {
@@ -32,9 +32,11 @@ pub fn partitions(context: &Context) -> Result<()> {
     check(cli.fails(1, "partition cancel cli-p-0")?.contains("NO_REASSIGNMENT"), || "cancelled nothing".to_owned())?;
     check(cli.json("partition reassignments")? == json!([]), || "reassignments left".to_owned())?;
     cli.ok("partition elect-leader cli-p-0 cli-p-1")?;
-    let listed = cli.json("partition list cli-p")?;
-    check(listed[0]["leader"] == 3 && listed[1]["leader"] == 1, || listed.to_string())?;
-    check(listed[0]["state"] == "healthy", || listed.to_string())?;
+    eventually(|| {
+        let listed = cli.json("partition list cli-p")?;
+        check(listed[0]["leader"] == 3 && listed[1]["leader"] == 1, || listed.to_string())?;
+        check(listed[0]["state"] == "healthy", || listed.to_string())
+    })?;
     check(cli.json("partition list cli-p --leader 3")?.as_array().map(Vec::len) == Some(1), || "filter".to_owned())?;
     check(cli.json("partition list cli-p --offline --under-replicated")? == json!([]), || "unwell".to_owned())?;
     cli.fails(1, "partition reassign cli-p-0=9")?;
@@ -48,9 +50,9 @@ pub fn cluster(context: &Context) -> Result<()> {
     let cli = context.cli();
     let described = cli.json("cluster describe")?;
     check(described["brokers"].as_array().map(Vec::len) == Some(3), || described.to_string())?;
-    check(cli.json("cluster health")?["healthy"] == true, || "not healthy".to_owned())?;
+    eventually(|| check(cli.json("cluster health")?["healthy"] == true, || "not healthy".to_owned()))?;
     let features = cli.json("cluster features")?;
-    check(features["features"].to_string().contains("metadata.version"), || features.to_string())?;
+    check(features["features"].to_string().contains("eligible.leader.replicas.version"), || features.to_string())?;
     let broker = cli.json("broker describe 2")?;
     check(broker["id"] == 2 && broker["log_dirs"][0]["error"].is_null(), || broker.to_string())?;
     check(cli.json("broker list")?.as_array().map(Vec::len) == Some(3), || "brokers".to_owned())?;
@@ -112,6 +114,7 @@ pub fn errors(context: &Context) -> Result<()> {
     check(refused.contains("UNKNOWN_TOPIC_OR_PARTITION") && refused.contains("try:"), || refused.clone())?;
     let refused = cli.fails(1, "topic describe cli-none --json")?;
     let error: Value = serde_json::from_str(&refused)?;
+    check(error["error"]["broker_error"] == "UNKNOWN_TOPIC_OR_PARTITION", || refused.clone())?;
     check(error["error"]["exit_code"] == 1 && error["error"]["hint"].is_string(), || refused.clone())?;
     let nobody = Cli { binary: &context.binary, bootstrap: "127.0.0.1:1" };
     check(nobody.fails(3, "cluster describe")?.contains("--bootstrap"), || "no hint".to_owned())?;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
@@ -19,6 +20,17 @@ pub struct Done {
     pub code: i32,
     pub stdout: Vec<u8>,
     pub stderr: String,
+}
+
+/// Repeats `attempt` until it succeeds: brokers learn of changes one after the other. Its last error after some seconds.
+pub fn eventually(mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match attempt() {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+            result => return result,
+        }
+    }
 }
 
 impl Done {

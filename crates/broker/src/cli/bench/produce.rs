@@ -18,7 +18,7 @@ use crate::cli::progress::Progress;
 use crate::cli::size::parse_bytes;
 use crate::cli::{ClientArgs, Failure};
 
-/// At a given rate, records that are due within this time go together, as `linger.ms` has it.
+/// At a given rate, how long a record waits for others to go along with: Kafka's `linger.ms`.
 const LINGER: Duration = Duration::from_millis(5);
 /// Pause between two steps of the progress bar.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(200);
@@ -78,10 +78,8 @@ pub(crate) async fn run(args: ProduceArgs) -> Result<(), Failure> {
     let mut client = args.client.connect().await?;
     client.topic(&args.topic).await?;
     let record_bytes = usize::try_from(args.record_bytes).unwrap_or(usize::MAX);
-    let fitting = (args.batch_bytes / args.record_bytes.max(1)).max(1);
-    let due_together = args.rate.map(|rate| (rate as f64 / args.connections as f64 * LINGER.as_secs_f64()) as u64);
     let work = Work {
-        records_per_batch: due_together.map_or(fitting, |due| fitting.min(due.max(1))),
+        records_per_batch: (args.batch_bytes / args.record_bytes.max(1)).max(1),
         rate: args.rate,
         connections: args.connections,
         value: Arc::new(digits(record_bytes)),
@@ -140,11 +138,15 @@ async fn send(mut producer: Producer, worker: u64, records: u64, work: Work) -> 
     let due = |index: u64| pace.due(index * work.connections + worker);
     let mut turn = worker;
     while figures.records < records {
-        let count = work.records_per_batch.min(records - figures.records);
+        let first = figures.records;
+        let mut count = work.records_per_batch.min(records - first);
         let partition = i32::try_from(turn % partitions).unwrap_or(0);
         turn += 1;
-        let first = figures.records;
-        sleep_until(due(first + count - 1)).await;
+        if work.rate.is_some() {
+            sleep_until(due(first) + LINGER).await;
+            let now = Instant::now();
+            count = (first + 1..first + count).take_while(|index| due(*index) <= now).count() as u64 + 1;
+        }
         let begun = Instant::now();
         let mut batch = producer.batch(partition);
         for _ in 0..count {

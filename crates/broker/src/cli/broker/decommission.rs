@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::drain::{plan, stuck_failure};
-use crate::cli::client::ClusterClient;
+use crate::cli::client::{ATTEMPTS, ClusterClient, RETRY_PAUSE};
 use crate::cli::output::count;
 use crate::cli::{ClientArgs, Failure};
 
@@ -107,5 +107,13 @@ async fn unregister(client: &mut ClusterClient, id: i32) -> Result<(), Failure> 
         let failure = Failure::new(format!("broker {id} still holds {}", count(held, "replica")));
         return Err(failure.hint(format!("`highwater broker drain {id}` moves them to other brokers")));
     }
-    client.unregister_broker(id).await
+    client.unregister_broker(id).await?;
+    // Until the broker that we ask has heard of it, so that the next command does not see it any more.
+    for _ in 0..ATTEMPTS {
+        if client.describe_cluster().await?.brokers.iter().all(|broker| broker.id != id) {
+            break;
+        }
+        sleep(RETRY_PAUSE).await;
+    }
+    Ok(())
 }

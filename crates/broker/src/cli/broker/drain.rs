@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
-use crate::cli::client::{ClusterClient, ElectionType, Partition, TopicPartition};
+use crate::cli::client::{ATTEMPTS, ClusterClient, ElectionType, Partition, RETRY_PAUSE, TopicPartition};
 use crate::cli::output::count;
 use crate::cli::partition::{MoveArgs, Moves, Spread, empty_broker};
 use crate::cli::{ClientArgs, Failure};
@@ -99,7 +99,8 @@ async fn drain_leaders(args: &DrainArgs, client: &mut ClusterClient) -> Result<(
             return Err(failure);
         }
     }
-    let left = all_partitions(client).await?.iter().filter(|one| one.leader == Some(args.id)).count();
+    let expected = if args.moves.waits() { alone.len() } else { usize::MAX };
+    let left = leaders_left(client, args.id, expected).await?;
     args.client.print(
         || {
             let mut json = args.moves.json(&moves);
@@ -113,6 +114,19 @@ async fn drain_leaders(args: &DrainArgs, client: &mut ClusterClient) -> Result<(
             .hint("they will be offline while it is down: give them more replicas with `highwater partition reassign`")
     };
     alone.first().map_or(Ok(()), |first| Err(failure(first)))
+}
+
+/// How many partitions `broker` leads; waits until there are no more than `expected`, because brokers learn of elections one after
+/// the other.
+async fn leaders_left(client: &mut ClusterClient, broker: i32, expected: usize) -> Result<usize, Failure> {
+    for attempt in 1.. {
+        let left = all_partitions(client).await?.iter().filter(|one| one.leader == Some(broker)).count();
+        if left <= expected || attempt >= ATTEMPTS {
+            return Ok(left);
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+    unreachable!("the loop ends by returning")
 }
 
 /// The partitions that `broker` would lead, with it as the last replica; and those that it holds alone.

@@ -96,7 +96,7 @@ impl GoalArgs {
             return parse_time(text, now).map(Wanted::Time).map_err(Failure::usage);
         }
         if let Some(text) = &self.by_duration {
-            return parse_duration(text).map(|length| Wanted::Time(now - length)).map_err(Failure::usage);
+            return parse_duration(text).map(|length| Wanted::Time((now - length).max(0))).map_err(Failure::usage);
         }
         if let Some(path) = &self.from_file {
             let shown = path.display();

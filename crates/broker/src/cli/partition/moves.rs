@@ -12,6 +12,9 @@ use crate::cli::progress::Progress;
 
 /// Pause between two looks at what is under way.
 const POLL_PAUSE: Duration = Duration::from_millis(300);
+/// Looks after which a move that nobody lists and that did not happen counts as cancelled. The broker that is asked may learn of it
+/// later than the controller that accepted it.
+const QUIET_POLLS: u32 = 20;
 
 /// New replicas of partitions, with those they have now.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +81,7 @@ impl Moves {
         let progress = Progress::new(self.targets.len() as u64, "moving partitions");
         let mut waiting: Vec<&TopicPartition> = self.targets.keys().rev().collect();
         let mut moving: BTreeSet<TopicPartition> = BTreeSet::new();
+        let mut quiet: BTreeMap<TopicPartition, u32> = BTreeMap::new();
         let mut refused = Vec::new();
         while !waiting.is_empty() || !moving.is_empty() {
             let room = at_once.saturating_sub(moving.len()).min(waiting.len());
@@ -97,7 +101,16 @@ impl Moves {
             tokio::time::sleep(POLL_PAUSE).await;
             let under_way: BTreeSet<TopicPartition> =
                 client.reassignments().await?.into_iter().map(|one| one.id).collect();
-            moving.retain(|id| under_way.contains(id));
+            let now = self.replicas_now(client).await?;
+            moving.retain(|id| {
+                if under_way.contains(id) {
+                    quiet.remove(id);
+                    return true;
+                }
+                let polls = quiet.entry(id.clone()).or_insert(0);
+                *polls += 1;
+                now.get(id) != self.targets.get(id) && *polls < QUIET_POLLS
+            });
             progress.done((self.targets.len() - waiting.len() - moving.len()) as u64);
         }
         drop(progress);
@@ -105,16 +118,18 @@ impl Moves {
         Failure::all(refused).map_or(Ok(()), Err)
     }
 
-    /// A reassignment that nobody lists any more was completed, or cancelled by somebody else.
-    async fn check(&self, client: &mut ClusterClient) -> Result<Option<Failure>, Failure> {
+    async fn replicas_now(&self, client: &mut ClusterClient) -> Result<BTreeMap<TopicPartition, Vec<i32>>, Failure> {
         let names: BTreeSet<String> = self.targets.keys().map(|id| id.topic.clone()).collect();
         let topics = client.existing_topics(&Vec::from_iter(names)).await?;
-        let other: Vec<String> = topics
-            .into_iter()
-            .flat_map(|topic| topic.partitions)
-            .filter(|one| self.targets.get(&one.id).is_some_and(|target| *target != one.replicas))
-            .map(|one| format!("{} has replicas {}", one.id, ids(&one.replicas)))
-            .collect();
+        let partitions = topics.into_iter().flat_map(|topic| topic.partitions);
+        Ok(partitions.filter(|one| self.targets.contains_key(&one.id)).map(|one| (one.id, one.replicas)).collect())
+    }
+
+    /// A reassignment that nobody lists any more was completed, or cancelled by somebody else.
+    async fn check(&self, client: &mut ClusterClient) -> Result<Option<Failure>, Failure> {
+        let now = self.replicas_now(client).await?;
+        let other = now.iter().filter(|(id, replicas)| self.targets.get(*id) != Some(*replicas));
+        let other: Vec<String> = other.map(|(id, replicas)| format!("{id} has replicas {}", ids(replicas))).collect();
         let failure = || {
             Failure::new(format!("not as asked for: {}", other.join("; ")))
                 .hint("somebody else cancelled or changed the reassignment: `highwater partition reassignments`")

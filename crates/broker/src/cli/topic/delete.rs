@@ -1,6 +1,7 @@
 //! `highwater topic delete`.
 
 use clap::Args;
+use highwater_types::ErrorCode;
 use serde_json::json;
 
 use crate::cli::{ClientArgs, Failure};
@@ -25,15 +26,12 @@ pub(crate) struct DeleteArgs {
 
 pub(crate) async fn run(args: DeleteArgs) -> Result<(), Failure> {
     let mut client = args.client.connect().await?;
-    let names = match args.if_exists {
-        true => client.existing_topics(&args.names).await?.into_iter().map(|topic| topic.name).collect(),
-        false => args.names.clone(),
-    };
-    let outcomes = if names.is_empty() { Vec::new() } else { client.delete_topics(&names).await? };
+    let outcomes = client.delete_topics(&args.names).await?;
     let (mut deleted, mut refused) = (Vec::new(), Vec::new());
     for (name, outcome) in outcomes {
         match outcome {
             Ok(()) => deleted.push(name),
+            Err(failure) if args.if_exists && failure.is(ErrorCode::UnknownTopicOrPartition) => {}
             Err(failure) => refused.push(failure),
         }
     }

@@ -1,5 +1,7 @@
 //! One whole node in this process: real sockets on free ports, disk and key-value store in memory.
 
+mod metrics;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
