@@ -11,8 +11,8 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::config::{broker_id, raft_id};
 use crate::credentials::Credentials;
+use crate::event_times::EventTimes;
 use crate::feed::MetadataFeed;
-use crate::metrics::EventTimes;
 use crate::peers::Peers;
 use crate::raft_types::{Metrics, TypeConfig};
 use crate::sessions::Sessions;

@@ -38,6 +38,7 @@ mod dedup;
 mod describe_quorum;
 mod election;
 mod error;
+mod event_times;
 mod feed;
 mod finder;
 

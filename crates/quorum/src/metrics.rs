@@ -7,7 +7,7 @@ use highwater_metrics::table::{controller, quorum};
 use openraft::async_runtime::Instant as _;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Histogram, IntCounter, IntGauge, IntGaugeVec};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 
 use crate::ControllerNode;
 use crate::controller_core::Core;
@@ -39,32 +39,6 @@ const GAUGES: [(&Metric, Read); 12] = [
     (&quorum::PURGED_INDEX, |core| core.raft_metrics().purged.map_or(-1, |log_id| as_i64(log_id.index()))),
     (&controller::LAST_APPLIED_RECORD_OFFSET, |core| core.feed.image().offset().0),
 ];
-
-/// Waiting and working time of the active controller's commands.
-#[derive(Debug, Clone)]
-pub(crate) struct EventTimes {
-    queue: Histogram,
-    processing: Histogram,
-}
-
-impl EventTimes {
-    pub(crate) fn new() -> Self {
-        Self {
-            queue: controller::EVENT_QUEUE_TIME_MS.one_histogram(),
-            processing: controller::EVENT_QUEUE_PROCESSING_TIME_MS.one_histogram(),
-        }
-    }
-
-    /// A command was taken from the queue, so long after it was put there.
-    pub(crate) fn on_taken(&self, waited_us: u64) {
-        self.queue.observe(waited_us as f64 / 1000.0);
-    }
-
-    /// A batch of commands is decided, committed and answered.
-    pub(crate) fn on_done(&self, took_us: u64) {
-        self.processing.observe(took_us as f64 / 1000.0);
-    }
-}
 
 /// Registers with any number of registries; each gets its own collector.
 pub(crate) struct QuorumCollector {

@@ -19,7 +19,7 @@ use crate::config::{broker_id, raft_id};
 use crate::controller_core::{Core, MetadataRaft, Phase};
 use crate::controller_service::ControllerService;
 use crate::credentials::Credentials;
-use crate::metrics::EventTimes;
+use crate::event_times::EventTimes;
 use crate::peers::{PeerFactory, Peers};
 use crate::raft_service::RaftService;
 use crate::sessions::Sessions;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use highwater_env::{clock, run_blocking};
 use highwater_log::LogDirectory;
 use highwater_types::{Offset, TopicPartition};
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::context::Context;
 use crate::directory_reports::{DirectoryReporter, FailedLogDirectory};
 use crate::partition::Partition;
+use crate::stop::{Stop, pause_or_stop};
 
 /// Longest time between two looks at partitions that have a lagging follower. Short against `replica.lag.time.max.ms`, so
 /// that a stuck follower leaves the ISR about when it should.
@@ -31,19 +31,6 @@ pub(crate) async fn tick(context: Arc<Context>) {
         for partition in context.attention.take().into_values() {
             partition.tick();
         }
-    }
-}
-
-/// Ends the tasks that work on the disk. They are not aborted, because what runs on the blocking pool would go on without
-/// them, and a shutdown must not overtake it.
-pub(crate) type Stop = watch::Receiver<bool>;
-
-/// Waits for `pause`; false once everything is to stop.
-pub(crate) async fn pause_or_stop(pause: Duration, stop: &mut Stop) -> bool {
-    tokio::select! {
-        () = sleep(pause) => true,
-        // Also when the one who says it is gone.
-        _ = stop.wait_for(|stop| *stop) => false,
     }
 }
 

@@ -15,9 +15,9 @@ use highwater_log::{Compaction, CompactionError, CompactionSettings, CompactionS
 use highwater_types::{Offset, TopicIdPartition};
 use rand::RngCore as _;
 
-use crate::background::{Stop, pause_or_stop};
 use crate::context::Context;
 use crate::partition::Partition;
+use crate::stop::{Stop, pause_or_stop};
 
 /// Bytes read and written between two looks at the throttle and at whether to stop. At disk speed, some ten milliseconds.
 const SLICE_BYTES: u64 = 4 << 20;

@@ -49,6 +49,7 @@ mod reader;
 mod replicas;
 mod snapshot;
 mod status;
+mod stop;
 mod topic_settings;
 mod totals;
 mod waiter;

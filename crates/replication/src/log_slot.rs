@@ -63,7 +63,7 @@ impl LogSlot {
                 let LogSummary { log_start, log_end, .. } = cold.summary;
                 Some(LogCursors { log_start, flushed: log_end, log_end })
             }
-            Self::Open(log) => Some(crate::partition::cursors_of(log)),
+            Self::Open(log) => Some(cursors_of(log)),
             Self::Gone => None,
         }
     }
@@ -197,4 +197,10 @@ impl ColdLog {
             None
         }
     }
+}
+
+/// Positions of an open log.
+pub(crate) fn cursors_of(log: &Log) -> LogCursors {
+    // The flushed mark may be ahead of the end that a cut left for a moment; never is it for the core.
+    LogCursors { log_start: log.log_start(), flushed: log.flushed().min(log.log_end()), log_end: log.log_end() }
 }

@@ -15,10 +15,10 @@ use parking_lot::Mutex;
 use rand::RngCore;
 use tokio::sync::Notify;
 
-use crate::background::Stop;
 use crate::context::Context;
 use crate::log_slot::LogSlot;
 use crate::metadata::MetadataFollower;
+use crate::stop::Stop;
 use crate::topic_settings::LogSettings;
 
 /// Time between two lines in the log that tell how far recovery is.

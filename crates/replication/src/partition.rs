@@ -15,13 +15,13 @@ use highwater_env::{clock, run_blocking};
 use highwater_log::{
     DiskSpace, FlushListener, FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SyncScheduler,
 };
-use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
+use highwater_partition::{Action, Durability, Event, IsrChange, Replica, RoleKind};
 use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 
 use crate::follower_stream::FollowerSlot;
 use crate::link_slot::LinkSlot;
-use crate::log_slot::LogSlot;
+use crate::log_slot::{LogSlot, cursors_of};
 use crate::parked_acks::{ParkedAcks, Reply};
 use crate::snapshot::Snapshot;
 use crate::waiter::Waiters;
@@ -481,12 +481,6 @@ impl Partition {
             follower_lags: replica.follower_ends().map(lag).collect(),
         }
     }
-}
-
-/// Positions of an open log.
-pub(crate) fn cursors_of(log: &Log) -> LogCursors {
-    // The flushed mark may be ahead of the end that a cut left for a moment; never is it for the core.
-    LogCursors { log_start: log.log_start(), flushed: log.flushed().min(log.log_end()), log_end: log.log_end() }
 }
 
 impl State {

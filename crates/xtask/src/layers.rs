@@ -34,6 +34,7 @@ const PURE_ALLOWED: &[&str] = &[
     "flate2",
     "imbl",
     "kafka-protocol",
+    "lz4",
     "lz4_flex",
     "rand_core",
     "snap",

@@ -45,7 +45,7 @@ impl Trio {
                 ("advertised.listeners", format!("PLAINTEXT://{client}")),
                 ("controller.listener.names", "CONTROLLER".to_owned()),
                 ("highwater.http.listener", "127.0.0.1:0".to_owned()),
-                ("offsets.topic.num.partitions", "1".to_owned()),
+                ("offsets.topic.num.partitions", "3".to_owned()),
                 ("highwater.metrics.partition.series", (node < 2).to_string()),
             ];
             let extra: Vec<(&str, &str)> = extra.iter().map(|(key, value)| (*key, value.as_str())).collect();
@@ -89,13 +89,13 @@ impl Trio {
         sum
     }
 
-    /// Sends `request` to each node until one of them does not refuse it.
-    async fn use_a_group(&self) {
-        let find = FindCoordinatorRequest::default().with_key(StrBytes::from_static_str("g"));
+    /// Commits for a group, at whichever node coordinates it.
+    async fn use_group(&self, group: &'static str) {
+        let find = FindCoordinatorRequest::default().with_key(StrBytes::from_static_str(group));
         let partition = OffsetCommitRequestPartition::default().with_partition_index(0).with_committed_offset(1);
         let topic = OffsetCommitRequestTopic::default().with_name(name("t")).with_partitions(vec![partition]);
         let commit = OffsetCommitRequest::default()
-            .with_group_id(GroupId(StrBytes::from_static_str("g")))
+            .with_group_id(GroupId(StrBytes::from_static_str(group)))
             .with_generation_id_or_member_epoch(-1)
             .with_topics(vec![topic]);
         self.until("a coordinator takes the commit", async |trio| {
@@ -183,11 +183,14 @@ async fn nodes_show_what_the_table_says() {
         let topic = FetchTopic::default().with_topic(name("t")).with_partitions(vec![partition]);
         call(&mut client(node).await, &FetchRequest::default().with_topics(vec![topic]), 4).await;
     }
-    trio.use_a_group().await;
-    trio.until("all is in sync, and the group's lag is known", async |trio| {
+    // One on each partition of the offsets topic, and so one on each node.
+    for group in ["a", "b", "c"] {
+        trio.use_group(group).await;
+    }
+    trio.until("all is in sync, and the groups' lag is known", async |trio| {
         trio.sum("kafka_server_replicamanager_underreplicatedpartitions").await == 0.0
-            && trio.sum("kafka_server_replicamanager_leadercount").await == 4.0
-            && trio.sum("kafka_consumergroup_lag_sum").await >= 0.0
+            && trio.sum("kafka_server_replicamanager_leadercount").await == 6.0
+            && trio.scrape(0).await.contains("\nkafka_consumergroup_lag_sum{")
             && trio.sum("kafka_controller_kafkacontroller_activecontrollercount").await == 1.0
     })
     .await;

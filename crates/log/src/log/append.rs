@@ -216,7 +216,9 @@ impl Log {
 
     /// What a batch in the log changes besides the file.
     fn take_in(&mut self, header: &BatchHeader, marker: Option<&EndTransactionMarker>, now: Timestamp) {
-        self.first_timestamp.get_or_insert(header.max_timestamp);
+        if self.first_timestamp == Timestamp::NONE {
+            self.first_timestamp = header.max_timestamp;
+        }
         if let Some(ended) = self.producers.apply(header, marker, now) {
             self.active.on_transaction_ended(&ended);
         }

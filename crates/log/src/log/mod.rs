@@ -60,8 +60,8 @@ pub struct Log {
     snapshots: BTreeSet<Offset>,
     /// The active segment, also the last one of the reader's list.
     active: Arc<Segment>,
-    /// Largest timestamp of the active segment's first batch; `segment.ms` counts from it.
-    first_timestamp: Option<Timestamp>,
+    /// Largest timestamp of the active segment's first batch that has one, or NONE; `segment.ms` counts from it.
+    first_timestamp: Timestamp,
     /// Wall clock when the active segment was begun or opened: stands in for timestamps where there are none.
     active_since: Timestamp,
 }
@@ -113,7 +113,7 @@ impl Log {
             producers: recovered.producers,
             snapshots: recovered.snapshots,
             active,
-            first_timestamp: None,
+            first_timestamp: Timestamp::NONE,
             active_since: mode.now,
         };
         if !mode.fresh {
@@ -313,9 +313,9 @@ impl Log {
         Ok(())
     }
 
-    fn read_first_timestamp(&self) -> Result<Option<Timestamp>, LogError> {
+    fn read_first_timestamp(&self) -> Result<Timestamp, LogError> {
         let first = self.active.walk(0)?.next_header()?;
-        Ok(first.map(|(_, header)| header.max_timestamp))
+        Ok(first.map_or(Timestamp::NONE, |(_, header)| header.max_timestamp))
     }
 
     pub(crate) fn fs(&self) -> &Fs {

@@ -68,7 +68,7 @@ impl Log {
     /// How long the active segment has been filling, by timestamps where there are any.
     fn waited_ms(&self, next: Timestamp, now: Timestamp) -> i64 {
         match self.first_timestamp {
-            Some(first) if first >= Timestamp(0) => next.0.saturating_sub(first.0),
+            first if first >= Timestamp(0) => next.0.saturating_sub(first.0),
             _ => now.0.saturating_sub(self.active_since.0),
         }
     }
@@ -125,7 +125,7 @@ impl Log {
             self.reader.on_index_loaded(&old);
         }
         self.active = new;
-        self.first_timestamp = None;
+        self.first_timestamp = Timestamp::NONE;
         self.active_since = now;
         Ok(())
     }

@@ -107,7 +107,7 @@ impl Log {
         self.flush.restart_at(active.clone());
         self.active = active;
         self.active_since = now;
-        self.first_timestamp = None;
+        self.first_timestamp = Timestamp::NONE;
         self.epochs.clear();
         self.producers.clear();
         Ok(())
