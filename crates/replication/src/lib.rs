@@ -38,6 +38,7 @@ mod link_task;
 mod log_directories;
 mod log_slot;
 mod log_work;
+mod log_worker;
 mod metadata;
 mod metrics;
 mod node;

@@ -6,19 +6,16 @@
 //! waits for it; where it is the only one that may lead, clients try again until it does.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use highwater_env::{clock, rng, run_blocking};
+use highwater_env::{clock, rng};
 use highwater_log::{Log, LogDirectory, LogError};
 use highwater_types::{MonoMs, TopicIdPartition, TopicPartition};
 use parking_lot::Mutex;
 use rand::RngCore;
 use tokio::sync::Notify;
 
-use crate::context::Context;
 use crate::log_slot::LogSlot;
-use crate::metadata::MetadataFollower;
-use crate::stop::Stop;
 use crate::topic_settings::LogSettings;
 
 /// Time between two lines in the log that tell how far recovery is.
@@ -102,7 +99,8 @@ impl LogWork {
         self.notify.notify_one();
     }
 
-    async fn next(&self) -> (TopicPartition, Job) {
+    /// Takes the next job, once there is one.
+    pub async fn next(&self) -> (TopicPartition, Job) {
         loop {
             let (next, more) = {
                 let mut state = self.state.lock();
@@ -118,11 +116,13 @@ impl LogWork {
         }
     }
 
-    fn free(&self, name: &TopicPartition) {
+    /// The job on the log of that name is done.
+    pub fn free(&self, name: &TopicPartition) {
         self.state.lock().busy.remove(name);
     }
 
-    fn on_recovered(&self) {
+    /// A log was opened, or cannot be.
+    pub fn on_recovered(&self) {
         let mut state = self.state.lock();
         state.recovering -= 1;
         state.recovered += 1;
@@ -138,34 +138,9 @@ impl LogWork {
     }
 }
 
-/// Works until told to stop. What is left in the queue then is done after the next start.
-pub(crate) async fn work(context: Arc<Context>, metadata: Weak<Mutex<MetadataFollower>>, mut stop: Stop) {
-    loop {
-        let (name, job) = tokio::select! {
-            next = context.log_work.next() => next,
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
-        let (name, done) = run_blocking(move || {
-            let done = job.run(&name);
-            (name, done)
-        })
-        .await;
-        context.log_work.free(&name);
-        let is_recovered = matches!(done, Done::Opened { .. });
-        let Some(metadata) = metadata.upgrade() else { return };
-        metadata.lock().on_work_done(&name, done);
-        if is_recovered {
-            context.log_work.on_recovered();
-        }
-        if *stop.borrow() {
-            return;
-        }
-    }
-}
-
 impl Job {
     /// Blocks for the disk.
-    fn run(self, name: &TopicPartition) -> Done {
+    pub fn run(self, name: &TopicPartition) -> Done {
         match self {
             Self::Open { directory, id, settings, replaceable, give_up } => {
                 let opening = Opening { id, directory, replaceable, give_up };

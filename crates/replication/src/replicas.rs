@@ -26,7 +26,7 @@ use crate::{
     Acks, AlterPartitionSender, AppendOutcome, DirectoryReporter, FetchError, FetchRead, FetchResult, FetchWaiter,
     Isolation, LeaderHint, Lease, ListedOffset, LogDirectories, LogDirectoryStatus, OffsetSpec, PartitionFigures,
     PartitionStatus, ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_reports,
-    isr_proposals, log_directories, log_work,
+    isr_proposals, log_directories, log_worker,
 };
 
 /// Why the layer did not start.
@@ -83,7 +83,11 @@ impl Replicas {
             tokio::spawn(background::remove_deleted(opened.clone())),
         ];
         for _ in 0..context.node.config.recovery_threads_per_data_dir * opened.len() {
-            disk_tasks.push(tokio::spawn(log_work::work(context.clone(), Arc::downgrade(&metadata), stopped.clone())));
+            disk_tasks.push(tokio::spawn(log_worker::work(
+                context.clone(),
+                Arc::downgrade(&metadata),
+                stopped.clone(),
+            )));
         }
         let (tasks, disk_tasks) = (Mutex::new(tasks), Mutex::new(disk_tasks));
         Ok(Arc::new(Self { context, directories, metadata, tasks, disk_tasks, stop }))
