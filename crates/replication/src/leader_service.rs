@@ -11,21 +11,29 @@ use tonic::{Status, Streaming};
 use crate::context::Context;
 use crate::follower_stream::{FollowerSlot, FollowerStream, LeaderFrames};
 use crate::partition::Partition;
+use crate::stop::{Stop, is_stopped, until_stopped};
 
 /// A follower that has opened a stream must say who it is within this time.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 
-/// The gRPC service.
+/// The gRPC service. Its connections outlive whoever accepts them, so its streams end by themselves when the node stops.
+///
+/// Else: (1) the node is dropped and starts again in the same process; (2) its followers stay on the streams of the former
+/// run, which answer for replicas that nobody appends to; (3) in the new run the high watermark waits for them in vain.
 pub(crate) struct LeaderService {
     context: Arc<Context>,
+    stop: Stop,
 }
 
 impl LeaderService {
-    pub fn new(context: Arc<Context>) -> Self {
-        Self { context }
+    pub fn new(context: Arc<Context>, stop: Stop) -> Self {
+        Self { context, stop }
     }
 
     fn check(&self, hello: &Hello) -> Result<(), Status> {
+        if is_stopped(&self.stop) {
+            return Err(Status::unavailable("this broker has stopped"));
+        }
         let image = self.context.node.image.load();
         if hello.leader != self.context.node.config.node_id {
             return Err(Status::failed_precondition(format!("this is broker {}", self.context.node.config.node_id)));
@@ -50,7 +58,7 @@ impl Replication for LeaderService {
         let stream = FollowerStream::new(hello.replica, hello.broker_epoch, self.context.node.counters.clone());
         let outgoing = stream.frames();
         let reader = Reader { context: self.context.clone(), stream, slots: BTreeMap::new() };
-        tokio::spawn(reader.run(first, frames));
+        tokio::spawn(reader.run(first, frames, self.stop.clone()));
         Ok(outgoing)
     }
 }
@@ -69,13 +77,14 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(mut self, first: FollowerFrame, mut frames: Streaming<FollowerFrame>) {
+    async fn run(mut self, first: FollowerFrame, mut frames: Streaming<FollowerFrame>, mut stop: Stop) {
         self.handle(first);
         loop {
             // The follower is gone when either direction is.
             let frame = tokio::select! {
                 frame = frames.message() => frame,
                 () = self.stream.gone() => break,
+                () = until_stopped(&mut stop) => break,
             };
             match frame {
                 Ok(Some(frame)) => self.handle(frame),

@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 use crate::context::Context;
 use crate::log_work::Done;
 use crate::metadata::MetadataFollower;
-use crate::stop::Stop;
+use crate::stop::{Stop, until_stopped};
 
 /// Works until told to stop. What is left in the queue then is done after the next start.
 pub(crate) async fn work(context: Arc<Context>, metadata: Weak<Mutex<MetadataFollower>>, mut stop: Stop) {
     loop {
         let (name, job) = tokio::select! {
             next = context.log_work.next() => next,
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = until_stopped(&mut stop) => return,
         };
         let (name, done) = run_blocking(move || {
             let done = job.run(&name);

@@ -227,7 +227,7 @@ impl Replicas {
 
     /// The gRPC service that followers on other brokers connect to; add it to the internal listener's routes.
     pub fn add_routes(self: &Arc<Self>, routes: &mut tonic::service::RoutesBuilder) {
-        let service = Arc::new(LeaderService::new(self.context.clone()));
+        let service = Arc::new(LeaderService::new(self.context.clone(), self.stop.subscribe()));
         routes.add_service(ReplicationServer::new(service, GRPC_MAX_MESSAGE_BYTES));
     }
 

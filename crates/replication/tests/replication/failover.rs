@@ -202,3 +202,21 @@ async fn a_large_backlog_is_caught_up() {
     assert_eq!(cluster.values(1, id), cluster.values(0, id));
     assert_eq!(cluster.values(1, other).len(), 150);
 }
+
+/// Nothing of the former run may answer its followers any more, although the connections that it accepted are still there.
+#[tokio::test]
+async fn followers_find_a_leader_that_restarts_within_its_epoch() {
+    let mut cluster = Cluster::start(3).await;
+    let id = cluster.create_topic("t", &[("min.insync.replicas", "2")]);
+    for killed in [true, false] {
+        cluster.produce(0, id).await;
+        match killed {
+            true => cluster.kill(0, false).await,
+            false => cluster.stop(0).await,
+        }
+        cluster.run(0).await;
+        cluster.produce(0, id).await;
+        cluster.until_in_sync(id).await;
+    }
+    assert_eq!(cluster.controller.partition(id).leader_epoch, LeaderEpoch(0));
+}
