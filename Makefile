@@ -58,7 +58,7 @@ fix: ## repair what can be repaired: formatting, simple lints, generated documen
 	$(CARGO) run --quiet --package highwater-broker --bin highwater -- reference > docs/cli-reference.md
 	$(CARGO) xtask metrics > docs/metrics.md
 
-sim: ## simulate whole clusters under faults: SEEDS=n many, or SEED=n to replay one; ARGS=--power-loss
+sim: ## simulate whole clusters under faults: SEEDS=n many, or SEED=n to replay one; ARGS=--power-loss, ARGS=--disks
 	@if [ -n "$(SEED)" ]; then \
 	  $(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- replay $(SEED) $(ARGS); \
 	else \

@@ -87,6 +87,9 @@ impl Dispatcher {
             RequestBody::DescribeConfigs(body) => Answer::now(api::describe_configs::handle(&state, &context, body)),
             RequestBody::CreatePartitions(body) => Answer::exclusive(api::create_partitions::handle(state, body)),
             RequestBody::AlterConfigs(body) => Answer::exclusive(api::alter_configs::handle(state, body)),
+            RequestBody::AlterReplicaLogDirs(body) => {
+                Answer::exclusive(api::alter_replica_log_dirs::handle(state, body))
+            }
             RequestBody::DescribeLogDirs(body) => {
                 Answer::exclusive(api::describe_log_dirs::handle(state, context, body))
             }

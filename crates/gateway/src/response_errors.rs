@@ -70,6 +70,7 @@ pub(crate) fn for_each_error(body: &ResponseBody, count: impl FnMut(i16)) {
         ResponseBody::IncrementalAlterConfigs(body) => {
             errors.add(body.responses.iter().map(|resource| resource.error_code));
         }
+        ResponseBody::AlterReplicaLogDirs(body) => by_partition!(body.results),
         ResponseBody::DescribeLogDirs(body) => {
             errors.one(body.error_code);
             errors.add(body.results.iter().map(|directory| directory.error_code));

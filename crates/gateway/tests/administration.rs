@@ -166,6 +166,33 @@ async fn log_directories_tell_what_they_hold() {
 }
 
 #[tokio::test]
+async fn replicas_are_moved_to_known_log_directories_only() {
+    use alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "t").await;
+    let dir = |path: &'static str, topic: &'static str, partitions: &[i32]| {
+        let topic = AlterReplicaLogDirTopic::default().with_name(TopicName(topic.into()));
+        let topics = vec![topic.with_partitions(partitions.to_vec())];
+        AlterReplicaLogDir::default().with_path(path.into()).with_topics(topics)
+    };
+    let dirs =
+        vec![dir("/data", "t", &[0, 7]), dir("/nowhere", "t", &[1]), dir("/data", "u", &[0]), dir("/data", "?", &[2])];
+    for version in 1..=2 {
+        let response = client.call(version, &AlterReplicaLogDirsRequest::default().with_dirs(dirs.clone())).await;
+        let errors: Vec<_> = response
+            .results
+            .iter()
+            .flat_map(|topic| {
+                topic.partitions.iter().map(|one| (topic.topic_name.as_str(), one.partition_index, one.error_code))
+            })
+            .collect();
+        // INVALID_TOPIC_EXCEPTION, UNKNOWN_TOPIC_OR_PARTITION, LOG_DIR_NOT_FOUND.
+        assert_eq!(errors, [("?", 2, 17), ("t", 0, 0), ("t", 1, 57), ("t", 7, 3), ("u", 0, 3)], "version {version}");
+    }
+}
+
+#[tokio::test]
 async fn deleted_records_raise_the_low_watermark() {
     use delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
     let broker = TestBroker::start().await;

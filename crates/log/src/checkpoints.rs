@@ -254,6 +254,18 @@ impl Checkpoints {
         }
     }
 
+    /// As [`Self::retire`] and [`Self::forget`], for this log only: another one may have its name by now.
+    pub(crate) fn forget_log(&self, partition: &TopicPartition, flush: &Arc<FlushTarget>) {
+        flush.retire();
+        let is_this = match self.state.lock().logs.get(partition) {
+            Some(Opened::Open(present)) => std::ptr::eq(present.as_ptr(), Arc::as_ptr(flush)),
+            _ => false,
+        };
+        if is_this {
+            self.forget(partition);
+        }
+    }
+
     /// A log is gone. The files hear of it when they are written next, and before another log gets its name.
     pub(crate) fn forget(&self, partition: &TopicPartition) {
         let mut state = self.state.lock();

@@ -14,6 +14,10 @@ pub(crate) const DELETED_SUFFIX: &str = "-delete";
 pub(crate) const QUARANTINED_SUFFIX: &str = "-quarantined";
 /// Ends the name of a directory that was put aside because the cluster does not know it.
 pub(crate) const STRAY_SUFFIX: &str = "-stray";
+/// Ends the name of a directory with a copy of a log on its way into this log directory, as in Kafka.
+pub(crate) const FUTURE_SUFFIX: &str = "-future";
+/// Ends the name of a directory whose log is in another log directory now.
+pub(crate) const MOVED_SUFFIX: &str = "-moved";
 /// Longest file name that common file systems take, in bytes.
 const MAX_FILE_NAME_BYTES: usize = 255;
 
@@ -85,6 +89,14 @@ pub(crate) fn set_aside_dir(partition: &TopicPartition, unique: u128, suffix: &s
     format!("{}{tail}", &topic[..topic.len().min(MAX_FILE_NAME_BYTES - tail.len())])
 }
 
+/// The index and the number in a name that [`set_aside_dir`] made with that suffix.
+pub(crate) fn parse_set_aside_dir(name: &str, suffix: &str) -> Option<(PartitionIndex, u128)> {
+    let (head, unique) = name.strip_suffix(suffix)?.rsplit_once('.')?;
+    let (_, partition) = head.rsplit_once('-')?;
+    let unique = u128::from_str_radix(unique, 16).ok().filter(|_| unique.len() == 32)?;
+    Some((PartitionIndex(partition.parse().ok()?), unique))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +130,9 @@ mod tests {
         }
         let deleted = set_aside_dir(&partition, 0xab, DELETED_SUFFIX);
         assert_eq!(deleted, "my-topic.v1-12.000000000000000000000000000000ab-delete");
+        assert_eq!(parse_set_aside_dir(&deleted, DELETED_SUFFIX), Some((PartitionIndex(12), 0xab)));
+        assert_eq!(parse_set_aside_dir(&deleted, FUTURE_SUFFIX), None);
+        assert_eq!(parse_set_aside_dir("my-topic.v1-12.ab-future", FUTURE_SUFFIX), None);
         let long = TopicPartition { topic: TopicName::new(&"x".repeat(249)).unwrap(), partition: PartitionIndex(7) };
         assert_eq!(set_aside_dir(&long, 1, DELETED_SUFFIX).len(), 255);
     }

@@ -41,6 +41,7 @@ mod properties;
 #[cfg(test)]
 mod read_committed;
 mod recovery;
+mod relocation;
 mod segment;
 mod segment_index;
 mod swap;
@@ -62,6 +63,7 @@ pub use log_directory::{Identity, LogDirectory, LogDirectoryError};
 pub use log_reader::{LogRead, LogReader};
 pub use log_summary::LogSummary;
 pub use producers::ActiveProducer;
+pub use relocation::{Relocation, RelocationStage};
 pub use sync_scheduler::SyncScheduler;
 pub use text_file::Malformed;
 pub use time_lookup::TimestampOffset;

@@ -114,7 +114,7 @@ impl From<CheckpointError> for LogDirectoryError {
 #[derive(Debug)]
 pub struct LogDirectory {
     path: PathBuf,
-    services: DirectoryServices,
+    pub(crate) services: DirectoryServices,
     space: Arc<DiskSpace>,
     sync: Arc<SyncScheduler>,
     meta: Mutex<MetaProperties>,
@@ -267,10 +267,23 @@ impl LogDirectory {
         config: LogConfig,
         now: Timestamp,
     ) -> Result<Log, LogError> {
-        let services = &self.services;
-        services.health.check()?;
+        self.services.health.check()?;
         let dir = self.dir_of(partition);
-        let fresh = services.health.watch(self.prepare_dir(partition, &dir, topic_id, unique_of(topic_id, now)))?;
+        let prepared = self.prepare_dir(partition, &dir, topic_id, unique_of(topic_id, now));
+        let fresh = self.services.health.watch(prepared)?;
+        self.open_in(&dir, (partition, topic_id), config, fresh, now)
+    }
+
+    /// Opens the log of that name in `dir`, which exists.
+    pub(crate) fn open_in(
+        &self,
+        dir: &Path,
+        (partition, topic_id): (&TopicPartition, TopicId),
+        config: LogConfig,
+        fresh: bool,
+        now: Timestamp,
+    ) -> Result<Log, LogError> {
+        let services = &self.services;
         let mode = OpenMode {
             fresh,
             clean: services.checkpoints.is_clean(partition, self.was_clean_shutdown()),
@@ -280,7 +293,7 @@ impl LogDirectory {
             interval_bytes: config.index_interval_bytes,
             now,
         };
-        let log = Log::open(services, &dir, partition.clone(), topic_id, config, &mode)?;
+        let log = Log::open(services, dir, partition.clone(), topic_id, config, &mode)?;
         services.checkpoints.on_opened(partition, &log.flush_target());
         Ok(log)
     }
@@ -391,7 +404,7 @@ impl LogDirectory {
         &self.services
     }
 
-    fn dir_of(&self, partition: &TopicPartition) -> PathBuf {
+    pub(crate) fn dir_of(&self, partition: &TopicPartition) -> PathBuf {
         self.path.join(partition.to_string())
     }
 
@@ -434,7 +447,7 @@ impl LogDirectory {
         self.services.checkpoints.recovery_point(partition) == Offset::ZERO
     }
 
-    fn write_topic_id(&self, dir: &Path, topic_id: TopicId) -> Result<(), LogError> {
+    pub(crate) fn write_topic_id(&self, dir: &Path, topic_id: TopicId) -> Result<(), LogError> {
         let path = dir.join(PARTITION_METADATA);
         let fs = &self.services.fs;
         let written = fs.open(&path, highwater_env::OpenMode::Truncate);
@@ -455,7 +468,12 @@ impl LogDirectory {
         }
     }
 
-    fn set_aside_durably(&self, partition: &TopicPartition, unique: u128, suffix: &str) -> Result<(), LogError> {
+    pub(crate) fn set_aside_durably(
+        &self,
+        partition: &TopicPartition,
+        unique: u128,
+        suffix: &str,
+    ) -> Result<(), LogError> {
         self.set_aside(partition, unique, suffix)?;
         self.services.fs.sync_dir(&self.path).map_err(LogError::io(&self.path))
     }
@@ -509,7 +527,7 @@ fn take_clean_shutdown(fs: &Fs, dir: &Path) -> Result<Option<BrokerEpoch>, LogDi
     }
 }
 
-fn read_topic_id(fs: &Fs, dir: &Path) -> Result<Option<TopicId>, LogDirectoryError> {
+pub(crate) fn read_topic_id(fs: &Fs, dir: &Path) -> Result<Option<TopicId>, LogDirectoryError> {
     let path = dir.join(PARTITION_METADATA);
     match fs.read(&path) {
         Ok(text) => {

@@ -74,6 +74,8 @@ macro_rules! for_each_api {
                 OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse, OFFSET_FOR_LEADER_EPOCH;
             DescribeConfigs = 32, 1, 1..=4, flexible 4, DescribeConfigsRequest => DescribeConfigsResponse, DESCRIBE_CONFIGS;
             AlterConfigs = 33, 0, 0..=2, flexible 2, AlterConfigsRequest => AlterConfigsResponse, ALTER_CONFIGS;
+            AlterReplicaLogDirs = 34, 1, 1..=2, flexible 2,
+                AlterReplicaLogDirsRequest => AlterReplicaLogDirsResponse, ALTER_REPLICA_LOG_DIRS;
             DescribeLogDirs = 35, 1, 1..=4, flexible 2, DescribeLogDirsRequest => DescribeLogDirsResponse, DESCRIBE_LOG_DIRS;
             CreatePartitions = 37, 0, 0..=3, flexible 2,
                 CreatePartitionsRequest => CreatePartitionsResponse, CREATE_PARTITIONS;

@@ -70,6 +70,7 @@ async fn compact_one(
     mut stop: Stop,
 ) -> (TopicIdPartition, bool) {
     let result = run(&context, &partition, pass, &mut stop).await;
+    partition.set_compacting(false);
     (partition.id, result.map_err(|error| report(&context, &partition, &error)).is_ok())
 }
 
@@ -173,7 +174,9 @@ fn begin(partition: &Arc<Partition>, settings: CompactionSettings) -> Result<Opt
     let now = clock::wall_ms();
     let begun = partition.with_log(|log, replica| {
         let stable = stable(log, replica);
-        log.begin_compaction(now, stable, settings)
+        let begun = log.begin_compaction(now, stable, settings)?;
+        partition.set_compacting(begun.is_some());
+        Ok(begun)
     });
     begun.unwrap_or(Ok(None))
 }

@@ -19,6 +19,7 @@ use crate::link_task::run_link;
 use crate::log_work::LogWork;
 use crate::node::Node;
 use crate::partition::{Partition, Surroundings};
+use crate::relocation::Relocations;
 
 /// Shared by the streams and the background tasks. Partitions see it as [`Surroundings`].
 pub(crate) struct Context {
@@ -33,6 +34,8 @@ pub(crate) struct Context {
     pub attention: Attention,
     /// What is done to logs on the disk before they can be used, or after.
     pub log_work: LogWork,
+    /// Moves between log directories.
+    pub relocations: Relocations,
     /// What compaction did.
     pub cleaner: CleanerProgress,
     /// Changes to ask the controller for.
@@ -85,6 +88,7 @@ impl Context {
             unavailable: RwLock::default(),
             attention: Attention::default(),
             log_work: LogWork::default(),
+            relocations: Relocations::default(),
             cleaner: CleanerProgress::default(),
             proposals: Arc::default(),
             reports: Arc::default(),

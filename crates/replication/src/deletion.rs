@@ -64,7 +64,7 @@ impl Partition {
 
     /// Makes the log start durable, and tells the leader, if there is one. Blocks for the disk. Returns whether it is durable.
     pub fn secure_log_start(self: &Arc<Self>) -> bool {
-        let Some(directory) = self.directory.upgrade() else { return false };
+        let Some(directory) = self.directory() else { return false };
         let (Ok(reader), Ok(flush)) = (self.reader(), self.flush_target()) else { return false };
         let log_start = reader.log_start();
         // What is on disk must reach the log start: an empty log would not know where it starts.

@@ -125,14 +125,15 @@ impl State {
     ) -> Result<(), PushError> {
         // Internal topics are what the cluster needs to go on.
         let is_bounded = !partition.name.topic.is_internal();
-        if is_bounded && !partition.space.admits(batches.len() as u64, SpaceUse::Replicate) {
+        if is_bounded && !partition.admits(batches.len(), SpaceUse::Replicate) {
             return Err(AppendError::DiskFull.into());
         }
         let strict = self.is_strict();
         let Some(log) = self.open_log(partition, aftermath) else { return Err(PushError::NotOpen) };
         let result = log.append_follower(batches, clock::wall_ms());
-        // After an error, a prefix may have been appended.
-        let log_end = log.log_end();
+        // After an error, a prefix may have been appended. Of a log that could not be put back it ends earlier: that is out of
+        // service now.
+        let log_end = log.log_end().max(self.replica.cursors().log_end);
         self.step(partition, Event::Appended { log_end }, aftermath);
         if strict || result.as_ref().is_ok_and(|appended| appended.rolled) {
             aftermath.flush();

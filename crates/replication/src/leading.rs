@@ -119,7 +119,7 @@ impl State {
         let leader_epoch = self.check_append(acks, epoch)?;
         // What the node itself writes (committed offsets) may use the reserve.
         let is_client = epoch.is_none();
-        if is_client && !partition.space.admits(batch.size_in_bytes() as u64, SpaceUse::Produce) {
+        if is_client && !partition.admits(batch.size_in_bytes(), SpaceUse::Produce) {
             return Err(ProduceError::new(ErrorCode::KafkaStorageError, "the disk is full: only the reserve is left"));
         }
         let strict = self.is_strict();

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use highwater_log::LogDirectory;
+use highwater_types::{PartitionIndex, TopicName};
 
 use crate::PartitionStatus;
 use crate::context::Context;
+use crate::partition::Partition;
 
 /// The entries of `log.dirs`, as they were found at start.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +32,21 @@ pub struct LogDirectoryStatus {
     pub usable_bytes: Option<u64>,
     /// The replicas in it, in ascending order of key.
     pub replicas: Vec<PartitionStatus>,
+    /// The copies of replicas on their way into it, likewise.
+    pub futures: Vec<FutureReplicaStatus>,
+}
+
+/// A replica that is copied to another log directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FutureReplicaStatus {
+    /// Name of the topic.
+    pub topic: TopicName,
+    /// Index in the topic.
+    pub partition: PartitionIndex,
+    /// Size of what is copied, in bytes.
+    pub size_bytes: u64,
+    /// How many records are missing.
+    pub offset_lag: i64,
 }
 
 /// All directories, those that could not be opened last. Asks the volumes for their sizes, which may block.
@@ -44,6 +61,7 @@ pub(crate) fn statuses(context: &Context, directories: &LogDirectories) -> Vec<L
             total_bytes: fs.total_bytes(path).ok(),
             usable_bytes: fs.available_bytes(path).ok(),
             replicas: here.map(|partition| partition.status()).collect(),
+            futures: partitions.iter().filter_map(|partition| future(partition, directory)).collect(),
         }
     };
     let unreadable = |path: &PathBuf| LogDirectoryStatus {
@@ -52,6 +70,17 @@ pub(crate) fn statuses(context: &Context, directories: &LogDirectories) -> Vec<L
         total_bytes: None,
         usable_bytes: None,
         replicas: Vec::new(),
+        futures: Vec::new(),
     };
     directories.opened.iter().map(one).chain(directories.unreadable.iter().map(unreadable)).collect()
+}
+
+fn future(partition: &Partition, directory: &Arc<LogDirectory>) -> Option<FutureReplicaStatus> {
+    let future = partition.future().filter(|future| future.is_in(directory))?;
+    Some(FutureReplicaStatus {
+        topic: partition.name.topic.clone(),
+        partition: partition.name.partition,
+        size_bytes: future.size_bytes(),
+        offset_lag: (partition.snapshot().log_end.get() - future.log_end().get()).max(0),
+    })
 }

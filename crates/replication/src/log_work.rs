@@ -223,7 +223,8 @@ pub(crate) fn quarantine(directory: &LogDirectory, name: &TopicPartition) -> Res
     Ok(())
 }
 
-fn random() -> u128 {
+/// For a name that nothing else has.
+pub(crate) fn random() -> u128 {
     let mut rng = rng::get();
     u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64())
 }

@@ -5,23 +5,28 @@
 //! and appending in that leader's epoch again would put two records at one offset in one epoch (P1, P7).
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
-use highwater_log::{Log, LogDirectory, LogError, LogSummary};
+use highwater_env::clock;
+use highwater_log::{Log, LogDirectory, LogError, LogSummary, Relocation, RelocationStage};
 use highwater_metadata::{
     ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionImage, TopicImage,
 };
 use highwater_partition::{Assignment, Event, Replica, RoleKind};
 use highwater_types::{
-    BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, PartitionIndex, TopicIdPartition, TopicPartition,
+    BrokerEpoch, BrokerId, DirectoryId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicIdPartition,
+    TopicPartition,
 };
 
 use crate::LogDirectories;
 use crate::context::Context;
+use crate::future_log::FutureLog;
 use crate::log_slot::LogSlot;
-use crate::log_work::{Done, Job, Opening, quarantine, set_stray_aside};
+use crate::log_work::{Done, Job, Opening, quarantine, random, set_stray_aside};
 use crate::partition::{Partition, Surroundings};
 use crate::placement::Placement;
+use crate::relocation::Relocated;
 use crate::topic_settings::TopicSettings;
 
 /// Applies metadata to the replicas. One owner, called in the order of the metadata.
@@ -101,7 +106,7 @@ impl MetadataFollower {
             self.apply_topic(image, topic, topic.iter());
             self.reconfigure(image, topic);
         }
-        self.set_strays_aside();
+        self.set_strays_aside(image);
     }
 
     fn apply_topic<'a>(
@@ -167,6 +172,13 @@ impl MetadataFollower {
         };
         place.left_over.iter().for_each(|&position| set_stray_aside(self.placement.directory(position), &name));
         let directory = self.placement.directory(place.position).clone();
+        if let Some(unique) = place.adopt
+            && let Err(error) = directory.adopt_future(&name, unique)
+        {
+            tracing::error!(partition = %name, %error, "the replica is out of service");
+            self.context.unavailable.write().insert(id);
+            return None;
+        }
         let give_up = standing.lost && standing.replaceable;
         let summary = match place.is_found {
             true => directory.summary(&name, id.topic_id).filter(|_| !give_up),
@@ -205,6 +217,7 @@ impl MetadataFollower {
         partition.set_checkpointed(checkpoint);
         partition.step(Event::ActiveBrokers(self.context.active_brokers.load().to_vec()));
         self.context.partitions.write().insert(id, partition.clone());
+        self.resume_relocation(&partition, directory);
         partition
     }
 
@@ -290,12 +303,13 @@ impl MetadataFollower {
             }
             return;
         }
-        let Some(directory) = partition.directory.upgrade() else { return };
+        let Some(directory) = partition.directory() else { return };
         if assigned != DirectoryId::LOST {
             self.begun_anew.remove(&partition.id);
         }
         if directory.id() == assigned {
             self.context.reports.forget(partition.id);
+            self.discard_relocations(partition.id, RelocationStage::Moved);
         } else {
             self.context.reports.assign(partition.id, directory.id());
         }
@@ -306,7 +320,7 @@ impl MetadataFollower {
         self.context.partitions.write().remove(&partition.id);
         self.context.cleaner.uncleanable.lock().remove(&partition.id);
         drop(partition.stop());
-        let Some(directory) = partition.directory.upgrade() else { return };
+        let Some(directory) = partition.directory() else { return };
         if let Err(error) = quarantine(&directory, &partition.name) {
             tracing::error!(partition = %partition.name, %error, "cannot quarantine the replica");
         }
@@ -318,10 +332,12 @@ impl MetadataFollower {
         self.context.unavailable.write().remove(&id);
         self.context.reports.forget(id);
         self.begun_anew.remove(&id);
+        self.discard_relocations(id, RelocationStage::Moved);
+        self.discard_relocations(id, RelocationStage::Future);
         let Some(partition) = self.context.partitions.write().remove(&id) else { return };
         tracing::debug!(partition = %partition.name, topic_id = %id.topic_id, "deleting the replica");
         self.changes.deleted += 1;
-        let Some(directory) = partition.directory.upgrade() else { return };
+        let Some(directory) = partition.directory() else { return };
         self.release(&directory);
         let log = partition.stop();
         // One that is gone has been closed: this broker is about to stop. What lies in a failed directory stays there: nothing
@@ -377,7 +393,12 @@ impl MetadataFollower {
     }
 
     /// What was found at start and belongs to no replica of this broker: its topic was deleted, or it was moved away.
-    fn set_strays_aside(&mut self) {
+    fn set_strays_aside(&mut self, image: &MetadataImage) {
+        let node_id = self.context.node.config.node_id;
+        let is_here = |id| image.topic_partition(id).is_some_and(|partition| partition.replicas.contains(&node_id));
+        for (position, relocation) in self.placement.take_unwanted_relocations(is_here) {
+            discard(self.placement.directory(position), &relocation);
+        }
         for (name, position) in self.placement.take_unclaimed() {
             let directory = self.placement.directory(position).clone();
             match self.context.log_work.is_busy(&name) {
@@ -386,6 +407,103 @@ impl MetadataFollower {
                 false => self.context.log_work.add(name, Job::SetAside { directory }),
             }
         }
+    }
+}
+
+impl MetadataFollower {
+    /// Moves a replica to the log directory at `path`, or lets it begin there if it is not here yet (AlterReplicaLogDirs,
+    /// KIP-113). Back to where it is ends a move. The move goes on after this returns. Blocks for the disk.
+    ///
+    /// # Errors
+    /// LOG_DIR_NOT_FOUND; KAFKA_STORAGE_ERROR if the directory or the replica is out of service;
+    /// UNKNOWN_TOPIC_OR_PARTITION; REPLICA_NOT_AVAILABLE if the replica is not here, or not yet.
+    pub fn alter_log_dir(&mut self, name: &TopicPartition, path: &Path) -> Result<(), ErrorCode> {
+        let position = self.placement.position_at(path).map_err(|is_configured| match is_configured {
+            true => ErrorCode::KafkaStorageError,
+            false => ErrorCode::LogDirNotFound,
+        })?;
+        let directory = self.placement.directory(position).clone();
+        if !directory.is_online() {
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        let image = self.context.node.image.load_full();
+        let topic = image.topic_by_name(name.topic.as_str()).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        topic.partition(name.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let id = TopicIdPartition { topic_id: topic.id, partition: name.partition };
+        let Some(partition) = self.context.partition(id) else {
+            if self.context.unavailable.read().contains(&id) {
+                return Err(ErrorCode::KafkaStorageError);
+            }
+            self.placement.prefer(name.clone(), position);
+            return Err(ErrorCode::ReplicaNotAvailable);
+        };
+        if partition.snapshot().failed {
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        if partition.is_in(&directory) {
+            partition.set_future(None);
+            return Ok(());
+        }
+        if partition.future().is_some_and(|future| future.is_in(&directory)) {
+            return Ok(());
+        }
+        let future = FutureLog::new(&directory, random());
+        partition.set_future(Some(future.clone()));
+        // The copy is there from now on, so that the move goes on after a restart.
+        if let Err(error) = future.open(&partition) {
+            tracing::error!(partition = %name, directory = %path.display(), %error, "not moved to another log directory");
+            partition.forget_future(&future);
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        self.context.relocations.add(partition, future);
+        Ok(())
+    }
+
+    /// A log is in another directory now: the controller is told, and only then what it left is removed.
+    pub fn on_relocated(&mut self, relocated: &Relocated) {
+        let Relocated { partition, from, to, unique } = relocated;
+        let (Some(left), Some(reached)) = (self.placement.position_of(from), self.placement.position_of(to)) else {
+            return;
+        };
+        self.placement.on_relocated(left, reached);
+        let id = partition.id;
+        self.placement.add_relocation(left, from.moved_aside(&partition.name, id.topic_id, *unique));
+        let image = self.context.node.image.load_full();
+        match image.topic_partition(id).filter(|_| self.context.partition(id).is_some()) {
+            Some(state) => {
+                let assigned = self.standing(id, state).assigned;
+                self.report(partition, state, assigned);
+            }
+            None => self.discard_relocations(id, RelocationStage::Moved),
+        }
+    }
+
+    /// Goes on with a move that an earlier process began. Other copies are of no use.
+    fn resume_relocation(&mut self, partition: &Arc<Partition>, home: &Arc<LogDirectory>) {
+        for (position, relocation) in self.placement.take_relocations(partition.id, RelocationStage::Future) {
+            let directory = self.placement.directory(position);
+            if Arc::ptr_eq(directory, home) || partition.future().is_some() || !directory.is_online() {
+                discard(directory, &relocation);
+                continue;
+            }
+            let future = FutureLog::new(directory, relocation.unique);
+            partition.set_future(Some(future.clone()));
+            self.context.relocations.add(partition.clone(), future);
+        }
+    }
+
+    fn discard_relocations(&mut self, id: TopicIdPartition, stage: RelocationStage) {
+        for (position, relocation) in self.placement.take_relocations(id, stage) {
+            discard(self.placement.directory(position), &relocation);
+        }
+    }
+}
+
+fn discard(directory: &LogDirectory, relocation: &Relocation) {
+    if directory.is_online()
+        && let Err(error) = directory.discard_relocation(relocation, clock::wall_ms())
+    {
+        tracing::warn!(directory = %directory.path().display(), %error, "what a moved replica left remains for now");
     }
 }
 

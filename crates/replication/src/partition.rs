@@ -3,23 +3,26 @@
 //! Every change goes through [`Partition::locked`]: the lock is taken, the core steps, its actions on the log and the queues
 //! are carried out, the new picture is published, the lock is released, and only then others are woken ([`Aftermath`]).
 //!
-//! Architecture invariant: the lock is held for memory operations, one write to the page cache, or a truncation (on the
-//! blocking pool); never while waiting for another task or for a flush.
-//! Lock order: partition, then any one of the queues (streams, links, proposals, attention), which take no further lock.
+//! Architecture invariant: the lock is held for memory operations, one write to the page cache, or a truncation or the end of a
+//! move to another directory (on the blocking pool); never while waiting for another task or for a flush.
+//! Lock order: partition, then the copy for another directory, or any one of the queues (streams, links, proposals, attention),
+//! which take no further lock.
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use highwater_env::{clock, run_blocking};
-use highwater_log::{
-    DiskSpace, FlushListener, FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SyncScheduler,
-};
+use highwater_log::{FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SpaceUse};
 use highwater_partition::{Action, Durability, Event, IsrChange, Replica, RoleKind};
 use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 
+use crate::flushed_partition::FlushedPartition;
 use crate::follower_stream::FollowerSlot;
+use crate::future_log::FutureLog;
+use crate::home::Home;
 use crate::link_slot::LinkSlot;
 use crate::log_slot::{LogSlot, cursors_of};
 use crate::parked_acks::{ParkedAcks, Reply};
@@ -47,14 +50,11 @@ pub(crate) trait Surroundings: Send + Sync {
 pub(crate) struct Partition {
     pub id: TopicIdPartition,
     pub name: TopicPartition,
-    /// Where its log is. Not kept alive by its replicas, so that its lock is free as soon as the node lets go of it.
-    pub directory: Weak<LogDirectory>,
+    home: ArcSwap<Home>,
     pub lease: Arc<dyn Lease>,
-    /// Set when the log is opened.
-    handles: OnceLock<Handles>,
+    /// Set when the log is opened, and when it was moved to another directory.
+    handles: ArcSwapOption<Handles>,
     this: Weak<Self>,
-    sync: Arc<SyncScheduler>,
-    pub space: Arc<DiskSpace>,
     state: Mutex<State>,
     published: RwLock<Snapshot>,
     waiters: Arc<Waiters>,
@@ -62,6 +62,8 @@ pub(crate) struct Partition {
     damaged: AtomicBool,
     /// Whether its log is compacted.
     compacted: AtomicBool,
+    /// Whether a compaction is at work on its log.
+    compacting: AtomicBool,
     /// Whether a tick was asked for.
     watched: AtomicBool,
     /// The high watermark that was checkpointed last.
@@ -85,6 +87,8 @@ pub(crate) struct State {
     pub followers: Arc<[Arc<FollowerSlot>]>,
     /// As follower: the opening on the stream to the leader.
     pub link: Option<LinkSlot>,
+    /// The copy on its way to another directory.
+    pub future: Option<Arc<FutureLog>>,
     /// As last assigned.
     pub replicas: Vec<BrokerId>,
     /// As last assigned; a leader's core knows better.
@@ -169,6 +173,7 @@ impl Partition {
             durable_log_start,
             followers: Arc::new([]),
             link: None,
+            future: None,
             replicas: Vec::new(),
             isr: Vec::new(),
             actions: Vec::new(),
@@ -177,17 +182,16 @@ impl Partition {
         let partition = Arc::new_cyclic(|this| Self {
             id,
             name,
-            directory: Arc::downgrade(directory),
+            home: ArcSwap::from_pointee(Home::new(directory)),
             lease,
-            handles: OnceLock::new(),
+            handles: ArcSwapOption::empty(),
             this: this.clone(),
-            sync: directory.sync().clone(),
-            space: directory.space().clone(),
             published: RwLock::new(state.snapshot()),
             state: Mutex::new(state),
             waiters: Arc::default(),
             damaged: AtomicBool::new(false),
             compacted: AtomicBool::new(compacted),
+            compacting: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             checkpointed: AtomicI64::new(Offset::ZERO.get()),
             surroundings,
@@ -201,31 +205,47 @@ impl Partition {
     /// The log was opened.
     fn on_opened(&self, log: &Log) {
         let (reader, flush) = (log.reader(), log.flush_target());
-        flush.set_listener(Arc::new(Flushed(self.this.clone())));
-        let first = self.handles.set(Handles { reader, flush });
-        assert!(first.is_ok(), "a log is opened once");
+        flush.set_listener(Arc::new(FlushedPartition(self.this.clone())));
+        self.handles.store(Some(Arc::new(Handles { reader, flush })));
+    }
+
+    /// The log is in that directory from now on, and open.
+    pub fn on_home(&self, directory: &Arc<LogDirectory>, log: &Log) {
+        self.home.store(Arc::new(Home::new(directory)));
+        self.on_opened(log);
+    }
+
+    /// The directory of its log, while the node runs.
+    pub fn directory(&self) -> Option<Arc<LogDirectory>> {
+        self.home.load().directory()
+    }
+
+    /// Whether so many bytes may be written to its directory.
+    pub fn admits(&self, bytes: usize, space_use: SpaceUse) -> bool {
+        self.home.load().space.admits(bytes as u64, space_use)
     }
 
     /// The read side of the log, which is opened if it is not yet: that blocks for the disk, though nothing is recovered.
     ///
     /// # Errors
     /// The replica is out of service.
-    pub fn reader(&self) -> Result<&Arc<LogReader>, ErrorCode> {
-        self.handles().map(|handles| &handles.reader)
+    pub fn reader(&self) -> Result<Arc<LogReader>, ErrorCode> {
+        self.handles().map(|handles| handles.reader.clone())
     }
 
     /// The flush side of the log, which is opened if it is not yet.
-    pub fn flush_target(&self) -> Result<&Arc<FlushTarget>, ErrorCode> {
-        self.handles().map(|handles| &handles.flush)
+    pub fn flush_target(&self) -> Result<Arc<FlushTarget>, ErrorCode> {
+        self.handles().map(|handles| handles.flush.clone())
     }
 
-    fn handles(&self) -> Result<&Handles, ErrorCode> {
-        if self.handles.get().is_none()
-            && let Some(this) = self.this.upgrade()
-        {
+    fn handles(&self) -> Result<Arc<Handles>, ErrorCode> {
+        if let Some(handles) = self.handles.load_full() {
+            return Ok(handles);
+        }
+        if let Some(this) = self.this.upgrade() {
             this.locked(|state, aftermath| state.open_log(&this, aftermath).is_some());
         }
-        self.handles.get().ok_or(ErrorCode::KafkaStorageError)
+        self.handles.load_full().ok_or(ErrorCode::KafkaStorageError)
     }
 
     /// The latest picture.
@@ -241,6 +261,26 @@ impl Partition {
     /// Takes over that part of the topic's configuration.
     pub fn set_compacted(&self, compacted: bool) {
         self.compacted.store(compacted, Ordering::Relaxed);
+    }
+
+    /// The copy on its way to another directory.
+    pub fn future(&self) -> Option<Arc<FutureLog>> {
+        self.state.lock().future.clone()
+    }
+
+    /// Whether it is that one.
+    pub fn has_future(&self, future: &Arc<FutureLog>) -> bool {
+        self.future().is_some_and(|present| Arc::ptr_eq(&present, future))
+    }
+
+    /// Whether a compaction is at work on its log, which must stay where it is meanwhile.
+    pub fn is_compacting(&self) -> bool {
+        self.compacting.load(Ordering::Relaxed)
+    }
+
+    /// Notes that. To be set under the partition's lock.
+    pub fn set_compacting(&self, compacting: bool) {
+        self.compacting.store(compacting, Ordering::Relaxed);
     }
 
     /// Whether [`Self::note_damage`] was called.
@@ -277,7 +317,7 @@ impl Partition {
             ReadError::Corrupt { .. } => _ = self.note_damage(&error.to_string()),
             ReadError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {}
             ReadError::Io { .. } => {
-                if let Some(directory) = self.directory.upgrade() {
+                if let Some(directory) = self.directory() {
                     directory.take_offline(&error.to_string());
                 }
             }
@@ -286,13 +326,13 @@ impl Partition {
 
     /// Whether its log is in that directory.
     pub fn is_in(&self, directory: &Arc<LogDirectory>) -> bool {
-        std::ptr::eq(self.directory.as_ptr(), Arc::as_ptr(directory))
+        self.home.load().is(directory)
     }
 
     /// Asks for a flush of what the log holds now.
     pub fn request_flush(&self) {
-        if let Some(handles) = self.handles.get() {
-            self.sync.request(&handles.flush);
+        if let Some(handles) = &*self.handles.load() {
+            self.home.load().sync.request(&handles.flush);
         }
     }
 
@@ -393,7 +433,7 @@ impl Partition {
     /// Time passed since [`Surroundings::attend`].
     pub fn tick(self: &Arc<Self>) {
         self.watched.store(false, Ordering::Release);
-        if self.directory.upgrade().is_some_and(|directory| !directory.is_online()) {
+        if self.directory().is_some_and(|directory| !directory.is_online()) {
             return self.fail("the log directory is offline");
         }
         self.step(Event::Tick);
@@ -408,6 +448,8 @@ impl Partition {
     pub fn stop(self: &Arc<Self>) -> LogSlot {
         self.locked(|state, aftermath| {
             state.step(self, Event::WentOffline, aftermath);
+            // Whoever works on the copy gives it up.
+            state.future = None;
             state.log.take()
         })
     }
@@ -524,7 +566,7 @@ impl State {
     /// The log, opened if nobody has used it yet. If that fails, the replica goes out of service.
     pub fn open_log(&mut self, partition: &Arc<Partition>, aftermath: &mut Aftermath) -> Option<&mut Log> {
         if matches!(self.log, LogSlot::Cold(_)) {
-            let directory = partition.directory.upgrade().filter(|_| !self.failed)?;
+            let directory = partition.directory().filter(|_| !self.failed)?;
             match self.log.open(&directory, &partition.name, partition.id) {
                 Ok(_) => partition.on_opened(self.log.as_open()?),
                 // Somebody may make room: it is tried again.
@@ -615,6 +657,7 @@ impl State {
         }
         let result = if anew { log.truncate_fully_and_start_at(offset, now) } else { log.truncate_to(offset, now) };
         let cursors = cursors_of(log);
+        self.cut_future(offset, anew);
         self.durable_log_start = self.durable_log_start.min(cursors.log_start);
         match result {
             Ok(()) => self.step_nested(partition, Event::Truncated { cursors }, aftermath),
@@ -648,20 +691,5 @@ impl State {
             tracing::error!(partition = %partition.name, reason, "replica out of service");
             self.step_nested(partition, Event::WentOffline, aftermath);
         }
-    }
-}
-
-/// Hears of flushes.
-struct Flushed(Weak<Partition>);
-
-impl FlushListener for Flushed {
-    fn on_flushed(&self, _: Offset) {
-        let Some(partition) = self.0.upgrade() else { return };
-        partition.locked(|state, aftermath| {
-            // Not what the flush reported: a truncation may have come between the flush and this call, and then the
-            // offsets above the cut are other records. The log's own mark was lowered by it, under this lock.
-            let Some(flushed) = state.log.cursors().map(|cursors| cursors.flushed) else { return };
-            state.step(&partition, Event::Flushed { flushed }, aftermath);
-        });
     }
 }

@@ -1,5 +1,6 @@
 //! Reading as leader, from the published snapshot: no partition lock on the way of a fetch.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use highwater_log::{LogReader, ReadError, TimestampOffset};
@@ -18,14 +19,14 @@ impl Partition {
             return Ok(FetchResult { diverging: Some(diverging), aborted, ..empty(&snapshot) });
         }
         let up_to = limit(&snapshot, read.isolation);
-        let (reader, from, max_bytes, min_one) = (self.opened()?, read.offset, read.max_bytes, read.min_one_batch);
-        let found = match read.isolation {
+        let (from, max_bytes, min_one) = (read.offset, read.max_bytes, read.min_one_batch);
+        let found = self.look(|reader| match read.isolation {
             Isolation::ReadUncommitted => reader.read(from, up_to, max_bytes, min_one).map(|read| (read, None)),
             Isolation::ReadCommitted => {
                 let found = reader.read_committed(from, up_to, max_bytes, min_one);
                 found.map(|(read, aborted)| (read, Some(aborted)))
             }
-        };
+        })?;
         let (found, aborted) = found.map_err(|error| self.on_read_error(error, &snapshot))?;
         // M9, once more: the read may have taken long, and the lease may have lapsed meanwhile.
         self.check_lease()?;
@@ -54,8 +55,8 @@ impl Partition {
                 Ok(ListedOffset { offset: snapshot.log_start, timestamp: Timestamp::NONE, leader_epoch })
             }
             OffsetSpec::LatestTiered => Ok(ListedOffset::NOT_FOUND),
-            OffsetSpec::MaxTimestamp => by_time(self.opened()?.max_timestamp()),
-            OffsetSpec::Timestamp(timestamp) => by_time(self.opened()?.offset_for_timestamp(timestamp)),
+            OffsetSpec::MaxTimestamp => by_time(self.look(LogReader::max_timestamp)?),
+            OffsetSpec::Timestamp(timestamp) => by_time(self.look(|reader| reader.offset_for_timestamp(timestamp))?),
         }
     }
 
@@ -70,8 +71,18 @@ impl Partition {
         found.ok_or_else(|| FetchError::new(ErrorCode::KafkaStorageError))
     }
 
-    fn opened(&self) -> Result<&Arc<LogReader>, FetchError> {
-        self.reader().map_err(FetchError::new)
+    /// Looks into the log: once more, if it was moved to another directory meanwhile and its files are not where they were.
+    fn look<T>(&self, look: impl Fn(&LogReader) -> Result<T, ReadError>) -> Result<Result<T, ReadError>, FetchError> {
+        let reader = self.reader().map_err(FetchError::new)?;
+        let found = look(&reader);
+        let now = match &found {
+            Err(ReadError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => self.reader(),
+            _ => return Ok(found),
+        };
+        match now.map_err(FetchError::new)? {
+            now if Arc::ptr_eq(&now, &reader) => Ok(found),
+            now => Ok(look(&now)),
+        }
     }
 
     fn check(&self, current_leader_epoch: LeaderEpoch) -> Result<Snapshot, FetchError> {

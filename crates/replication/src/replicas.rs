@@ -1,5 +1,6 @@
 //! The registry of this broker's replicas, and the entry to everything in this crate.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use highwater_log::ActiveProducer;
 use highwater_metadata::{MetadataDelta, MetadataImage};
 use highwater_records::{AppendOrigin, ValidatedBatch, ValidationLimits, validate_produce};
 use highwater_rpc::replication::ReplicationServer;
-use highwater_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicIdPartition};
+use highwater_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,7 +27,7 @@ use crate::{
     Acks, AlterPartitionSender, AppendOutcome, DirectoryReporter, FetchError, FetchRead, FetchResult, FetchWaiter,
     Isolation, LeaderHint, Lease, ListedOffset, LogDirectories, LogDirectoryStatus, OffsetSpec, PartitionFigures,
     PartitionStatus, ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_reports,
-    isr_proposals, log_directories, log_worker,
+    isr_proposals, log_directories, log_worker, relocation,
 };
 
 /// Why the layer did not start.
@@ -81,6 +82,12 @@ impl Replicas {
             tokio::spawn(background::apply_retention(context.clone(), stopped.clone())),
             tokio::spawn(cleaner::compact(context.clone(), stopped.clone())),
             tokio::spawn(background::remove_deleted(opened.clone())),
+            tokio::spawn(relocation::relocate(
+                context.clone(),
+                Arc::downgrade(&metadata),
+                opened.len(),
+                stopped.clone(),
+            )),
         ];
         for _ in 0..context.node.config.recovery_threads_per_data_dir * opened.len() {
             disk_tasks.push(tokio::spawn(log_worker::work(
@@ -225,6 +232,16 @@ impl Replicas {
         log_directories::statuses(&self.context, &self.directories)
     }
 
+    /// Moves replicas to other log directories of this broker, given by their paths (AlterReplicaLogDirs, KIP-113). Answers in
+    /// their order, before the moves are through: [`Self::log_directories`] tells how far they are. A replica that is not here
+    /// yet will begin there. Waits for the disk: call it where blocking is fine.
+    ///
+    /// # Errors
+    /// LOG_DIR_NOT_FOUND, KAFKA_STORAGE_ERROR, UNKNOWN_TOPIC_OR_PARTITION, REPLICA_NOT_AVAILABLE.
+    pub fn alter_log_dirs(&self, wanted: &[(TopicPartition, PathBuf)]) -> Vec<Result<(), ErrorCode>> {
+        wanted.iter().map(|(name, path)| self.metadata.lock().alter_log_dir(name, path)).collect()
+    }
+
     /// The gRPC service that followers on other brokers connect to; add it to the internal listener's routes.
     pub fn add_routes(self: &Arc<Self>, routes: &mut tonic::service::RoutesBuilder) {
         let service = Arc::new(LeaderService::new(self.context.clone(), self.stop.subscribe()));
@@ -288,6 +305,7 @@ impl Replicas {
             }
         }
         self.context.proposals.clear();
+        self.context.relocations.clear();
         self.context.reports.clear();
         self.context.attention.take();
     }
@@ -330,6 +348,7 @@ impl Drop for Replicas {
         let tasks = self.tasks.get_mut().drain(..).chain(self.disk_tasks.get_mut().drain(..));
         tasks.chain(self.context.links.stop()).for_each(|task| task.abort());
         self.context.proposals.clear();
+        self.context.relocations.clear();
         self.context.reports.clear();
         self.context.attention.take();
     }
@@ -337,7 +356,7 @@ impl Drop for Replicas {
 
 /// Closes one log. Blocks for the disk.
 fn close(partition: &Arc<Partition>) {
-    let is_online = partition.directory.upgrade().is_some_and(|directory| directory.is_online());
+    let is_online = partition.directory().is_some_and(|directory| directory.is_online());
     if let LogSlot::Open(log) = partition.stop()
         && is_online
         && let Err(error) = log.close()

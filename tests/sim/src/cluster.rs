@@ -1,11 +1,13 @@
 //! Three nodes as turmoil hosts, each with a disk and a key-value store that outlive its crashes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use highwater_broker::{Broker, BrokerConfig, Inspector, NodeInspection};
 use highwater_env::{CrashMode, Env, SimFs, SimKv};
 use turmoil::Sim;
 
+use crate::disks::LOG_DIRS;
 use crate::plan::{Durability, NODES, Plan};
 
 /// Host name of a node (0-based).
@@ -24,6 +26,8 @@ struct Machine {
     disk: SimFs,
     store: SimKv,
     inspector: Arc<Mutex<Option<Inspector>>>,
+    /// Whether one of its log directories fails: then the node may stop by itself.
+    broken: Arc<AtomicBool>,
 }
 
 /// The simulated cluster, seen from outside.
@@ -36,7 +40,12 @@ impl SimCluster {
     /// Adds the nodes to the simulation.
     pub fn new(sim: &mut Sim<'_>, plan: &Plan) -> Self {
         let machines: Vec<Machine> = (0..NODES)
-            .map(|_| Machine { disk: SimFs::new(), store: SimKv::new(), inspector: Arc::default() })
+            .map(|_| Machine {
+                disk: SimFs::new(),
+                store: SimKv::new(),
+                inspector: Arc::default(),
+                broken: Arc::default(),
+            })
             .collect();
         for (node, machine) in machines.iter().enumerate() {
             let (machine, durability) = (machine.clone(), plan.durability);
@@ -74,6 +83,11 @@ impl SimCluster {
         inspectors.map(|inspector| inspector()).collect()
     }
 
+    /// Whether a log directory of a node fails.
+    pub fn set_broken(&self, node: usize, broken: bool) {
+        self.machines[node].broken.store(broken, Ordering::Relaxed);
+    }
+
     /// The disk of a node.
     pub fn disk(&self, node: usize) -> &SimFs {
         &self.machines[node].disk
@@ -98,7 +112,7 @@ async fn start(node: usize, durability: Durability, machine: Machine) -> turmoil
         ("listeners", format!("PLAINTEXT://{0}:9092,CONTROLLER://{0}:9093", host(node))),
         ("advertised.listeners", format!("PLAINTEXT://{}", address(node))),
         ("controller.listener.names", "CONTROLLER".to_owned()),
-        ("log.dirs", "/data".to_owned()),
+        ("log.dirs", LOG_DIRS.join(",")),
         ("highwater.durability", durability.to_owned()),
         ("highwater.http.listener", String::new()),
         ("log.roll.ms", "4000".to_owned()),
@@ -106,8 +120,16 @@ async fn start(node: usize, durability: Durability, machine: Machine) -> turmoil
     ];
     let properties = properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let config = BrokerConfig::from_properties(&properties)?;
-    let running = Broker::start(config, Env::simulated(machine.disk.clone(), machine.store.clone())).await?;
+    let started = Broker::start(config, Env::simulated(machine.disk.clone(), machine.store.clone())).await;
+    let running = match started {
+        Err(_) if machine.broken.load(Ordering::Relaxed) => return Ok(()),
+        started => started?,
+    };
     *machine.inspector.lock().unwrap_or_else(PoisonError::into_inner) = Some(running.inspector());
-    running.closed().await?;
-    Ok(())
+    let closed = running.closed().await;
+    *machine.inspector.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    match closed {
+        Err(_) if machine.broken.load(Ordering::Relaxed) => Ok(()),
+        closed => Ok(closed?),
+    }
 }

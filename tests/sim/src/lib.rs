@@ -8,6 +8,7 @@
 mod checks;
 mod client;
 mod cluster;
+mod disks;
 mod history;
 mod plan;
 mod run;

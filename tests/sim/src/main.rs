@@ -54,6 +54,9 @@ struct PlanArguments {
     /// The only fault is that all nodes lose power together.
     #[arg(long)]
     power_loss: bool,
+    /// Disks are full, fail or are slow.
+    #[arg(long, conflicts_with = "power_loss")]
+    disks: bool,
     #[arg(long, value_enum, default_value_t = Durability::Strict)]
     durability: Durability,
     /// The disk says that it flushed and did not.
@@ -66,7 +69,11 @@ struct PlanArguments {
 
 impl PlanArguments {
     fn plan(self, seed: u64) -> Plan {
-        let plan = if self.power_loss { Plan::power_losses(seed) } else { Plan::new(seed) };
+        let plan = match self {
+            Self { power_loss: true, .. } => Plan::power_losses(seed),
+            Self { disks: true, .. } => Plan::disks(seed),
+            _ => Plan::new(seed),
+        };
         Plan { durability: self.durability, lying_disk: self.lying_disk, history_only: self.history_only, ..plan }
     }
 
@@ -74,6 +81,7 @@ impl PlanArguments {
     fn words(self) -> Vec<&'static str> {
         let flags = [
             (self.power_loss, "--power-loss"),
+            (self.disks, "--disks"),
             (self.lying_disk, "--lying-disk"),
             (self.history_only, "--history-only"),
             (self.durability == Durability::Relaxed, "--durability=relaxed"),

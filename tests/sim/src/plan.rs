@@ -7,6 +7,8 @@ use highwater_env::CrashMode;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
+use crate::disks::DiskTrouble;
+
 /// Nodes of the simulated cluster.
 pub const NODES: usize = 3;
 /// Virtual time during which faults are active.
@@ -38,6 +40,8 @@ pub enum Fault {
     Isolate { node: usize },
     /// Every message takes up to this long.
     Slow { latency_ms: u64 },
+    /// The disks of a node.
+    Disk { node: usize, trouble: DiskTrouble },
 }
 
 /// All faults of a run.
@@ -79,6 +83,26 @@ impl Plan {
             let mode = if rng.random_bool(0.5) { CrashMode::Drop } else { CrashMode::Torn };
             faults.push((at, at + lasts, Fault::PowerLoss { mode }));
             at += lasts + Duration::from_millis(rng.random_range(1500..5000));
+        }
+        Self::of(seed, faults)
+    }
+
+    /// A plan of disks in trouble, up to two nodes' at a time, and of processes that die meanwhile.
+    pub fn disks(seed: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed ^ 0xd15c_u64.rotate_left(40));
+        let mut faults = Vec::new();
+        let mut at = WARM_UP;
+        while at < FAULTY {
+            let lasts = Duration::from_millis(rng.random_range(300..5000));
+            let node = rng.random_range(0..NODES);
+            let fault = match rng.random_bool(0.25) {
+                true => {
+                    Fault::Crash { node, mode: if rng.random_bool(0.5) { CrashMode::Keep } else { CrashMode::Drop } }
+                }
+                false => Fault::Disk { node, trouble: DiskTrouble::draw(&mut rng) },
+            };
+            faults.push((at, at + lasts, fault));
+            at += Duration::from_millis(rng.random_range(1000..4000));
         }
         Self::of(seed, faults)
     }

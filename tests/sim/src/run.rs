@@ -12,6 +12,7 @@ use turmoil::Sim;
 
 use crate::checks::Checks;
 use crate::cluster::{SimCluster, host};
+use crate::disks::LOG_DIRS;
 use crate::history::History;
 use crate::plan::{Durability, Fault, NODES, Plan};
 use crate::workload::{self, PARTITIONS, TOPIC};
@@ -194,6 +195,8 @@ impl Run<'_> {
             }
             (Fault::Slow { latency_ms }, true) => sim.set_max_message_latency(Duration::from_millis(latency_ms)),
             (Fault::Slow { .. }, false) => sim.set_max_message_latency(LATENCY),
+            (Fault::Disk { node, trouble }, true) => trouble.begin(&mut self.cluster, node, seed),
+            (Fault::Disk { node, trouble }, false) => trouble.end(sim, &mut self.cluster, node, seed),
         }
     }
 
@@ -257,9 +260,8 @@ impl Run<'_> {
     /// P1: at rest, the replicas' files hold the same bytes.
     fn compare_replicas(&self) -> Result<()> {
         for partition in 0..PARTITIONS {
-            let directory = format!("/data/{TOPIC}-{partition}");
-            let logs: Vec<Vec<u8>> =
-                (0..NODES).map(|node| self.read_log(node, Path::new(&directory))).collect::<Result<_>>()?;
+            let directory = format!("{TOPIC}-{partition}");
+            let logs: Vec<Vec<u8>> = (0..NODES).map(|node| self.read_log(node, &directory)).collect::<Result<_>>()?;
             for (node, log) in logs.iter().enumerate() {
                 ensure!(
                     *log == logs[0],
@@ -274,8 +276,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn read_log(&self, node: usize, directory: &Path) -> Result<Vec<u8>> {
+    fn read_log(&self, node: usize, name: &str) -> Result<Vec<u8>> {
         let files = highwater_env::Fs::Sim(self.cluster.disk(node).clone());
+        let mut places = LOG_DIRS.iter().map(|log_dir| Path::new(log_dir).join(name));
+        let place = places.find(|place| files.exists(place).is_ok_and(|exists| exists));
+        let directory = &place.with_context(|| format!("node {} has no {name}", node + 1))?;
         let mut bytes = Vec::new();
         for entry in files.read_dir(directory)? {
             if entry.name.ends_with(".log") {

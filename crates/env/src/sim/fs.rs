@@ -91,6 +91,11 @@ impl SimFs {
         self.disk.lock().faults.capacity_bytes = bytes;
     }
 
+    /// Bytes in all files.
+    pub fn used_bytes(&self) -> u64 {
+        self.disk.lock().used_bytes()
+    }
+
     /// Inverts one byte of a file, on the disk as well as in what readers see.
     pub fn decay(&self, path: &Path, position: u64) -> io::Result<()> {
         let mut disk = self.disk.lock();

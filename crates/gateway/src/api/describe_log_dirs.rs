@@ -9,7 +9,7 @@ use highwater_protocol::messages::describe_log_dirs_response::{
 };
 use highwater_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
 use highwater_replication::LogDirectoryStatus;
-use highwater_types::ErrorCode;
+use highwater_types::{ErrorCode, PartitionIndex};
 
 use crate::state::{GatewayState, RequestContext};
 use crate::wire::{name_of, text};
@@ -60,19 +60,27 @@ fn describe(directory: &LogDirectoryStatus, wanted: &Wanted, version: i16) -> De
     if !directory.online {
         return result.with_error_code(ErrorCode::KafkaStorageError.code());
     }
+    let replicas = directory.replicas.iter().map(|replica| {
+        let lag = (replica.high_watermark.get() - replica.log_end.get()).max(0);
+        (&replica.topic, partition(replica.partition, replica.size_bytes, lag))
+    });
+    let futures = directory.futures.iter().map(|future| {
+        let partition = partition(future.partition, future.size_bytes, future.offset_lag);
+        (&future.topic, partition.with_is_future_key(true))
+    });
     let mut topics: BTreeMap<&str, DescribeLogDirsTopic> = BTreeMap::new();
-    for replica in &directory.replicas {
-        let name = replica.topic.as_str();
-        if !wanted.has(name, replica.partition.get()) {
-            continue;
+    for (name, partition) in replicas.chain(futures) {
+        if wanted.has(name.as_str(), partition.partition_index) {
+            let new = || DescribeLogDirsTopic::default().with_name(name_of(name));
+            topics.entry(name.as_str()).or_insert_with(new).partitions.push(partition);
         }
-        let partition = DescribeLogDirsPartition::default()
-            .with_partition_index(replica.partition.get())
-            .with_partition_size(i64::try_from(replica.size_bytes).unwrap_or(i64::MAX))
-            .with_offset_lag((replica.high_watermark.get() - replica.log_end.get()).max(0));
-        let topic =
-            topics.entry(name).or_insert_with(|| DescribeLogDirsTopic::default().with_name(name_of(&replica.topic)));
-        topic.partitions.push(partition);
     }
     result.with_topics(topics.into_values().collect())
+}
+
+fn partition(index: PartitionIndex, size_bytes: u64, offset_lag: i64) -> DescribeLogDirsPartition {
+    DescribeLogDirsPartition::default()
+        .with_partition_index(index.get())
+        .with_partition_size(i64::try_from(size_bytes).unwrap_or(i64::MAX))
+        .with_offset_lag(offset_lag)
 }

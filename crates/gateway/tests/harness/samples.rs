@@ -349,6 +349,12 @@ fn admin(all: &mut Vec<Sample>) {
         AlterConfigsRequest::default().with_resources(resources).with_validate_only(true)
     });
     add(all, |_| {
+        use alter_replica_log_dirs_request::*;
+        let topic = AlterReplicaLogDirTopic::default().with_name(topic()).with_partitions(vec![0, 99]);
+        let dir = AlterReplicaLogDir::default().with_path(text("/nowhere")).with_topics(vec![topic]);
+        AlterReplicaLogDirsRequest::default().with_dirs(vec![dir])
+    });
+    add(all, |_| {
         use describe_log_dirs_request::*;
         let topics = vec![DescribableLogDirTopic::default().with_topic(topic()).with_partitions(vec![0, 99])];
         DescribeLogDirsRequest::default().with_topics(Some(topics))

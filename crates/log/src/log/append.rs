@@ -106,12 +106,16 @@ impl Log {
     }
 
     /// Appends batches as the leader's log has them: with offsets and epochs. Their CRCs are checked; offsets must go on
-    /// from the log end or leave a gap, as compaction does.
+    /// from the log end or leave a gap, as compaction does. The first batch of an empty log may begin before it: the records
+    /// below the log start are deleted, but batches are never split.
     ///
     /// # Errors
     /// Nothing was appended, but for [`AppendError::Log`] and [`AppendError::DiskFull`], where a prefix may have been.
     pub fn append_follower(&mut self, batches: &Bytes, now: Timestamp) -> Result<FollowerAppend, AppendError> {
         self.health.check()?;
+        if let Some(base) = self.begins_before_start(batches) {
+            return self.append_across_start(base, batches, now);
+        }
         let replicated = self.check_replicated(batches)?;
         if !replicated.is_empty() {
             // An epoch in which this replica led and wrote nothing gives way to those of the batches.
@@ -126,6 +130,38 @@ impl Log {
             self.epochs.truncate_from_end(self.log_end());
         }
         Ok(FollowerAppend { log_end: self.log_end(), rolled: appended? })
+    }
+
+    /// Where the first batch begins, if the log is empty and starts within it.
+    fn begins_before_start(&self, batches: &Bytes) -> Option<Offset> {
+        let start = self.log_start();
+        if start != self.log_end() {
+            return None;
+        }
+        let first = split_batches(batches).next()?.ok()?;
+        let header = first.header();
+        (header.base_offset < start && start < header.next_offset()).then_some(header.base_offset)
+    }
+
+    /// Begins anew at `base`, so that the file names tell where the batches are, and keeps the log start: durable on return,
+    /// because no file name tells it any more. Blocks for the disk.
+    fn append_across_start(
+        &mut self,
+        base: Offset,
+        batches: &Bytes,
+        now: Timestamp,
+    ) -> Result<FollowerAppend, AppendError> {
+        let start = self.log_start();
+        self.truncate_fully_and_start_at(base, now)?;
+        let appended = self.append_follower(batches, now);
+        if appended.is_err() {
+            self.truncate_fully_and_start_at(start, now)?;
+            return appended;
+        }
+        self.set_log_start(start)?;
+        self.flush.flush()?;
+        self.persist_durable_mark()?;
+        appended
     }
 
     /// Splits and checks everything before anything is written.

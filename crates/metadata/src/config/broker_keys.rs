@@ -11,8 +11,8 @@ config_table! {
     ignored  fixed   public   "add.partitions.to.txn.retry.backoff.ms": Int = "20", AtLeast(1), [], "First pause before a coordinator is asked again to add partitions to a transaction. There are no transactions.";
     honoured fixed   public   "advertised.listeners": List = null, Any, [], "Addresses that clients are told to connect to; the default is listeners.";
     ignored  fixed   public   "alter.config.policy.class.name": Class = null, Any, [], "Java class that judges configuration changes. Setting it is an error: there are no Java plug-ins.";
-    ignored  fixed   public   "alter.log.dirs.replication.quota.window.num": Int = "11", AtLeast(1), [], "Windows over which moves between log directories are throttled. Nothing is throttled.";
-    ignored  fixed   public   "alter.log.dirs.replication.quota.window.size.seconds": Int = "1", AtLeast(1), [], "Length of the windows over which moves between log directories are throttled. Nothing is throttled.";
+    ignored  fixed   public   "alter.log.dirs.replication.quota.window.num": Int = "11", AtLeast(1), [], "Windows over which moves between log directories are throttled. They are throttled without windows.";
+    ignored  fixed   public   "alter.log.dirs.replication.quota.window.size.seconds": Int = "1", AtLeast(1), [], "Length of the windows over which moves between log directories are throttled. They are throttled without windows.";
     ignored  fixed   public   "authorizer.class.name": String = "", Any, [], "Java class that decides who may do what. Setting it is an error, so that nobody believes to be protected.";
     honoured fixed   public   "auto.create.topics.enable": Boolean = "true", Any, [], "Create a topic when a client asks for one that does not exist.";
     honoured fixed   public   "auto.leader.rebalance.enable": Boolean = "true", Any, [], "Give leaderships back to preferred leaders from time to time.";
@@ -199,7 +199,7 @@ config_table! {
     ignored  dynamic public   "num.network.threads": Int = "3", AtLeast(1), [], "Threads that read and write sockets. Work is spread over one runtime whose size follows the processors.";
     honoured fixed   public   "num.partitions": Int = "1", AtLeast(1), [], "Partitions of topics that do not ask for a number.";
     honoured fixed   public   "num.recovery.threads.per.data.dir": Int = "2", AtLeast(1), [], "Logs of one directory that are recovered, or deleted, at the same time.";
-    ignored  fixed   public   "num.replica.alter.log.dirs.threads": Int = null, Any, [], "Threads that move replicas between log directories of a broker.";
+    honoured fixed   public   "num.replica.alter.log.dirs.threads": Int = null, Any, [], "Replicas that are copied to another log directory at a time; by default as many as there are log directories.";
     ignored  dynamic public   "num.replica.fetchers": Int = "1", AtLeast(1), [], "Fetch threads per leader. A follower has one stream per leader, on which the leader pushes.";
     honoured fixed   public   "offset.metadata.max.bytes": Int = "4096", Any, [], "Longest text that may be committed with an offset.";
     honoured fixed   public   "offsets.commit.timeout.ms": Int = "5000", AtLeast(1), [], "How long an offset commit waits for its replicas.";
@@ -248,6 +248,7 @@ config_table! {
     ignored  fixed   public   "remote.log.storage.manager.class.path": String = null, Any, [], "Where that class is found. There is no tiered storage.";
     ignored  fixed   public   "remote.log.storage.manager.impl.prefix": String = "rsm.config.", Any, [], "Prefix of the properties that are handed to that class. There is no tiered storage.";
     ignored  fixed   public   "remote.log.storage.system.enable": Boolean = "false", Any, [], "Turn tiered storage on for this broker. There is no tiered storage.";
+    honoured dynamic public   "replica.alter.log.dirs.io.max.bytes.per.second": Long = "9223372036854775807", AtLeast(0), [], "Bytes in a second that are copied to other log directories.";
     ignored  fixed   public   "replica.fetch.backoff.ms": Int = "1000", AtLeast(0), [], "Pause of a follower after an error of its leader. It doubles from a few milliseconds instead.";
     ignored  fixed   public   "replica.fetch.max.bytes": Int = "1048576", AtLeast(0), [], "Bytes that a follower asks for per partition. Leaders push within a window.";
     ignored  fixed   public   "replica.fetch.min.bytes": Int = "1", Any, [], "Bytes that a leader collects before it answers a follower. Leaders push at once.";

@@ -464,6 +464,26 @@ pub(crate) const ALTER_CONFIGS: MessageLayout = MessageLayout {
     ],
 };
 
+pub(crate) const ALTER_REPLICA_LOG_DIRS: MessageLayout = MessageLayout {
+    request: &[array(
+        "Dirs",
+        &Struct(&[
+            field("Path", STRING),
+            array("Topics", &Struct(&[field("Name", STRING), array("Partitions", &INT32)])),
+        ]),
+    )],
+    response: &[
+        field("ThrottleTimeMs", INT32),
+        array(
+            "Results",
+            &Struct(&[
+                field("TopicName", STRING),
+                array("Partitions", &Struct(&[field("PartitionIndex", INT32), field("ErrorCode", INT16)])),
+            ]),
+        ),
+    ],
+};
+
 pub(crate) const DESCRIBE_LOG_DIRS: MessageLayout = MessageLayout {
     request: &[array("Topics", &Struct(&[field("Topic", STRING), array("Partitions", &INT32)])).nullable(0)],
     response: &[

@@ -123,6 +123,33 @@ impl Controller {
         })]);
     }
 
+    /// The partition has these replicas from now on, and nobody but the leader is in sync.
+    pub fn change_replicas(&self, id: TopicIdPartition, replicas: &[BrokerId]) {
+        let mut state = self.state.lock();
+        let before = state.image.topic_partition(id).expect("it exists").as_ref().clone();
+        state.commit(&[MetadataRecord::PartitionChange(PartitionChange {
+            topic_id: id.topic_id,
+            partition: id.partition,
+            replicas: Some(replicas.to_vec()),
+            directories: Some(vec![DirectoryId::UNASSIGNED; replicas.len()]),
+            isr: Some(vec![before.leader]),
+            elr: None,
+            last_known_elr: None,
+            adding: None,
+            removing: None,
+            leader: None,
+            leader_recovery: None,
+            leader_epoch: before.leader_epoch,
+            partition_epoch: PartitionEpoch(before.partition_epoch.get() + 1),
+        })]);
+    }
+
+    /// Sets a key for all brokers.
+    pub fn set_broker_config(&self, name: &str, value: &str) {
+        let (resource, value) = (ConfigResource::DefaultBroker, Some(value.to_owned()));
+        self.commit(&[MetadataRecord::Config { resource, name: name.to_owned(), value }]);
+    }
+
     /// The metadata say that a replica is in that directory.
     pub fn assign(&self, id: TopicIdPartition, replica: usize, directory: DirectoryId) {
         let session = self.session(BrokerId(replica as i32));
@@ -564,9 +591,20 @@ pub fn batch(value: &str) -> ValidatedBatch {
 
 /// A batch of one record, as a client sends it.
 pub fn keyed_batch(key: Option<&str>, value: &str) -> ValidatedBatch {
+    validated(&[(key, value)])
+}
+
+/// A batch of several records.
+pub fn batch_of(count: usize) -> ValidatedBatch {
+    validated(&vec![(None, "value"); count])
+}
+
+fn validated(records: &[(Option<&str>, &str)]) -> ValidatedBatch {
     let now = highwater_env::clock::wall_ms();
     let mut builder = BatchBuilder::new(Compression::None);
-    builder.append(now, key.map(str::as_bytes), Some(value.as_bytes()), &[]);
+    for (key, value) in records {
+        builder.append(now, key.map(str::as_bytes), Some(value.as_bytes()), &[]);
+    }
     let name = TopicPartition { topic: TopicName::new("test").expect("legal"), partition: PartitionIndex(0) };
     validate_produce(builder.build(), &name, &ValidationLimits::new(now)).expect("a good batch")
 }

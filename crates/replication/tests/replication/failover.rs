@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use highwater_replication::{Acks, Isolation, OffsetSpec};
 use highwater_types::*;
+use tokio::time::Instant;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, batch_of};
 
 #[tokio::test]
 async fn a_follower_comes_back_and_catches_up() {
@@ -219,4 +220,28 @@ async fn followers_find_a_leader_that_restarts_within_its_epoch() {
         cluster.until_in_sync(id).await;
     }
     assert_eq!(cluster.controller.partition(id).leader_epoch, LeaderEpoch(0));
+}
+
+/// DeleteRecords cut amid a batch: a follower that begins anew gets the whole batch, and the log start all the same.
+#[tokio::test]
+async fn a_new_follower_catches_up_with_a_log_that_starts_within_a_batch() {
+    let mut cluster = Cluster::start(2).await;
+    let id = cluster.create_topic("t", &[]);
+    cluster.kill(1, false).await;
+    cluster.controller.fence(BrokerId(1), &[id]);
+    for _ in 0..2 {
+        let appended = cluster.node(0).replicas.append(id, &batch_of(8), Acks::All).unwrap();
+        appended.wait.unwrap().await.unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    cluster.node(0).replicas.clone().delete_records(id, Some(Offset(3)), deadline).await.unwrap();
+    cluster.run(1).await;
+    cluster.until_in_sync(id).await;
+    let status = cluster.status(1, id);
+    assert_eq!((status.log_start, status.log_end), (Offset(3), Offset(16)));
+    assert_eq!(cluster.values(1, id), cluster.values(0, id));
+    cluster.kill(1, true).await;
+    cluster.run(1).await;
+    cluster.until_in_sync(id).await;
+    assert_eq!(cluster.status(1, id).log_start, Offset(3));
 }

@@ -7,6 +7,7 @@ mod disk_full;
 mod failover;
 mod many_partitions;
 mod produce_and_fetch;
+mod relocation;
 mod storage;
 mod topics;
 mod transactions;

@@ -7,6 +7,7 @@
 pub mod differences;
 mod driver;
 mod kafka;
+mod log_dirs;
 mod normalise;
 mod script;
 mod transcript;
@@ -58,11 +59,12 @@ const TOOLS: &[(&str, &str, Option<&str>)] = &[
 ];
 
 pub fn tests() -> Vec<Test> {
-    vec![Test {
+    let compared = Test {
         name: "kafka-tools",
         proves: "Kafka's own command-line tools print what they print against a real Kafka, but for what is explained",
         run: compare,
-    }]
+    };
+    vec![compared, log_dirs::test()]
 }
 
 /// Where scripts and recorded answers are: the suite runs at the root of the repository.

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::client::LogDir;
+use crate::cli::client::{LogDir, TopicPartition};
 use crate::cli::output::{Column, Mood, Row, bytes, or_dash, table};
 use crate::cli::{ClientArgs, Failure};
 
@@ -90,19 +90,30 @@ fn replicas_table(dirs: &[LogDir]) -> String {
         Column::Number("PARTITION"),
         Column::Number("SIZE"),
         Column::Number("LAG"),
+        Column::Text("DIRECTORY"),
     ];
     let mut replicas: Vec<_> =
-        dirs.iter().flat_map(|dir| dir.replicas.iter().map(|replica| (dir.broker, replica))).collect();
-    replicas.sort_by_key(|(broker, (id, size, _))| (-*size, id.clone(), *broker));
-    let row = |(broker, (id, size, lag)): &(i32, &(crate::cli::client::TopicPartition, i64, i64))| {
+        dirs.iter().flat_map(|dir| in_directory(dir).map(move |replica| (dir, replica))).collect();
+    replicas.sort_by_key(|(dir, ((id, size, _), is_copy))| (-*size, id.clone(), dir.broker, *is_copy));
+    let row = |(dir, ((id, size, lag), is_copy)): &(&LogDir, (&Replica, bool))| {
         let (partition, size) = (id.partition.to_string(), bytes(*size as f64));
-        vec![broker.to_string(), id.topic.clone(), partition, size, lag.to_string()]
+        let path = if *is_copy { format!("{} (on its way)", dir.path) } else { dir.path.clone() };
+        vec![dir.broker.to_string(), id.topic.clone(), partition, size, lag.to_string(), path]
     };
     table(&columns, replicas.iter().map(row))
 }
 
+/// Size in bytes, and how many records are missing.
+type Replica = (TopicPartition, i64, i64);
+
+/// The replicas of a directory, then the copies on their way there.
+fn in_directory(dir: &LogDir) -> impl Iterator<Item = (&Replica, bool)> {
+    let futures = dir.futures.iter().map(|replica| (replica, true));
+    dir.replicas.iter().map(|replica| (replica, false)).chain(futures)
+}
+
 pub(crate) fn dir_json(dir: &LogDir) -> Value {
-    let replica = |(id, size, lag): &(crate::cli::client::TopicPartition, i64, i64)| json!({"topic": id.topic, "partition": id.partition, "size_bytes": size, "lag": lag});
+    let replica = |(id, size, lag): &Replica| json!({"topic": id.topic, "partition": id.partition, "size_bytes": size, "lag": lag});
     json!({
         "broker": dir.broker,
         "directory": dir.path,
@@ -111,5 +122,6 @@ pub(crate) fn dir_json(dir: &LogDir) -> Value {
         "usable_bytes": dir.usable_bytes,
         "total_bytes": dir.total_bytes,
         "replicas": dir.replicas.iter().map(replica).collect::<Vec<_>>(),
+        "on_their_way": dir.futures.iter().map(replica).collect::<Vec<_>>(),
     })
 }

@@ -1,9 +1,13 @@
 //! Log directories of brokers.
 
-use highwater_protocol::messages::DescribeLogDirsRequest;
+use std::collections::BTreeMap;
+
+use highwater_protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+use highwater_protocol::messages::{AlterReplicaLogDirsRequest, DescribeLogDirsRequest};
 use highwater_types::ErrorCode;
 
-use super::{ClusterClient, TopicPartition};
+use super::reassignments::Outcomes;
+use super::{ClusterClient, TopicPartition, topic_name};
 use crate::cli::Failure;
 
 /// A log directory with the replicas in it.
@@ -18,6 +22,8 @@ pub(crate) struct LogDir {
     pub(crate) usable_bytes: Option<i64>,
     /// Replicas with their size in bytes and how many records they lag behind.
     pub(crate) replicas: Vec<(TopicPartition, i64, i64)>,
+    /// Likewise, copies of replicas of other directories on their way here.
+    pub(crate) futures: Vec<(TopicPartition, i64, i64)>,
 }
 
 impl LogDir {
@@ -37,14 +43,16 @@ impl ClusterClient {
         }
         let known = |bytes: i64| (bytes >= 0).then_some(bytes);
         let directory = |result: highwater_protocol::messages::describe_log_dirs_response::DescribeLogDirsResult| {
-            let mut replicas = Vec::new();
+            let (mut replicas, mut futures) = (Vec::new(), Vec::new());
             for topic in &result.topics {
-                replicas.extend(topic.partitions.iter().map(|one| {
+                for one in &topic.partitions {
                     let id = TopicPartition::new(topic.name.0.as_str(), one.partition_index);
-                    (id, one.partition_size, one.offset_lag)
-                }));
+                    let list = if one.is_future_key { &mut futures } else { &mut replicas };
+                    list.push((id, one.partition_size, one.offset_lag));
+                }
             }
             replicas.sort();
+            futures.sort();
             LogDir {
                 broker,
                 path: result.log_dir.to_string(),
@@ -53,8 +61,41 @@ impl ClusterClient {
                 total_bytes: known(result.total_bytes),
                 usable_bytes: known(result.usable_bytes),
                 replicas,
+                futures,
             }
         };
         Ok(response.results.into_iter().map(directory).collect())
+    }
+
+    /// Moves replicas of a broker to the log directory at `path` there, and says what became of each.
+    pub(crate) async fn alter_log_dirs(
+        &mut self,
+        broker: i32,
+        path: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<Outcomes, Failure> {
+        let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        for id in partitions {
+            topics.entry(&id.topic).or_default().push(id.partition);
+        }
+        let topic = |(name, partitions): (&str, Vec<i32>)| {
+            AlterReplicaLogDirTopic::default().with_name(topic_name(name)).with_partitions(partitions)
+        };
+        let topics = topics.into_iter().map(topic).collect();
+        let dir = AlterReplicaLogDir::default().with_path(path.to_owned().into()).with_topics(topics);
+        let request = AlterReplicaLogDirsRequest::default().with_dirs(vec![dir]);
+        let response = self.call_broker(broker, &request, 1..=2).await?;
+        let mut outcomes = Outcomes::new();
+        for topic in &response.results {
+            for one in &topic.partitions {
+                let id = TopicPartition::new(topic.topic_name.as_str(), one.partition_index);
+                let outcome = match one.error_code {
+                    0 => Ok(()),
+                    code => Err(Failure::refused(&format!("move of {id} on broker {broker} to {path}"), code, None)),
+                };
+                outcomes.insert(id, outcome);
+            }
+        }
+        Ok(outcomes)
     }
 }

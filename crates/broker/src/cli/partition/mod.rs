@@ -2,6 +2,7 @@
 
 mod elect;
 mod list;
+mod move_log_dir;
 mod moves;
 mod reassign;
 mod reassignments;
@@ -28,6 +29,8 @@ pub(crate) enum PartitionCommand {
     Reassignments(reassignments::ListArgs),
     /// Cancel reassignments: the replicas become what they were before.
     Cancel(reassignments::CancelArgs),
+    /// Move replicas to another log directory of their broker.
+    MoveLogDir(move_log_dir::MoveLogDirArgs),
     /// Elect leaders: the preferred ones, or any that live.
     ElectLeader(elect::ElectArgs),
 }
@@ -39,6 +42,7 @@ pub(crate) async fn run(command: PartitionCommand) -> Result<(), Failure> {
         PartitionCommand::Rebalance(args) => reassign::run_rebalance(args).await,
         PartitionCommand::Reassignments(args) => reassignments::run(args).await,
         PartitionCommand::Cancel(args) => reassignments::cancel(args).await,
+        PartitionCommand::MoveLogDir(args) => move_log_dir::run(args).await,
         PartitionCommand::ElectLeader(args) => elect::run(args).await,
     }
 }

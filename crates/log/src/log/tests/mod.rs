@@ -4,6 +4,7 @@ mod crash_points;
 mod damage;
 mod model;
 mod random_histories;
+mod relocation;
 mod scenarios;
 mod transactions;
 

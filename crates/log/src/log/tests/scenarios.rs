@@ -546,3 +546,22 @@ fn files_of_deleted_segments_stay_for_a_while() {
     assert!(directory.remove_due(Timestamp(NOW.0 + 500)).unwrap() >= deleted);
     assert_eq!(aside(&disk), 0);
 }
+
+/// DeleteRecords may cut amid a batch, and batches are never split: so a follower that begins at the leader's log start gets
+/// one that begins before.
+#[test]
+fn an_empty_log_that_starts_within_a_batch_takes_it() {
+    let (disk, directory, mut log) = fresh(&small());
+    log.truncate_fully_and_start_at(Offset(3), NOW).unwrap();
+    let before = log.append_follower(&Sent::plain(&[NOW.0; 3]).replicated(0, 1), NOW);
+    assert!(matches!(before, Err(AppendError::UnexpectedOffset { .. })), "none of it is wanted");
+    log.append_follower(&Sent::plain(&[NOW.0; 8]).replicated(0, 1), NOW).unwrap();
+    let range = |log: &Log| (log.log_start(), log.log_end(), log.flushed());
+    assert_eq!(range(&log), (Offset(3), Offset(8), Offset(8)));
+    let within = log.append_follower(&Sent::plain(&[NOW.0; 8]).replicated(5, 1), NOW);
+    assert!(matches!(within, Err(AppendError::UnexpectedOffset { .. })), "only the first batch may");
+    drop((log, directory));
+    disk.crash(CrashMode::Drop, 0);
+    let log = open_log(&open_directory(&disk), &small()).unwrap();
+    assert_eq!(range(&log), (Offset(3), Offset(8), Offset(8)));
+}

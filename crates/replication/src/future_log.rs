@@ -1,0 +1,315 @@
+//! The copy of a log on its way to another log directory: how it grows, follows cuts, and takes the log's place (KIP-113).
+//!
+//! The copy is a prefix of the log, and starts where the log does or before. It is brought up to date without the partition's
+//! lock; a cut of the log cuts it too, under that lock. Whoever holds its own lock must not ask for the partition's.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use highwater_env::clock;
+use highwater_log::{AppendError, Log, LogConfig, LogDirectory, LogError, ReadError, SpaceUse};
+use highwater_partition::Event;
+use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
+use parking_lot::Mutex;
+
+use crate::log_slot::LogSlot;
+use crate::partition::{Aftermath, Partition, State};
+
+/// Bytes of batches that are copied under the partition's lock, at most: what was appended during the last flush of the copy.
+const TAIL_BYTES: usize = 1 << 20;
+
+/// See the top of this file.
+pub(crate) struct FutureLog {
+    /// As a replica's own directory: see [`crate::home::Home`].
+    directory: Weak<LogDirectory>,
+    /// In the names of both directories.
+    pub unique: u128,
+    /// `None` before it was opened, and once it is closed.
+    copy: Mutex<Option<Log>>,
+    log_end: AtomicI64,
+    size_bytes: AtomicU64,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CopyStep {
+    /// So many bytes were copied.
+    Copied(u64),
+    /// Nothing is missing.
+    CaughtUp,
+    /// The new directory has no room.
+    DiskFull,
+}
+
+/// Why a move ends without effect.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RelocationError {
+    /// It is not wanted any more.
+    #[error("cancelled")]
+    Cancelled,
+    /// The replica, or its log, is out of service.
+    #[error("the replica is out of service")]
+    OutOfService,
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl RelocationError {
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Log(error) | Self::Append(AppendError::Log(error)) => error.is_disk_full(),
+            Self::Append(AppendError::DiskFull) => true,
+            _ => false,
+        }
+    }
+}
+
+impl FutureLog {
+    /// One that was not opened yet.
+    pub fn new(directory: &Arc<LogDirectory>, unique: u128) -> Arc<Self> {
+        let (log_end, size_bytes) = (AtomicI64::new(0), AtomicU64::new(0));
+        Arc::new(Self { directory: Arc::downgrade(directory), unique, copy: Mutex::new(None), log_end, size_bytes })
+    }
+
+    /// Where it goes.
+    pub fn directory(&self) -> Option<Arc<LogDirectory>> {
+        self.directory.upgrade()
+    }
+
+    /// Whether it goes there.
+    pub fn is_in(&self, directory: &Arc<LogDirectory>) -> bool {
+        std::ptr::eq(self.directory.as_ptr(), Arc::as_ptr(directory))
+    }
+
+    /// How far it is.
+    pub fn log_end(&self) -> Offset {
+        Offset(self.log_end.load(Ordering::Relaxed))
+    }
+
+    /// Bytes of batches.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Opens it, and cuts off what an earlier process had copied and the log has not any more. Blocks for the disk.
+    pub fn open(&self, partition: &Arc<Partition>) -> Result<(), RelocationError> {
+        if self.copy.lock().is_some() {
+            return Ok(());
+        }
+        let directory = self.directory().ok_or(RelocationError::Cancelled)?;
+        let config = partition.with_log(|log, _| log.config().clone()).ok_or(RelocationError::OutOfService)?;
+        let (name, now) = (&partition.name, clock::wall_ms());
+        let mut copy = directory.open_future((name, partition.id.topic_id), self.unique, config, now)?;
+        let aligned = partition.with_log(|log, _| {
+            align(&mut copy, log, now)?;
+            self.note(&copy);
+            *self.copy.lock() = Some(copy);
+            Ok(())
+        });
+        aligned.unwrap_or(Err(RelocationError::OutOfService))
+    }
+
+    /// Copies up to about `max_bytes`. Blocks for the disk.
+    pub fn copy(&self, partition: &Arc<Partition>, max_bytes: usize) -> Result<CopyStep, RelocationError> {
+        let directory = self.directory().ok_or(RelocationError::Cancelled)?;
+        let reader = partition.reader().map_err(|_: ErrorCode| RelocationError::OutOfService)?;
+        let mut copy = self.copy.lock();
+        let copy = copy.as_mut().ok_or(RelocationError::Cancelled)?;
+        let (log_start, log_end, now) = (reader.log_start(), reader.log_end(), clock::wall_ms());
+        if copy.log_end() < log_start {
+            copy.truncate_fully_and_start_at(log_start, now)?;
+        }
+        if copy.log_end() >= log_end {
+            return Ok(CopyStep::CaughtUp);
+        }
+        let read = match reader.read(copy.log_end(), log_end, max_bytes, true) {
+            // Retention was faster, or the log is being cut.
+            Err(ReadError::OutOfRange { .. }) => return Ok(CopyStep::Copied(0)),
+            read => read?,
+        };
+        if !directory.space().admits(read.size as u64, SpaceUse::Produce) {
+            return Ok(CopyStep::DiskFull);
+        }
+        for batches in &read.batches {
+            copy.append_follower(batches, now)?;
+        }
+        self.note(copy);
+        Ok(CopyStep::Copied(read.size as u64))
+    }
+
+    /// Makes durable what was copied. Blocks for the disk.
+    pub fn flush(&self) -> Result<(), RelocationError> {
+        let target = self.copy.lock().as_ref().map(Log::flush_target);
+        target.ok_or(RelocationError::Cancelled)?.flush()?;
+        Ok(())
+    }
+
+    /// The log was cut. Blocks for the disk.
+    fn cut(&self, offset: Offset, anew: bool, now: Timestamp) {
+        let mut slot = self.copy.lock();
+        let Some(copy) = slot.as_mut() else { return };
+        let cut = match anew {
+            true => copy.truncate_fully_and_start_at(offset, now),
+            false if offset < copy.log_end() => copy.truncate_to(offset, now),
+            false => Ok(()),
+        };
+        match cut {
+            Ok(()) => self.note(copy),
+            Err(error) => {
+                tracing::error!(partition = %copy.topic_partition(), %error, "the copy for another directory cannot be cut");
+                *slot = None;
+            }
+        }
+    }
+
+    /// Closes it, so that the next process goes on with it. Blocks for the disk.
+    pub fn close(&self) {
+        if let Some(copy) = self.copy.lock().take()
+            && let Err(error) = copy.close()
+        {
+            tracing::warn!(%error, "an unfinished copy is not closed: the next start recovers it");
+        }
+    }
+
+    /// Gives it up. Blocks for the disk.
+    pub fn discard(&self) {
+        let copy = self.copy.lock().take();
+        if let Some((copy, directory)) = copy.zip(self.directory())
+            && let Err(error) = directory.discard_future(copy, self.unique, clock::wall_ms())
+        {
+            tracing::warn!(%error, "an unfinished copy remains: the next start finds it");
+        }
+    }
+
+    fn note(&self, copy: &Log) {
+        self.log_end.store(copy.log_end().get(), Ordering::Relaxed);
+        self.size_bytes.store(copy.size_bytes(), Ordering::Relaxed);
+    }
+}
+
+/// Cuts the copy to what it has in common with the log, by their leader epochs, as a follower's log is cut.
+fn align(copy: &mut Log, log: &Log, now: Timestamp) -> Result<(), LogError> {
+    while copy.latest_epoch() != LeaderEpoch::NONE {
+        let latest = copy.latest_epoch();
+        let (epoch, end) = log.epoch_end(latest);
+        if epoch == LeaderEpoch::NONE || end <= log.log_start() {
+            return copy.truncate_fully_and_start_at(log.log_start(), now);
+        }
+        if epoch == latest && end >= copy.log_end() {
+            break;
+        }
+        let own_end = copy.epoch_end(epoch).1;
+        let offset = if own_end == Offset::NONE { end } else { end.min(own_end) };
+        if offset < copy.log_start() {
+            return copy.truncate_fully_and_start_at(log.log_start(), now);
+        }
+        copy.truncate_to(offset.min(copy.log_end()), now)?;
+    }
+    Ok(())
+}
+
+impl Partition {
+    /// A copy goes to another directory from now on; the one before, if there was one, is given up by whoever works on it.
+    pub fn set_future(self: &Arc<Self>, future: Option<Arc<FutureLog>>) {
+        self.locked(|state, _| state.future = future);
+    }
+
+    /// The move to another directory has ended, if it is still that one.
+    pub fn forget_future(self: &Arc<Self>, future: &Arc<FutureLog>) {
+        self.locked(|state, _| drop(state.future.take_if(|present| Arc::ptr_eq(present, future))));
+    }
+
+    /// Puts the copy in the place of the log: what is missing of it is copied, it is closed, and from then on the log is in the
+    /// other directory. False if that has to wait: too much is missing, or the log is being compacted. Blocks for the disk.
+    pub fn relocate(self: &Arc<Self>, future: &Arc<FutureLog>) -> Result<bool, RelocationError> {
+        self.locked(|state, aftermath| state.relocate(self, future, aftermath))
+    }
+}
+
+impl State {
+    /// The log was cut, and the copy of it must not keep more.
+    pub fn cut_future(&self, offset: Offset, anew: bool) {
+        if let Some(future) = &self.future {
+            future.cut(offset, anew, clock::wall_ms());
+        }
+    }
+
+    fn relocate(
+        &mut self,
+        partition: &Arc<Partition>,
+        future: &Arc<FutureLog>,
+        aftermath: &mut Aftermath,
+    ) -> Result<bool, RelocationError> {
+        if !self.future.as_ref().is_some_and(|present| Arc::ptr_eq(present, future)) {
+            return Err(RelocationError::Cancelled);
+        }
+        if partition.is_compacting() {
+            return Ok(false);
+        }
+        let (Some(from), Some(to)) = (partition.directory(), future.directory()) else {
+            return Err(RelocationError::Cancelled);
+        };
+        let log_start = self.open_log(partition, aftermath).ok_or(RelocationError::OutOfService)?.log_start();
+        future.copy(partition, TAIL_BYTES)?;
+        if future.copy(partition, 0)? != CopyStep::CaughtUp {
+            return Ok(false);
+        }
+        let mut copy = future.copy.lock().take().ok_or(RelocationError::Cancelled)?;
+        self.future = None;
+        copy.set_log_start(log_start)?;
+        copy.close()?;
+        to.checkpoint(&[(partition.name.clone(), self.replica.high_watermark())])?;
+        self.change_home(partition, (&from, &to), future.unique, aftermath)?;
+        self.durable_log_start = self.durable_log_start.max(log_start);
+        Ok(true)
+    }
+
+    /// The renames, of which the first one decides.
+    fn change_home(
+        &mut self,
+        partition: &Arc<Partition>,
+        (from, to): (&Arc<LogDirectory>, &Arc<LogDirectory>),
+        unique: u128,
+        aftermath: &mut Aftermath,
+    ) -> Result<(), RelocationError> {
+        let LogSlot::Open(log) = self.log.take() else { return Err(RelocationError::OutOfService) };
+        let (config, latest) = (log.config().clone(), log.latest_epoch());
+        let moved = from.set_moved_aside(&log, unique);
+        drop(log);
+        let adopted = match &moved {
+            Ok(()) => to.adopt_future(&partition.name, unique),
+            Err(_) => Ok(()),
+        };
+        let home = if moved.is_ok() { to } else { from };
+        if let Err(error) = adopted.and_then(|()| self.settle(partition, home, config, latest, aftermath)) {
+            self.fail(partition, &error.to_string(), aftermath);
+            return Err(error.into());
+        }
+        Ok(moved?)
+    }
+
+    /// Opens the log, which is complete, in that directory.
+    fn settle(
+        &mut self,
+        partition: &Arc<Partition>,
+        home: &Arc<LogDirectory>,
+        config: LogConfig,
+        latest: LeaderEpoch,
+        aftermath: &mut Aftermath,
+    ) -> Result<(), LogError> {
+        let mut log = home.open_log(&partition.name, partition.id.topic_id, config, clock::wall_ms())?;
+        if latest > log.latest_epoch() {
+            // It was assigned and has no record yet.
+            log.assign_epoch_start(latest);
+        }
+        partition.on_home(home, &log);
+        let flushed = log.flushed();
+        self.log = LogSlot::Open(Box::new(log));
+        self.step(partition, Event::Flushed { flushed }, aftermath);
+        Ok(())
+    }
+}
