@@ -247,7 +247,11 @@ fn every_honoured_dynamic_broker_key_changes_what_is_in_force_without_a_restart(
             let image = image(&[(resource, key.name, &value)]);
             assert_eq!(image.broker_value(key.name, &node).as_deref(), Some(value.as_str()), "{}", key.name);
             let is_default_of_a_topic_key = image.topic_config("t", &node) != TopicConfig::default();
-            assert!(is_default_of_a_topic_key || READ_BY_THEIR_NAME.contains(&key.name), "nobody looks at {}", key.name);
+            assert!(
+                is_default_of_a_topic_key || READ_BY_THEIR_NAME.contains(&key.name),
+                "nobody looks at {}",
+                key.name
+            );
             if !is_default_of_a_topic_key && !by_name.contains(&key.name) {
                 by_name.push(key.name);
             }

@@ -130,9 +130,7 @@ fn promtool_accepts_a_scrape(stage: &mut Stage) -> Result<String> {
         std::io::Write::write_all(&mut child.stdin.take().context("a pipe")?, text.as_bytes())?;
         let output = child.wait_with_output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-        let about_names = |line: &&str| {
-            REMARKS_ABOUT_KAFKAS_NAMES.iter().any(|known| line.contains(known))
-        };
+        let about_names = |line: &&str| REMARKS_ABOUT_KAFKAS_NAMES.iter().any(|known| line.contains(known));
         let (names, others): (Vec<&str>, Vec<&str>) =
             said.lines().filter(|line| !line.is_empty()).partition(about_names);
         if !others.is_empty() {
