@@ -166,10 +166,7 @@ pub async fn run(cli: Cli, kv: Arc<dyn KvOpener>) -> ExitCode {
         Command::Log { command } => log::run(command),
         Command::Bench { command } => bench::run(command).await,
         Command::Size(args) => size::run(&args),
-        Command::Completions(args) => {
-            completions::run(&args);
-            Ok(())
-        }
+        Command::Completions(args) => completions::run(&args),
         Command::Reference => completions::print_reference(),
     };
     match result {

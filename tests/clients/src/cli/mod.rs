@@ -35,6 +35,11 @@ pub fn tests() -> Vec<Test> {
             run: records::reading,
         },
         Test {
+            name: "cli-pipes",
+            proves: "a reader that has had enough ends a command quietly, also one that follows a topic",
+            run: records::pipes,
+        },
+        Test {
             name: "cli-delete-records",
             proves: "deleted records are gone, the others keep their offsets",
             run: records::delete_records,
