@@ -129,7 +129,11 @@ impl FutureLog {
         let read = match reader.read(copy.log_end(), log_end, max_bytes, true) {
             // Retention was faster, or the log is being cut.
             Err(ReadError::OutOfRange { .. }) => return Ok(CopyStep::Copied(0)),
-            read => read?,
+            Err(error) => {
+                partition.note_read_error(&error);
+                return Err(error.into());
+            }
+            Ok(read) => read,
         };
         if !directory.space().admits(read.size as u64, SpaceUse::Produce) {
             return Ok(CopyStep::DiskFull);
@@ -246,6 +250,9 @@ impl State {
     ) -> Result<bool, RelocationError> {
         if !self.future.as_ref().is_some_and(|present| Arc::ptr_eq(present, future)) {
             return Err(RelocationError::Cancelled);
+        }
+        if self.failed {
+            return Err(RelocationError::OutOfService);
         }
         if partition.is_compacting() {
             return Ok(false);

@@ -205,7 +205,8 @@ impl LinkStream {
             self.retries.remove(&id);
             return None;
         };
-        // The entry stays until the opening is accepted, so that its pauses go on growing.
+        // The entry stays until this time, when the partition is found to be open: while openings are refused, or pushes are not
+        // taken (no room on the disk), its pauses go on growing.
         if let Some((at, _)) = self.retries.get_mut(&id) {
             *at = Instant::now() + 2 * OPEN_DEADLINE;
         }
@@ -246,7 +247,6 @@ impl LinkStream {
         self.unanswered.remove(&slot);
         match opened.outcome {
             OpenOutcome::Accepted { high_watermark, log_start } => {
-                self.retries.remove(&partition.id);
                 partition.on_open_accepted(slot, high_watermark, log_start);
             }
             OpenOutcome::Diverged { epoch, end_offset } => {

@@ -84,6 +84,11 @@ impl SimCluster {
     }
 
     /// Whether a log directory of a node fails.
+    pub fn is_broken(&self, node: usize) -> bool {
+        self.machines[node].broken.load(Ordering::Relaxed)
+    }
+
+    /// Notes that.
     pub fn set_broken(&self, node: usize, broken: bool) {
         self.machines[node].broken.store(broken, Ordering::Relaxed);
     }

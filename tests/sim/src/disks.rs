@@ -8,6 +8,7 @@ use rand::rngs::SmallRng;
 use turmoil::Sim;
 
 use crate::cluster::SimCluster;
+use crate::plan::NODES;
 
 /// `log.dirs` of every node. Without the first one, a node that is a controller stops.
 pub const LOG_DIRS: [&str; 2] = ["/data", "/more"];
@@ -60,13 +61,27 @@ impl DiskTrouble {
     pub fn end(self, sim: &mut Sim<'_>, cluster: &mut SimCluster, node: usize, seed: u64) {
         match self {
             Self::Full { .. } => cluster.disk(node).set_capacity(None),
-            Self::Broken { .. } => {
-                cluster.crash(sim, node, if seed % 2 == 0 { CrashMode::Keep } else { CrashMode::Drop }, seed);
-                cluster.disk(node).heal();
-                cluster.set_broken(node, false);
-                cluster.restart(sim, node);
-            }
+            Self::Broken { .. } => repair(sim, cluster, node, seed),
             Self::Slow { .. } => install_flush_latency(seed, FlushLatency::default()),
         }
     }
+}
+
+/// Ends all trouble.
+pub fn repair_all(sim: &mut Sim<'_>, cluster: &mut SimCluster, seed: u64) {
+    for node in 0..NODES {
+        cluster.disk(node).set_capacity(None);
+        if cluster.is_broken(node) {
+            repair(sim, cluster, node, seed);
+        }
+    }
+    install_flush_latency(seed, FlushLatency::default());
+}
+
+/// Repairs the disk of a node, and starts the node anew.
+fn repair(sim: &mut Sim<'_>, cluster: &mut SimCluster, node: usize, seed: u64) {
+    cluster.crash(sim, node, if seed.is_multiple_of(2) { CrashMode::Keep } else { CrashMode::Drop }, seed);
+    cluster.disk(node).heal();
+    cluster.set_broken(node, false);
+    cluster.restart(sim, node);
 }

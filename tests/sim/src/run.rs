@@ -12,7 +12,7 @@ use turmoil::Sim;
 
 use crate::checks::Checks;
 use crate::cluster::{SimCluster, host};
-use crate::disks::LOG_DIRS;
+use crate::disks::{self, LOG_DIRS};
 use crate::history::History;
 use crate::plan::{Durability, Fault, NODES, Plan};
 use crate::workload::{self, PARTITIONS, TOPIC};
@@ -207,6 +207,7 @@ impl Run<'_> {
             }
             self.cluster.restart(sim, a);
         }
+        disks::repair_all(sim, &mut self.cluster, self.plan.seed);
         sim.set_max_message_latency(LATENCY);
     }
 
