@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use highwater_test_cluster::Cluster;
 
+use crate::disks::until;
 use crate::java::JavaClients;
 use crate::live_reader::LiveReader;
 use crate::load;
@@ -20,6 +21,7 @@ pub const CELLS: &[(&str, Fault)] = &[
     ("stop and continue leader", pause_leader),
     ("rolling restart", rolling_restart),
     ("emptied disk is refused", emptied_disk),
+    ("corrupted segment of one node", corrupted_segment),
 ];
 
 /// Time for the load to run undisturbed before and after a fault.
@@ -160,13 +162,38 @@ fn emptied_disk(cluster: &mut Cluster) -> Result<()> {
     cluster.wait_ready()
 }
 
-fn other_nodes(cluster: &Cluster, without: usize) -> String {
+/// Bytes change that had been flushed, in the middle of a replica: the node must notice, set the replica aside and fetch it again.
+fn corrupted_segment(cluster: &mut Cluster) -> Result<()> {
+    let node = 2;
+    let leads = load::leaders(&cluster.bootstrap())?.iter().position(|leader| *leader == Some(node));
+    let partition = leads.with_context(|| format!("node {node} leads nothing"))?;
+    cluster.node(node).kill();
+    let data = cluster.data_directory(node);
+    let segment = data.join(format!("{}-{partition}/{:020}.log", load::TOPIC, 0));
+    let mut bytes = std::fs::read(&segment)?;
+    let middle = bytes.len() / 2;
+    ensure!(middle > 4096, "the segment is too short to be damaged in its middle: {} bytes", bytes.len());
+    bytes[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0xff);
+    std::fs::write(&segment, bytes)?;
+    cluster.node(node).start()?;
+    cluster.wait_ready()?;
+    let prefix = format!("{}-{partition}.", load::TOPIC);
+    until("the damaged replica is set aside", Duration::from_secs(60), || {
+        let names = std::fs::read_dir(&data)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let names: Vec<String> = names.collect::<Result<_>>()?;
+        Ok(names.iter().any(|name| name.starts_with(&prefix) && name.ends_with("-quarantined")))
+    })
+}
+
+/// Where the nodes but one serve clients.
+pub fn other_nodes(cluster: &Cluster, without: usize) -> String {
     let others: Vec<&str> =
         cluster.nodes().iter().filter(|node| node.id() != without).map(|node| node.address()).collect();
     others.join(",")
 }
 
-fn active_controller(cluster: &mut Cluster) -> Result<usize> {
+/// The node that says that it is the active controller.
+pub fn active_controller(cluster: &mut Cluster) -> Result<usize> {
     for _ in 0..100 {
         for node in cluster.nodes() {
             if node.pid().is_some()

@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::load;
 use crate::volumes::Volume;
 
-/// A cell whose nodes have a small volume each, at `{home}/small`.
+/// A cell whose nodes have a volume each, at `{home}/small`.
 pub struct DiskCell {
     pub name: &'static str,
     pub settings: &'static [(&'static str, &'static str)],
@@ -27,7 +27,7 @@ pub const CELLS: &[DiskCell] = &[
     DiskCell {
         name: "all disks full, healed by DeleteRecords",
         settings: &[
-            ("log.dirs", "{home}/small"),
+            ALL_ON_VOLUME,
             ("highwater.disk.reserve.bytes", "25165824"),
             ("log.segment.bytes", "1048576"),
             ("log.retention.check.interval.ms", "500"),
@@ -42,15 +42,47 @@ pub const CELLS: &[DiskCell] = &[
         volume_bytes: 64 << 20,
         fault: fail_directory,
     },
+    DiskCell {
+        name: "power loss of one node",
+        settings: &[ALL_ON_VOLUME],
+        volume_bytes: 256 << 20,
+        fault: |cluster, volumes| lose_power(cluster, volumes, &[2]),
+    },
+    DiskCell {
+        name: "power loss of all nodes",
+        settings: &[ALL_ON_VOLUME],
+        volume_bytes: 256 << 20,
+        fault: |cluster, volumes| lose_power(cluster, volumes, &[1, 2, 3]),
+    },
 ];
 
+/// Everything of a node, the quorum's metadata too, is on its volume.
+const ALL_ON_VOLUME: (&str, &str) = ("log.dirs", "{home}/small");
 const FILLER: &str = "filler";
 /// Time for a state to come about.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How soon a failed directory must be known to the cluster.
 const MOVED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Everything, the quorum's metadata too, is on the volumes.
+/// Twice, so that the second loss meets logs that have recovered from the first.
+fn lose_power(cluster: &mut Cluster, volumes: &[Volume], nodes: &[usize]) -> Result<()> {
+    for _ in 0..2 {
+        for id in nodes {
+            volumes[id - 1].lose_power().with_context(|| format!("power loss of node {id}"))?;
+        }
+        for id in nodes {
+            cluster.node(*id).kill();
+            volumes[id - 1].regain_power()?;
+        }
+        for id in nodes {
+            cluster.node(*id).start()?;
+        }
+        cluster.wait_ready()?;
+        std::thread::sleep(Duration::from_secs(3));
+    }
+    Ok(())
+}
+
 fn fill_disks(cluster: &mut Cluster, _: &[Volume]) -> Result<()> {
     let bootstrap = cluster.bootstrap();
     fill(cluster, &bootstrap)?;
@@ -174,7 +206,8 @@ fn fail_directory(cluster: &mut Cluster, volumes: &[Volume]) -> Result<()> {
     until("the empty disk is filled by the leaders", PATIENCE, || in_sync(3))
 }
 
-fn until(what: &str, within: Duration, done: impl Fn() -> Result<bool>) -> Result<()> {
+/// Waits for a state.
+pub fn until(what: &str, within: Duration, done: impl Fn() -> Result<bool>) -> Result<()> {
     let started = Instant::now();
     while !done()? {
         if started.elapsed() > within {

@@ -56,8 +56,11 @@ fn first_visible(partition: &Partition, isolation: Isolation, from: i64, to: i64
     between.find(|(_, visible)| isolation <= **visible).map(|(offset, _)| *offset)
 }
 
+/// A session's sends, or those of one of its transactions: `(value, facts)`.
+type Sessions<'a> = BTreeMap<(Process, Option<TransactionId>), Vec<(u64, &'a SendFacts)>>;
+
 fn check_sends(key: &Key, partition: &Partition, has_final_read: bool, found: &mut Vec<Anomaly>) {
-    let mut sessions: BTreeMap<(Process, Option<TransactionId>), Vec<(u64, &SendFacts)>> = BTreeMap::new();
+    let mut sessions = Sessions::new();
     for (&value, send) in &partition.sends {
         sessions.entry((send.process, send.transaction)).or_default().push((value, send));
     }
