@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use highwater_test_cluster::Cluster;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::disks::until;
 use crate::java::JavaClients;
@@ -162,7 +165,8 @@ fn emptied_disk(cluster: &mut Cluster) -> Result<()> {
     cluster.wait_ready()
 }
 
-/// Bytes change that had been flushed, in the middle of a replica: the node must notice, set the replica aside and fetch it again.
+/// Bytes change that had been flushed, in the middle of a replica: when somebody reads them, the node must notice, set the replica
+/// aside and fetch it again.
 fn corrupted_segment(cluster: &mut Cluster) -> Result<()> {
     let node = 2;
     let leads = load::leaders(&cluster.bootstrap())?.iter().position(|leader| *leader == Some(node));
@@ -177,8 +181,15 @@ fn corrupted_segment(cluster: &mut Cluster) -> Result<()> {
     std::fs::write(&segment, bytes)?;
     cluster.node(node).start()?;
     cluster.wait_ready()?;
+    await_preferred_leaders(cluster)?;
+    let reader: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", cluster.bootstrap()).set("group.id", "faults-damage").create()?;
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(load::TOPIC, i32::try_from(partition)?, Offset::Beginning)?;
+    reader.assign(&assignment)?;
     let prefix = format!("{}-{partition}.", load::TOPIC);
     until("the damaged replica is set aside", Duration::from_secs(60), || {
+        while reader.poll(Duration::from_millis(10)).is_some() {}
         let names = std::fs::read_dir(&data)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
         let names: Vec<String> = names.collect::<Result<_>>()?;
         Ok(names.iter().any(|name| name.starts_with(&prefix) && name.ends_with("-quarantined")))

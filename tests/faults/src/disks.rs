@@ -64,9 +64,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How soon a failed directory must be known to the cluster.
 const MOVED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Twice, so that the second loss meets logs that have recovered from the first.
+/// Twice, so that the second loss meets logs that have recovered from the first. The processes stand still before their disks do:
+/// without power nobody says anything any more, and a flush that meets the shutdown under way can succeed without being durable.
 fn lose_power(cluster: &mut Cluster, volumes: &[Volume], nodes: &[usize]) -> Result<()> {
     for _ in 0..2 {
+        for id in nodes {
+            cluster.node(*id).signal(libc::SIGSTOP)?;
+        }
         for id in nodes {
             volumes[id - 1].lose_power().with_context(|| format!("power loss of node {id}"))?;
         }

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use futures::executor::block_on;
 use highwater_history::{Coverage, Gaps, Key, Operation, Outcome, Process, Recorder, Send, check, longest_gaps};
 use highwater_test_cluster::{Cluster, Node, ProcessFigures, figures};
-use rdkafka::client::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{DeliveryResult, Message as _};
@@ -116,7 +118,7 @@ fn disturb(
     fault: impl FnOnce(&mut Cluster) -> Result<()>,
 ) -> Result<(Duration, Duration)> {
     let bootstrap = cluster.bootstrap();
-    leaders(&bootstrap)?;
+    create_topic(&bootstrap)?;
     let (stop, driver) = (AtomicBool::new(false), history.process());
     let tail = Tail::start(&bootstrap, history)?;
     let outcome = std::thread::scope(|scope| {
@@ -136,6 +138,15 @@ fn disturb(
     tail.finish()?;
     read_all(&bootstrap, history)?;
     Ok(outcome)
+}
+
+fn create_topic(bootstrap: &str) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    let topic = NewTopic::new(TOPIC, PARTITIONS, TopicReplication::Fixed(3));
+    for outcome in block_on(admin.create_topics([&topic], &AdminOptions::new()))? {
+        outcome.map_err(|(name, code)| anyhow::anyhow!("create {name}: {code}"))?;
+    }
+    leaders(bootstrap).map(|_| ())
 }
 
 fn await_in_sync(bootstrap: &str, replicas: usize) -> Result<Duration> {

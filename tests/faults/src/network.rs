@@ -41,7 +41,11 @@ impl Network {
     /// Takes all machines away.
     pub fn clear(&self) -> Result<()> {
         for entry in std::fs::read_dir("/run/netns")? {
-            ip(&format!("netns del {}", entry?.file_name().display()))?;
+            let name = entry?.file_name().into_string().ok().context("a strange namespace")?;
+            let number = name.trim_start_matches(char::is_alphabetic).parse().context("a strange namespace")?;
+            // The namespace alone would take its cable along, but only in its own time.
+            ip(&format!("link del {}", Machine(number).link()))?;
+            ip(&format!("netns del {name}"))?;
         }
         Ok(())
     }

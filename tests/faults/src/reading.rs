@@ -36,7 +36,7 @@ impl Tail {
     /// Starts to read, from the beginning.
     pub fn start(bootstrap: &str, history: &Recorder) -> Result<Self> {
         let mut reader = Reader::new(bootstrap, history.clone(), false)?;
-        let (stop, positions) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let (stop, positions) = (Arc::new(AtomicBool::new(false)), Arc::<Mutex<Positions>>::default());
         let (stopped, shared) = (Arc::clone(&stop), Arc::clone(&positions));
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
