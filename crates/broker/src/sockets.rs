@@ -82,6 +82,7 @@ fn gateway_config(config: &BrokerConfig) -> GatewayConfig {
         max_connections_per_ip: as_usize(config.number("max.connections.per.ip")),
         max_idle: config.milliseconds("connections.max.idle.ms"),
         fetch_max_bytes: as_usize(config.number("fetch.max.bytes")),
+        fetch_session_cache_slots: as_usize(config.number("max.incremental.fetch.session.cache.slots")),
         auto_create_topics: config.flag("auto.create.topics.enable"),
         num_partitions: as_i32(config.number("num.partitions")),
         default_replication_factor: as_i16(config.number("default.replication.factor")),

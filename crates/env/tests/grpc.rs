@@ -44,7 +44,7 @@ async fn call(channel: &Channel) -> Result<http::Response<Body>, tonic::transpor
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_channel_connects_lazily_and_again_after_a_break() {
-    let listener = Net::Tcp.bind("127.0.0.1:0").await.unwrap();
+    let listener = Net::Tcp.bind("127.0.0.3:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     let channel = grpc_channel(Net::Tcp, &address, GrpcOptions::default());

@@ -35,6 +35,8 @@ pub struct GatewayConfig {
     pub max_idle: Duration,
     /// `fetch.max.bytes`: most record bytes in one fetch response, whatever the client asks for.
     pub fetch_max_bytes: usize,
+    /// `max.incremental.fetch.session.cache.slots`: most fetch sessions of clients that are kept (KIP-227).
+    pub fetch_session_cache_slots: usize,
     /// `auto.create.topics.enable`.
     pub auto_create_topics: bool,
     /// `num.partitions`: partitions of automatically created topics.
@@ -63,6 +65,7 @@ impl GatewayConfig {
             max_connections_per_ip: i32::MAX as usize,
             max_idle: Duration::from_secs(600),
             fetch_max_bytes: 55 * 1024 * 1024,
+            fetch_session_cache_slots: 1000,
             auto_create_topics: true,
             num_partitions: 1,
             default_replication_factor: 1,

@@ -5,6 +5,8 @@
 use highwater_replication::{FetchError, FetchRead, FetchResult};
 use highwater_types::{ErrorCode, PartitionIndex, TopicIdPartition};
 
+use crate::fetch_session::AskedPartition;
+
 /// One partition of a fetch, and what is known of it so far.
 #[derive(Debug)]
 pub(crate) struct FetchEntry {
@@ -12,8 +14,8 @@ pub(crate) struct FetchEntry {
     pub(crate) topic: usize,
     /// The partition as the request names it.
     pub(crate) partition: PartitionIndex,
-    /// Most bytes the request allows for this partition.
-    pub(crate) partition_max_bytes: usize,
+    /// What is asked of it.
+    pub(crate) asked: AskedPartition,
     /// How to read it, or why it cannot be.
     pub(crate) target: Result<FetchRead, ErrorCode>,
     /// What the newest read found; `None` before the first.
@@ -98,7 +100,8 @@ fn read_entry(
     read: impl Fn(&FetchRead) -> Result<FetchResult, FetchError>,
 ) -> usize {
     let Ok(target) = &mut entry.target else { return 0 };
-    target.max_bytes = entry.partition_max_bytes.min(max_bytes.saturating_sub(taken));
+    let partition_max_bytes = usize::try_from(entry.asked.max_bytes).unwrap_or(0);
+    target.max_bytes = partition_max_bytes.min(max_bytes.saturating_sub(taken));
     target.min_one_batch = taken == 0;
     entry.outcome = Some(read(target));
     entry.size_bytes()

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::config::GatewayConfig;
 use crate::dispatch::Dispatcher;
+use crate::fetch_sessions::FetchSessions;
 use crate::listener::{Acceptor, ConnectionLimits};
 use crate::metrics::GatewayMetrics;
 use crate::producer_ids::ProducerIds;
@@ -104,6 +105,7 @@ impl BoundGateway {
         let (metadata, controller) = (Arc::clone(&services.metadata), Arc::clone(&services.controller));
         let state = Arc::new(GatewayState {
             topic_configs: TopicConfigs::new(config.static_config.clone()),
+            fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots, metrics.fetch_sessions.clone()),
             producer_ids: ProducerIds::new(config.node_id, metadata, controller),
             topic_creation: TopicCreation::default(),
             services,

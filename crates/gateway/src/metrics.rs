@@ -11,6 +11,7 @@ use highwater_types::{ErrorCode, TopicName};
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use std::collections::BTreeMap;
 
+use crate::fetch_session_cache::FetchSessionCache;
 use crate::response_errors::for_each_error;
 use crate::topic_metrics::{TopicMetrics, TopicTotals};
 
@@ -90,6 +91,23 @@ pub(crate) struct ListenerMetrics {
     pub(crate) faults: IntCounter,
 }
 
+/// Figures of fetch sessions.
+#[derive(Debug, Clone)]
+pub(crate) struct FetchSessionMetrics {
+    sessions: IntGauge,
+    partitions: IntGauge,
+    evictions: IntCounter,
+}
+
+impl FetchSessionMetrics {
+    /// Shows what the cache holds. Called by one at a time.
+    pub(crate) fn show<S>(&self, cache: &FetchSessionCache<S>) {
+        self.sessions.set(i64::try_from(cache.len()).unwrap_or(i64::MAX));
+        self.partitions.set(i64::try_from(cache.partitions()).unwrap_or(i64::MAX));
+        self.evictions.inc_by(cache.evictions() - self.evictions.get());
+    }
+}
+
 /// All figures of the gateway.
 pub(crate) struct GatewayMetrics {
     requests: IntCounterVec,
@@ -108,6 +126,8 @@ pub(crate) struct GatewayMetrics {
     accepted: IntCounterVec,
     refused: IntCounterVec,
     faults: IntCounterVec,
+    /// Of fetch sessions.
+    pub(crate) fetch_sessions: FetchSessionMetrics,
     /// Indexed by API key.
     apis: Box<[OnceLock<Arc<ApiMetrics>>]>,
     totals: TopicTotals,
@@ -139,6 +159,11 @@ impl GatewayMetrics {
             accepted: counter(&requests::CONNECTION_CREATIONS)?,
             refused: counter(&requests::CONNECTIONS_REFUSED)?,
             faults: counter(&requests::CONNECTION_FAULTS)?,
+            fetch_sessions: FetchSessionMetrics {
+                sessions: register(registry, requests::FETCH_SESSIONS.int_gauge())?,
+                partitions: register(registry, requests::FETCH_SESSION_PARTITIONS.int_gauge())?,
+                evictions: register(registry, requests::FETCH_SESSION_EVICTIONS.int_counter())?,
+            },
             apis: (0..API_KEYS).map(|_| OnceLock::new()).collect(),
             totals: register(registry, TopicTotals::new(topics::SECTION.metrics))?,
             topics: ArcSwap::from_pointee(BTreeMap::new()),

@@ -10,6 +10,7 @@ use highwater_replication::Replicas;
 use crate::config::GatewayConfig;
 use crate::connection::ConnectionInfo;
 use crate::controller::{Controller, Metadata};
+use crate::fetch_sessions::FetchSessions;
 use crate::metrics::GatewayMetrics;
 use crate::producer_ids::ProducerIds;
 use crate::topic_configs::TopicConfigs;
@@ -38,6 +39,8 @@ pub(crate) struct GatewayState {
     pub(crate) metrics: GatewayMetrics,
     /// Typed topic configuration, resolved once per change of the metadata.
     pub(crate) topic_configs: TopicConfigs,
+    /// What clients that fetch again and again need not repeat.
+    pub(crate) fetch_sessions: FetchSessions,
     /// Producer ids this node may hand out.
     pub(crate) producer_ids: ProducerIds,
     /// Topics being created on first use.

@@ -1,6 +1,7 @@
 //! Fetch (key 1): reads as leader, with one waiter on all partitions while there is too little to answer.
 //!
-//! Full fetches only: every answer has session id 0, which clients take as "no session" (KIP-227).
+//! A fetch within a session (KIP-227) names what changed since the one before, and its answer holds what is news to the
+//! client. A session ends, with session id 0 in the answer, when one of its partitions does not exist (any more).
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,38 +9,34 @@ use std::time::Duration;
 
 use highwater_metadata::MetadataImage;
 use highwater_protocol::messages::FetchRequest;
-use highwater_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use highwater_protocol::{
     AbortedTransaction, EpochEndOffset, FetchPartitionResponse, FetchResponseBody, FetchTopicResponse, ResponseBody,
     StrBytes,
 };
-use highwater_replication::{FetchRead, FetchResult, FetchWaiter, Isolation};
-use highwater_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition};
+use highwater_replication::{FetchResult, FetchWaiter};
+use highwater_types::{ErrorCode, PartitionIndex, TopicId, TopicIdPartition};
 
 use crate::connection::ConnectionInfo;
 use crate::dispatch::Answer;
 use crate::endpoints::LeaderHints;
 use crate::fetch_plan::{FetchEntry, FetchPlan};
+use crate::fetch_session::FetchSession;
+use crate::fetch_sessions::{ContinuedSession, SessionUse};
+use crate::fetch_targets::FetchTargets;
 use crate::state::{GatewayState, RequestContext};
 use crate::wire::text;
 
-/// First version that names topics by id.
-const TOPIC_ID_VERSION: i16 = 13;
+/// First version with an error, and a session, of the whole request.
+const SESSION_VERSION: i16 = 7;
 /// First version with the replica's id in a tagged field (KIP-903).
 const REPLICA_STATE_VERSION: i16 = 15;
 
-/// Session epoch of a request that wants a new session.
-const INITIAL_EPOCH: i32 = 0;
-/// Session epoch of a request that wants none.
-const FINAL_EPOCH: i32 = -1;
-
 pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: FetchRequest) -> Answer {
-    if let Some(error) = refusal(context.version, &body) {
-        return Answer::Now(refuse(context.version, &body, error).into());
-    }
-    let image = state.image();
     let max_wait = Duration::from_millis(u64::try_from(body.max_wait_ms).unwrap_or(0));
-    let mut fetch = Fetch::new(state, Arc::clone(&context.connection), &image, context.version, body);
+    let mut fetch = match Fetch::new(state, Arc::clone(&context.connection), context.version, &body) {
+        Ok(fetch) => fetch,
+        Err(error) => return Answer::Now(refuse(context.version, &body, error).into()),
+    };
     fetch.read_all();
     if max_wait.is_zero() || fetch.plan.is_satisfied() {
         return Answer::Now(fetch.into_response());
@@ -50,21 +47,9 @@ pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: Fe
     }))
 }
 
-/// Why the request as a whole is refused.
-fn refusal(version: i16, body: &FetchRequest) -> Option<ErrorCode> {
-    let replica = if version >= REPLICA_STATE_VERSION { body.replica_state.replica_id } else { body.replica_id };
-    if replica.0 >= 0 {
-        // Brokers replicate over gRPC with an identity of their own; nobody else may claim to be a replica.
-        return Some(ErrorCode::ClusterAuthorizationFailed);
-    }
-    // This broker never hands out a session, so a request within one belongs to a broker that is gone.
-    let full = body.session_epoch == INITIAL_EPOCH || body.session_epoch == FINAL_EPOCH;
-    (!full).then_some(ErrorCode::FetchSessionIdNotFound)
-}
-
 /// The error on top level, and for versions that have no such field on every partition.
 fn refuse(version: i16, body: &FetchRequest, error: ErrorCode) -> FetchResponseBody {
-    let topics = if version >= 7 { &[][..] } else { &body.topics };
+    let topics = if version >= SESSION_VERSION { &[][..] } else { &body.topics };
     let topics = topics.iter().map(|topic| FetchTopicResponse {
         name: text(&topic.topic),
         topic_id: TopicId(topic.topic_id),
@@ -81,36 +66,42 @@ fn refuse(version: i16, body: &FetchRequest, error: ErrorCode) -> FetchResponseB
 struct Fetch {
     state: Arc<GatewayState>,
     connection: Arc<ConnectionInfo>,
-    /// Topics as the request names them, in its order; an id of zero where the name is unknown.
+    session: SessionUse,
+    /// Whether topics are named by id.
+    by_id: bool,
+    /// Topics as the answer is to name them; an id of zero where the name is unknown.
     topics: Vec<(StrBytes, TopicId)>,
     plan: FetchPlan,
 }
 
 impl Fetch {
+    /// # Errors
+    /// The request as a whole is refused: CLUSTER_AUTHORIZATION_FAILED, or an error of its session.
     fn new(
         state: Arc<GatewayState>,
         connection: Arc<ConnectionInfo>,
-        image: &MetadataImage,
         version: i16,
-        body: FetchRequest,
-    ) -> Self {
-        let isolation = if body.isolation_level == 1 { Isolation::ReadCommitted } else { Isolation::ReadUncommitted };
-        let mut topics = Vec::with_capacity(body.topics.len());
-        let mut entries = Vec::new();
-        for topic in body.topics {
-            let resolved = resolve(image, version, &topic);
-            let position = topics.len();
-            entries.extend(topic.partitions.iter().map(|asked| entry(image, position, resolved, asked, isolation)));
-            let id =
-                if version >= TOPIC_ID_VERSION { TopicId(topic.topic_id) } else { resolved.unwrap_or(TopicId::ZERO) };
-            if let Some(known) = image.topic(id) {
-                state.metrics.topic(&known.name).fetch_requests.inc();
-            }
-            topics.push((text(&topic.topic), id));
+        body: &FetchRequest,
+    ) -> Result<Self, ErrorCode> {
+        let replica = if version >= REPLICA_STATE_VERSION { body.replica_state.replica_id } else { body.replica_id };
+        if replica.0 >= 0 {
+            // Brokers replicate over gRPC with an identity of their own; nobody else may claim to be a replica.
+            return Err(ErrorCode::ClusterAuthorizationFailed);
         }
+        let image = state.image();
+        let mut targets = FetchTargets::new(&image, version, body);
+        let session = state.fetch_sessions.find(body)?;
+        if let SessionUse::Continue(ContinuedSession { epoch, session, .. }) = &session {
+            targets.add_session(body, *epoch, &mut session.lock())?;
+        } else {
+            targets.add_named(body);
+        }
+        let FetchTargets { by_id, topics, entries, .. } = targets;
+        let session = keep(&state, session, &entries);
+        count_requests(&state, &image, &topics);
         let max_bytes = usize::try_from(body.max_bytes).unwrap_or(0).min(state.config.fetch_max_bytes);
         let plan = FetchPlan::new(entries, max_bytes, usize::try_from(body.min_bytes).unwrap_or(0));
-        Self { state, connection, topics, plan }
+        Ok(Self { state, connection, session, by_id, topics, plan })
     }
 
     fn read_all(&mut self) {
@@ -140,59 +131,94 @@ impl Fetch {
     }
 
     fn into_response(self) -> ResponseBody {
-        let image = self.state.image();
-        let mut hints = LeaderHints::new(&image, &self.connection.listener);
-        let mut topics: Vec<_> = self
-            .topics
-            .into_iter()
-            .map(|(name, topic_id)| FetchTopicResponse { name, topic_id, partitions: Vec::new() })
-            .collect();
-        for entry in self.plan.entries {
-            let topic = &mut topics[entry.topic];
-            let key = TopicIdPartition { topic_id: topic.topic_id, partition: entry.partition };
-            let mut response = answer(entry);
-            if matches!(response.error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
-                response.current_leader = hints.leader(key);
+        let Self { state, connection, session, by_id, topics, plan: FetchPlan { entries, .. } } = self;
+        let image = state.image();
+        let mut answers = Answers::new(&image, &connection, topics);
+        let session = match session {
+            SessionUse::None => None,
+            SessionUse::Create => create_session(&state, by_id, &entries),
+            SessionUse::Continue(session) => Some(session),
+        };
+        let Some(ContinuedSession { id, epoch, session }) = session else {
+            entries.into_iter().for_each(|entry| answers.add(entry, |_| true));
+            return answers.finish(&state, 0);
+        };
+        let mut session = session.lock();
+        match session.answer(epoch) {
+            Ok(mut told) => {
+                for (position, entry) in entries.into_iter().enumerate() {
+                    answers.add(entry, |answer| told.is_news(position, answer));
+                }
+                answers.finish(&state, id.0)
             }
-            topic.partitions.push(response);
+            Err(error) => FetchResponseBody { error, session_id: id.0, ..FetchResponseBody::default() }.into(),
         }
-        count(&self.state, &image, &topics);
-        FetchResponseBody { topics, node_endpoints: hints.into_endpoints(), ..FetchResponseBody::default() }.into()
     }
 }
 
-fn resolve(image: &MetadataImage, version: i16, topic: &FetchTopic) -> Result<TopicId, ErrorCode> {
-    if version >= TOPIC_ID_VERSION {
-        let id = TopicId(topic.topic_id);
-        image.topic(id).map(|_| id).ok_or(ErrorCode::UnknownTopicId)
-    } else {
-        image.topic_id(&topic.topic).ok_or(ErrorCode::UnknownTopicOrPartition)
+/// Whether there is to be a session still, now that it is known what is read: not if a partition does not exist.
+fn keep(state: &GatewayState, session: SessionUse, entries: &[FetchEntry]) -> SessionUse {
+    let exist = !entries.is_empty() && entries.iter().all(|entry| entry.target.is_ok());
+    match &session {
+        SessionUse::Continue(continued) if exist => state.fetch_sessions.touch(continued.id, entries.len()),
+        SessionUse::Continue(continued) => state.fetch_sessions.remove(continued.id),
+        SessionUse::Create | SessionUse::None => {}
     }
+    if exist { session } else { SessionUse::None }
 }
 
-fn entry(
-    image: &MetadataImage,
-    topic: usize,
-    topic_id: Result<TopicId, ErrorCode>,
-    asked: &FetchPartition,
-    isolation: Isolation,
-) -> FetchEntry {
-    let partition = PartitionIndex(asked.partition);
-    let target = topic_id.and_then(|topic_id| {
-        let key = TopicIdPartition { topic_id, partition };
-        image.topic_partition(key).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        Ok(FetchRead {
-            partition: key,
-            offset: Offset(asked.fetch_offset),
-            current_leader_epoch: LeaderEpoch(asked.current_leader_epoch),
-            last_fetched_epoch: LeaderEpoch(asked.last_fetched_epoch),
-            max_bytes: 0,
-            min_one_batch: false,
-            isolation,
-        })
-    });
-    let partition_max_bytes = usize::try_from(asked.partition_max_bytes).unwrap_or(0);
-    FetchEntry { topic, partition, partition_max_bytes, target, outcome: None }
+/// A session for all these partitions. `None` if there is no room, or if the request named one of them twice.
+fn create_session(state: &GatewayState, by_id: bool, entries: &[FetchEntry]) -> Option<ContinuedSession> {
+    let partitions = entries.iter().filter_map(|entry| Some((entry.target.as_ref().ok()?.partition, entry.asked)));
+    let created = state.fetch_sessions.create(entries.len(), || FetchSession::new(by_id, partitions))?;
+    let size = created.session.lock().size();
+    if size == entries.len() {
+        return Some(created);
+    }
+    state.fetch_sessions.remove(created.id);
+    None
+}
+
+/// What goes into the answer.
+struct Answers<'a> {
+    image: &'a MetadataImage,
+    hints: LeaderHints<'a>,
+    named: Vec<(StrBytes, TopicId)>,
+    topics: Vec<FetchTopicResponse>,
+    /// Position in `named` of the last one in `topics`.
+    last: Option<usize>,
+}
+
+impl<'a> Answers<'a> {
+    fn new(image: &'a MetadataImage, connection: &'a ConnectionInfo, named: Vec<(StrBytes, TopicId)>) -> Self {
+        let hints = LeaderHints::new(image, &connection.listener);
+        Self { image, hints, named, topics: Vec::new(), last: None }
+    }
+
+    /// Adds what was found of a partition, if it is news.
+    fn add(&mut self, entry: FetchEntry, is_news: impl FnOnce(&FetchPartitionResponse) -> bool) {
+        let (topic, partition) = (entry.topic, entry.partition);
+        let mut response = answer(entry);
+        if !is_news(&response) {
+            return;
+        }
+        let (name, topic_id) = &mut self.named[topic];
+        if matches!(response.error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
+            response.current_leader = self.hints.leader(TopicIdPartition { topic_id: *topic_id, partition });
+        }
+        if self.last != Some(topic) {
+            self.last = Some(topic);
+            let (name, topic_id) = (std::mem::take(name), *topic_id);
+            self.topics.push(FetchTopicResponse { name, topic_id, partitions: Vec::new() });
+        }
+        self.topics.last_mut().expect("just added").partitions.push(response);
+    }
+
+    fn finish(self, state: &GatewayState, session_id: i32) -> ResponseBody {
+        count_answers(state, self.image, &self.topics);
+        let node_endpoints = self.hints.into_endpoints();
+        FetchResponseBody { session_id, topics: self.topics, node_endpoints, ..FetchResponseBody::default() }.into()
+    }
 }
 
 fn answer(entry: FetchEntry) -> FetchPartitionResponse {
@@ -224,7 +250,15 @@ fn wire_aborted(aborted: Vec<highwater_replication::AbortedTransaction>) -> Vec<
     wire.collect()
 }
 
-fn count(state: &GatewayState, image: &MetadataImage, topics: &[FetchTopicResponse]) {
+fn count_requests(state: &GatewayState, image: &MetadataImage, topics: &[(StrBytes, TopicId)]) {
+    for (_, id) in topics {
+        if let Some(known) = image.topic(*id) {
+            state.metrics.topic(&known.name).fetch_requests.inc();
+        }
+    }
+}
+
+fn count_answers(state: &GatewayState, image: &MetadataImage, topics: &[FetchTopicResponse]) {
     for topic in topics {
         let bytes: usize =
             topic.partitions.iter().flat_map(|partition| &partition.records).map(bytes::Bytes::len).sum();

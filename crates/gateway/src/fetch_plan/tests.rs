@@ -27,17 +27,23 @@ fn read_batches(sizes: &[usize], read: &FetchRead) -> FetchResult {
     }
 }
 
-fn entry(index: i32, partition_max_bytes: usize) -> FetchEntry {
-    let read = FetchRead {
-        partition: TopicIdPartition { topic_id: TopicId::ZERO, partition: PartitionIndex(index) },
+fn entry(index: i32, max_bytes: i32) -> FetchEntry {
+    let asked = AskedPartition {
         offset: Offset(0),
         current_leader_epoch: LeaderEpoch::NONE,
         last_fetched_epoch: LeaderEpoch::NONE,
+        max_bytes,
+    };
+    let read = FetchRead {
+        partition: TopicIdPartition { topic_id: TopicId::ZERO, partition: PartitionIndex(index) },
+        offset: asked.offset,
+        current_leader_epoch: asked.current_leader_epoch,
+        last_fetched_epoch: asked.last_fetched_epoch,
         max_bytes: 0,
         min_one_batch: false,
         isolation: Isolation::ReadUncommitted,
     };
-    FetchEntry { topic: 0, partition: PartitionIndex(index), partition_max_bytes, target: Ok(read), outcome: None }
+    FetchEntry { topic: 0, partition: PartitionIndex(index), asked, target: Ok(read), outcome: None }
 }
 
 fn sizes(plan: &FetchPlan) -> Vec<usize> {
@@ -45,7 +51,7 @@ fn sizes(plan: &FetchPlan) -> Vec<usize> {
 }
 
 /// Plans over partitions with these batches; returns the bytes read of each.
-fn plan(max: usize, min: usize, partition_max: usize, logs: &[&[usize]]) -> FetchPlan {
+fn plan(max: usize, min: usize, partition_max: i32, logs: &[&[usize]]) -> FetchPlan {
     let entries = (0i32..).zip(logs).map(|(index, _)| entry(index, partition_max)).collect();
     let mut plan = FetchPlan::new(entries, max, min);
     plan.read_all(|read| Ok(read_batches(logs[read.partition.partition.get() as usize], read)));

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod client;
+pub mod requests;
 pub mod samples;
 
 use std::net::SocketAddr;

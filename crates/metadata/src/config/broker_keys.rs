@@ -178,7 +178,7 @@ config_table! {
     honoured fixed   public   "max.connections": Int = "2147483647", AtLeast(0), [], "Most client connections of this broker; further ones wait to be accepted.";
     honoured fixed   public   "max.connections.per.ip": Int = "2147483647", AtLeast(0), [], "Most client connections from one address; further ones are closed at once.";
     ignored  dynamic public   "max.connections.per.ip.overrides": String = "", Any, [], "Other limits of max.connections.per.ip for certain hosts.";
-    ignored  fixed   public   "max.incremental.fetch.session.cache.slots": Int = "1000", AtLeast(0), [], "Fetch sessions that are kept (KIP-227).";
+    honoured fixed   public   "max.incremental.fetch.session.cache.slots": Int = "1000", AtLeast(0), [], "Fetch sessions of clients that are kept (KIP-227).";
     honoured fixed   public   "max.request.partition.size.limit": Int = "2000", AtLeast(1), [], "Most partitions in one answer of DescribeTopicPartitions.";
     honoured dynamic public   "message.max.bytes": Int = "1048588", AtLeast(0), [], "Default of the topic setting max.message.bytes.";
     honoured fixed   public   "metadata.log.dir": String = null, Any, [], "Directory of cluster metadata; the default is the first of log.dirs.";

@@ -78,6 +78,22 @@ section! {
         "Requests that could not be decoded: unknown APIs or versions, malformed or hostile bytes.",
     )
     .when_bad("Rises: a client that is no Kafka client, or speaks a version that is not served. The log names its address.");
+    FETCH_SESSIONS = Metric::gauge(
+        "kafka_server_fetchsessioncache_numincrementalfetchsessions", "sessions",
+        "Fetch sessions that are kept for clients.",
+    )
+    .kafka("kafka.server:type=FetchSessionCache,name=NumIncrementalFetchSessions");
+    FETCH_SESSION_PARTITIONS = Metric::gauge(
+        "kafka_server_fetchsessioncache_numincrementalfetchpartitionscached", "partitions",
+        "Partitions in all fetch sessions together; each takes some 120 bytes.",
+    )
+    .kafka("kafka.server:type=FetchSessionCache,name=NumIncrementalFetchPartitionsCached");
+    FETCH_SESSION_EVICTIONS = Metric::counter(
+        "kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total", "sessions",
+        "Fetch sessions that had to go for others.",
+    )
+    .kafka("kafka.server:type=FetchSessionCache,name=IncrementalFetchSessionEvictionsPerSec")
+    .when_bad("Rises all the time: more consumers than max.incremental.fetch.session.cache.slots. They go on with full fetches.");
     CONNECTION_COUNT = Metric::gauge(
         "kafka_server_socketservermetrics_connection_count", "connections", "Open client connections.",
     )

@@ -63,9 +63,9 @@ fn new_runtime() -> Runtime {
 
 impl Machine {
     fn new(id: i32, runtime: &Runtime) -> Self {
-        let listener = runtime.block_on(bind("127.0.0.1:0"));
+        let listener = runtime.block_on(bind("127.0.0.3:0"));
         let port = listener.local_addr().unwrap().port();
-        let endpoint = HostPort { host: "127.0.0.1".to_owned(), port };
+        let endpoint = HostPort { host: "127.0.0.3".to_owned(), port };
         let voter = Voter { id: BrokerId(id), endpoint };
         Self { voter, kv: SimKv::new(), fs: SimFs::new(), listener: Some(listener) }
     }
