@@ -12,6 +12,7 @@ use crate::disks::until;
 use crate::java::JavaClients;
 use crate::live_reader::LiveReader;
 use crate::load;
+use crate::topic;
 
 /// A fault: what happens to the cluster while the load runs.
 pub type Fault = fn(&mut Cluster) -> Result<()>;
@@ -173,7 +174,7 @@ fn corrupted_segment(cluster: &mut Cluster) -> Result<()> {
     let partition = leads.with_context(|| format!("node {node} leads nothing"))?;
     cluster.node(node).kill();
     let data = cluster.data_directory(node);
-    let segment = data.join(format!("{}-{partition}/{:020}.log", load::TOPIC, 0));
+    let segment = data.join(format!("{}-{partition}/{:020}.log", topic::TOPIC, 0));
     let mut bytes = std::fs::read(&segment)?;
     let middle = bytes.len() / 2;
     ensure!(middle > 4096, "the segment is too short to be damaged in its middle: {} bytes", bytes.len());
@@ -185,9 +186,9 @@ fn corrupted_segment(cluster: &mut Cluster) -> Result<()> {
     let reader: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", cluster.bootstrap()).set("group.id", "faults-damage").create()?;
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(load::TOPIC, i32::try_from(partition)?, Offset::Beginning)?;
+    assignment.add_partition_offset(topic::TOPIC, i32::try_from(partition)?, Offset::Beginning)?;
     reader.assign(&assignment)?;
-    let prefix = format!("{}-{partition}.", load::TOPIC);
+    let prefix = format!("{}-{partition}.", topic::TOPIC);
     until("the damaged replica is set aside", Duration::from_secs(60), || {
         while reader.poll(Duration::from_millis(10)).is_some() {}
         let names = std::fs::read_dir(&data)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));

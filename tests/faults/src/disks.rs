@@ -13,6 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::load;
+use crate::topic;
 use crate::volumes::Volume;
 
 /// A cell whose nodes have a volume each, at `{home}/small`.
@@ -101,7 +102,7 @@ fn fill_disks(cluster: &mut Cluster, _: &[Volume]) -> Result<()> {
     cluster.node(2).start()?;
     cluster.wait_ready().context("restart on a full disk")?;
     let mut all = TopicPartitionList::new();
-    for partition in 0..load::PARTITIONS {
+    for partition in 0..topic::PARTITIONS {
         all.add_partition_offset(FILLER, partition, Offset::End)?;
     }
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
@@ -127,7 +128,7 @@ fn fill(cluster: &Cluster, bootstrap: &str) -> Result<()> {
     let payload = vec![b'x'; 100_000];
     let (started, mut sent) = (Instant::now(), 0);
     loop {
-        let record = BaseRecord::<(), [u8]>::to(FILLER).partition(sent % load::PARTITIONS).payload(&payload);
+        let record = BaseRecord::<(), [u8]>::to(FILLER).partition(sent % topic::PARTITIONS).payload(&payload);
         if producer.send(record).is_ok() {
             sent += 1;
         }
@@ -161,13 +162,13 @@ fn reads_and_commits_go_on(bootstrap: &str) -> Result<()> {
         .set("enable.auto.commit", "false")
         .create()?;
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(load::TOPIC, 0, Offset::Beginning)?;
+    assignment.add_partition_offset(topic::TOPIC, 0, Offset::Beginning)?;
     consumer.assign(&assignment)?;
     for number in 0..100 {
         consumer.poll(PATIENCE).with_context(|| format!("only {number} records read"))??;
     }
     let mut position = TopicPartitionList::new();
-    position.add_partition_offset(load::TOPIC, 0, Offset::Offset(100))?;
+    position.add_partition_offset(topic::TOPIC, 0, Offset::Offset(100))?;
     consumer.commit(&position, CommitMode::Sync).context("commit an offset")?;
     let committed = consumer.committed(PATIENCE)?;
     let found = committed.elements().first().map(|element| element.offset());
@@ -199,7 +200,7 @@ fn fail_directory(cluster: &mut Cluster, volumes: &[Volume]) -> Result<()> {
     until("leaders move, and the replicas leave the ISRs", MOVED_WITHIN, || {
         let with_it = load::in_sync(&bootstrap)?.iter().filter(|isr| isr.contains(&2)).count();
         let led = load::leaders(&bootstrap)?.iter().all(Option::is_some);
-        Ok(led && with_it > 0 && with_it < load::PARTITIONS as usize)
+        Ok(led && with_it > 0 && with_it < topic::PARTITIONS as usize)
     })?;
     std::thread::sleep(Duration::from_secs(2));
     ensure!(cluster.node(2).is_running(), "the node stopped: {}", cluster.node(2).log_tail());

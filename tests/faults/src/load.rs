@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures::executor::block_on;
-use highwater_history::{Coverage, Gaps, Key, Operation, Outcome, Process, Recorder, Send, check, longest_gaps};
+use highwater_history::{Coverage, Gaps, Operation, Outcome, Process, Recorder, Send, check, longest_gaps};
 use highwater_test_cluster::{Cluster, Node, ProcessFigures, figures};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{ClientContext, DefaultClientContext};
@@ -18,11 +18,8 @@ use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
 use crate::reading::{Tail, read_all};
+use crate::topic::{PARTITIONS, TOPIC, key};
 
-/// What is produced to.
-pub const TOPIC: &str = "faults";
-/// Partitions of the topic: each node leads some, so that a fault on any node is felt.
-pub const PARTITIONS: i32 = 6;
 /// Records a second: enough to see gaps of a millisecond, little enough for two cores.
 const RATE: u64 = 2_000;
 /// A run in which less was acknowledged shows nothing.
@@ -41,11 +38,6 @@ pub struct Figures {
     pub consumed_after: Duration,
     /// Of the node that used most.
     pub peak_resident_bytes: u64,
-}
-
-/// The partition's name in a history.
-pub fn key(partition: i32) -> Key {
-    Key { topic: TOPIC.into(), partition }
 }
 
 /// The producer's part of the history; told on a thread that waits for librdkafka.

@@ -12,6 +12,7 @@ mod network;
 mod network_cells;
 mod outcomes;
 mod reading;
+mod topic;
 mod volumes;
 
 use std::process::ExitCode;
@@ -61,7 +62,7 @@ fn run() -> Result<usize> {
     };
     let network = volumes::may_mount().then(Network::enter).transpose()?;
     let software = Software::Highwater(binary);
-    let partitions = load::PARTITIONS.to_string();
+    let partitions = topic::PARTITIONS.to_string();
     // Leaderships go back soon, so that every node leads something when the next fault comes.
     let settings = [("num.partitions", partitions.as_str()), ("leader.imbalance.check.interval.seconds", "1")];
     let mut outcomes = Outcomes::new();

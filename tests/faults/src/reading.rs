@@ -15,7 +15,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::load::{PARTITIONS, TOPIC, key};
+use crate::topic::{PARTITIONS, TOPIC, key};
 
 /// Time for a fetch to get through once faults have ended.
 const PATIENCE: Duration = Duration::from_secs(20);
