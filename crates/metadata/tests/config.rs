@@ -235,6 +235,8 @@ const READ_BY_THEIR_NAME: &[&str] = &[
     "log.cleaner.threads",
     // replication/src/metadata.rs
     "producer.id.expiration.ms",
+    // replication/src/relocation.rs
+    "replica.alter.log.dirs.io.max.bytes.per.second",
 ];
 
 #[test]
