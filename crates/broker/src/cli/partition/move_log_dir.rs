@@ -34,6 +34,8 @@ pub(crate) struct MoveLogDirArgs {
 
 pub(crate) async fn run(args: MoveLogDirArgs) -> Result<(), Failure> {
     let mut client = args.client.connect().await?;
+    // So that brokers are known by their ids.
+    client.live_brokers().await?;
     let (mut moving, mut refused) = (Vec::new(), Vec::new());
     for (id, outcome) in client.alter_log_dirs(args.broker, &args.to, &args.partitions).await? {
         match outcome {
