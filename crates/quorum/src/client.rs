@@ -61,6 +61,10 @@ impl ControllerClient {
         Self::with_finder(Finder::new(env.net, voters, local))
     }
 
+    pub(crate) fn finder(&self) -> &Finder {
+        &self.shared.finder
+    }
+
     pub(crate) fn with_finder(finder: Arc<Finder>) -> Self {
         let client = rng::get().next_u64();
         Self { shared: Arc::new(Shared { finder, client, next_sequence: AtomicU64::new(0) }) }

@@ -8,6 +8,7 @@ mod disks;
 mod java;
 mod live_reader;
 mod load;
+mod upgrade;
 mod volumes;
 
 use std::process::ExitCode;
@@ -37,13 +38,26 @@ fn run() -> Result<usize> {
     );
     println!("{:<40} {:>12} {:>8} {:>8} {:>8} {:>8}", "fault", "acknowledged", "min", "median", "max", "seconds");
     let wanted = |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word.as_str()));
-    let software = Software::Highwater(binary);
+    let software = Software::Highwater(binary.clone());
     let partitions = load::PARTITIONS.to_string();
     // Leaderships go back soon, so that every node leads something when the next fault comes.
     let settings = [("num.partitions", partitions.as_str()), ("leader.imbalance.check.interval.seconds", "1")];
     for (name, fault) in cells::CELLS.iter().filter(|(name, _)| wanted(name)) {
         let mut cluster = Cluster::start_software(&software, 3, &settings)?;
         outcomes.run(name, &mut cluster, *fault);
+    }
+    if wanted("rolling upgrade") {
+        match upgrade::earlier() {
+            Some(earlier) => {
+                let mut cluster = Cluster::start(&earlier, 3, &settings)?;
+                outcomes.run("rolling upgrade", &mut cluster, |cluster| upgrade::roll(cluster, &binary));
+            }
+            None => println!(
+                "{:<40} skipped: {} names no binary of an earlier version",
+                "rolling upgrade",
+                upgrade::EARLIER
+            ),
+        }
     }
     for cell in disks::CELLS.iter().filter(|cell| wanted(cell.name)) {
         if !volumes::may_mount() {
