@@ -14,6 +14,7 @@ mod explain;
 mod failure;
 mod group;
 mod json_record;
+mod log;
 mod output;
 mod partition;
 mod produce;
@@ -99,6 +100,11 @@ enum Command {
     },
     /// Look at this machine and the cluster, or at a configuration file, and say what to do.
     Doctor(doctor::DoctorArgs),
+    /// Look at the files of partitions, without a node: print, check, compare indexes.
+    Log {
+        #[command(subcommand)]
+        command: log::LogCommand,
+    },
     /// Put load on the cluster and measure.
     Bench {
         #[command(subcommand)]
@@ -164,6 +170,7 @@ pub async fn run(cli: Cli, kv: Arc<dyn KvOpener>) -> ExitCode {
         Command::Broker { command } => broker::run(command).await,
         Command::Explain { command } => explain::run(command).await,
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Log { command } => log::run(command),
         Command::Bench { command } => bench::run(command).await,
         Command::Size(args) => size::run(&args),
         Command::Completions(args) => completions::run(&args),
