@@ -73,7 +73,7 @@ metrics-check: build ## dashboards and alert rules against a real Prometheus tha
 	@deploy/local/install-dependencies metrics
 	$(CARGO) run --quiet --release --package highwater-metrics-test -- --binary $(BIN) $(ONLY)
 
-faults: build ## kill real processes under real clients and check the history
+faults: build ## kill real processes under real clients and check the history; HIGHWATER_EARLIER=binary for a rolling upgrade
 	$(CARGO) run --quiet --release --package highwater-faults-test -- --binary $(BIN) $(ONLY)
 
 operations: build ## run the commands of docs/operations against real nodes: ONLY=page
