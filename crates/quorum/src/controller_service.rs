@@ -19,10 +19,11 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::controller_core::{Core, Phase};
 use crate::dedup::CommandId;
+use crate::describe_quorum;
+use crate::history;
 use crate::session_service::{self, ANSWERS, hint_to_pb};
 use crate::submission::{Reply, Submission};
 use crate::waiting::until;
-use crate::{describe_quorum, history};
 
 /// Updates of one follower that may wait to be sent; then the follower reads them from the feed later.
 const UPDATES: usize = 16;

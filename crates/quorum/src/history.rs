@@ -1,11 +1,10 @@
 //! What was decided about a partition: read from the metadata log that a controller has, and asked for by other nodes.
 //!
 //! The log reaches back by at least [`KEEP_BEHIND_SNAPSHOT`](crate::node) entries, but on a controller that was given a snapshot
-//! because it was further behind. So the answer says from where on it is complete, and [`ControllerClient::history`] asks on until
-//! somebody knows how the partition came to be.
+//! because it was further behind. So the answer says from where on it is complete, and
+//! [`ControllerClient::history`](crate::ControllerClient::history) asks on until somebody knows how the partition came to be.
 
 use std::io;
-use std::time::Duration;
 
 use highwater_env::run_blocking;
 use highwater_metadata::{HistoryEntry, MetadataImage, MetadataRecord, PartitionHistory};
@@ -14,13 +13,9 @@ use highwater_rpc::pb::quorum as pb;
 use highwater_types::{MetadataOffset, PartitionIndex, TopicId, TopicIdPartition};
 use openraft::EntryPayload;
 
-use crate::client::ControllerClient;
 use crate::controller_core::Core;
 use crate::store::LogReader;
 use crate::wire::damaged;
-
-/// Limit for one controller: it reads its whole log.
-const READ_DEADLINE: Duration = Duration::from_secs(20);
 
 /// What is known of a partition's past.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,36 +71,7 @@ fn read(
     }
 }
 
-impl ControllerClient {
-    /// What the controllers know of a partition's past: the answer of the active one if it goes back to the partition's creation,
-    /// otherwise the one that goes back furthest. `None` when no controller answers.
-    pub async fn history(&self, target: TopicIdPartition) -> Option<KnownHistory> {
-        let finder = self.finder();
-        let active = finder.target();
-        let others = finder.voters().iter().copied().filter(|id| *id != active);
-        let mut best: Option<KnownHistory> = None;
-        for id in std::iter::once(active).chain(others) {
-            let answer = match finder.local(id) {
-                Some(local) => local.core().history(target).await.ok(),
-                None => tokio::time::timeout(READ_DEADLINE, finder.rpc(id).history(request(target)))
-                    .await
-                    .ok()
-                    .and_then(Result::ok)
-                    .and_then(|response| from_pb(response.into_inner())),
-            };
-            let Some(answer) = answer else { continue };
-            if best.as_ref().is_none_or(|best| answer.complete_from < best.complete_from) {
-                best = Some(answer);
-            }
-            if best.as_ref().is_some_and(KnownHistory::is_whole) {
-                break;
-            }
-        }
-        best
-    }
-}
-
-fn request(target: TopicIdPartition) -> pb::HistoryRequest {
+pub(crate) fn request(target: TopicIdPartition) -> pb::HistoryRequest {
     pb::HistoryRequest { topic_id: target.topic_id.to_bytes().to_vec().into(), partition: target.partition.0 }
 }
 
@@ -124,7 +90,7 @@ pub(crate) fn to_pb(history: &KnownHistory) -> pb::HistoryResponse {
     pb::HistoryResponse { entries: history.entries.iter().map(entry).collect(), complete_from: history.complete_from.0 }
 }
 
-fn from_pb(response: pb::HistoryResponse) -> Option<KnownHistory> {
+pub(crate) fn from_pb(response: pb::HistoryResponse) -> Option<KnownHistory> {
     let entry = |entry: pb::HistoryEntry| {
         let mut records = decode_records(&entry.records).ok()?;
         let record = records.pop()?;
