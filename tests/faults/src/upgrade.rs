@@ -10,6 +10,7 @@ use highwater_test_cluster::{Cluster, Software};
 use crate::java::JavaClients;
 use crate::live_reader::LiveReader;
 use crate::load;
+use crate::topic::TOPIC;
 
 /// Names the earlier binary; without it there is nothing to upgrade from.
 pub const EARLIER: &str = "HIGHWATER_EARLIER";
@@ -75,7 +76,7 @@ fn a_killed_leader_is_explained(cluster: &mut Cluster, binary: &Path) -> Result<
         ensure!(started.elapsed() < ENDS_WITHIN, "broker {leader} still leads");
         std::thread::sleep(Duration::from_millis(100));
     }
-    let words = ["explain", "partition", &format!("{}-0", load::TOPIC)];
+    let words = ["explain", "partition", &format!("{}-0", TOPIC)];
     let told = highwater(binary, cluster, &words)?.map_err(|error| anyhow::anyhow!("explain: {error}"))?;
     let reason = format!("broker {leader}, which led, was fenced");
     ensure!(told.contains(&reason), "no {reason:?} in\n{told}");
