@@ -7,16 +7,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use highwater_env::clock;
-use highwater_log::{AppendError, Log, LogConfig, LogDirectory, LogError, ReadError, SpaceUse};
-use highwater_partition::Event;
-use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
+use highwater_log::{AppendError, Log, LogDirectory, LogError, LogReader, ReadError, SpaceUse};
+use highwater_types::{LeaderEpoch, Offset, Timestamp};
 use parking_lot::Mutex;
-
-use crate::log_slot::LogSlot;
-use crate::partition::{Aftermath, Partition, State};
-
-/// Bytes of batches that are copied under the partition's lock, at most: what was appended during the last flush of the copy.
-const TAIL_BYTES: usize = 1 << 20;
 
 /// See the top of this file.
 pub(crate) struct FutureLog {
@@ -95,28 +88,27 @@ impl FutureLog {
         self.size_bytes.load(Ordering::Relaxed)
     }
 
-    /// Opens it, and cuts off what an earlier process had copied and the log has not any more. Blocks for the disk.
-    pub fn open(&self, partition: &Arc<Partition>) -> Result<(), RelocationError> {
-        if self.copy.lock().is_some() {
-            return Ok(());
-        }
-        let directory = self.directory().ok_or(RelocationError::Cancelled)?;
-        let config = partition.with_log(|log, _| log.config().clone()).ok_or(RelocationError::OutOfService)?;
-        let (name, now) = (&partition.name, clock::wall_ms());
-        let mut copy = directory.open_future((name, partition.id.topic_id), self.unique, config, now)?;
-        let aligned = partition.with_log(|log, _| {
-            align(&mut copy, log, now)?;
-            self.note(&copy);
-            *self.copy.lock() = Some(copy);
-            Ok(())
-        });
-        aligned.unwrap_or(Err(RelocationError::OutOfService))
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
+        self.copy.lock().is_some()
     }
 
-    /// Copies up to about `max_bytes`. Blocks for the disk.
-    pub fn copy(&self, partition: &Arc<Partition>, max_bytes: usize) -> Result<CopyStep, RelocationError> {
+    /// It was opened: cuts off what an earlier process had copied and the log has not any more. Blocks for the disk.
+    pub fn on_opened(&self, mut copy: Log, log: &Log, now: Timestamp) -> Result<(), RelocationError> {
+        align(&mut copy, log, now)?;
+        self.note(&copy);
+        *self.copy.lock() = Some(copy);
+        Ok(())
+    }
+
+    /// Takes the copy out.
+    pub fn take(&self) -> Option<Log> {
+        self.copy.lock().take()
+    }
+
+    /// Copies up to about `max_bytes` of what `reader` finds. Blocks for the disk.
+    pub fn copy(&self, reader: &LogReader, max_bytes: usize) -> Result<CopyStep, RelocationError> {
         let directory = self.directory().ok_or(RelocationError::Cancelled)?;
-        let reader = partition.reader().map_err(|_: ErrorCode| RelocationError::OutOfService)?;
         let mut copy = self.copy.lock();
         let copy = copy.as_mut().ok_or(RelocationError::Cancelled)?;
         let (log_start, log_end, now) = (reader.log_start(), reader.log_end(), clock::wall_ms());
@@ -129,11 +121,7 @@ impl FutureLog {
         let read = match reader.read(copy.log_end(), log_end, max_bytes, true) {
             // Retention was faster, or the log is being cut.
             Err(ReadError::OutOfRange { .. }) => return Ok(CopyStep::Copied(0)),
-            Err(error) => {
-                partition.note_read_error(&error);
-                return Err(error.into());
-            }
-            Ok(read) => read,
+            read => read?,
         };
         if !directory.space().admits(read.size as u64, SpaceUse::Produce) {
             return Ok(CopyStep::DiskFull);
@@ -153,7 +141,7 @@ impl FutureLog {
     }
 
     /// The log was cut. Blocks for the disk.
-    fn cut(&self, offset: Offset, anew: bool, now: Timestamp) {
+    pub fn cut(&self, offset: Offset, anew: bool, now: Timestamp) {
         let mut slot = self.copy.lock();
         let Some(copy) = slot.as_mut() else { return };
         let cut = match anew {
@@ -214,109 +202,4 @@ fn align(copy: &mut Log, log: &Log, now: Timestamp) -> Result<(), LogError> {
         copy.truncate_to(offset.min(copy.log_end()), now)?;
     }
     Ok(())
-}
-
-impl Partition {
-    /// A copy goes to another directory from now on; the one before, if there was one, is given up by whoever works on it.
-    pub fn set_future(self: &Arc<Self>, future: Option<Arc<FutureLog>>) {
-        self.locked(|state, _| state.future = future);
-    }
-
-    /// The move to another directory has ended, if it is still that one.
-    pub fn forget_future(self: &Arc<Self>, future: &Arc<FutureLog>) {
-        self.locked(|state, _| drop(state.future.take_if(|present| Arc::ptr_eq(present, future))));
-    }
-
-    /// Puts the copy in the place of the log: what is missing of it is copied, it is closed, and from then on the log is in the
-    /// other directory. False if that has to wait: too much is missing, or the log is being compacted. Blocks for the disk.
-    pub fn relocate(self: &Arc<Self>, future: &Arc<FutureLog>) -> Result<bool, RelocationError> {
-        self.locked(|state, aftermath| state.relocate(self, future, aftermath))
-    }
-}
-
-impl State {
-    /// The log was cut, and the copy of it must not keep more.
-    pub fn cut_future(&self, offset: Offset, anew: bool) {
-        if let Some(future) = &self.future {
-            future.cut(offset, anew, clock::wall_ms());
-        }
-    }
-
-    fn relocate(
-        &mut self,
-        partition: &Arc<Partition>,
-        future: &Arc<FutureLog>,
-        aftermath: &mut Aftermath,
-    ) -> Result<bool, RelocationError> {
-        if !self.future.as_ref().is_some_and(|present| Arc::ptr_eq(present, future)) {
-            return Err(RelocationError::Cancelled);
-        }
-        if self.failed {
-            return Err(RelocationError::OutOfService);
-        }
-        if partition.is_compacting() {
-            return Ok(false);
-        }
-        let (Some(from), Some(to)) = (partition.directory(), future.directory()) else {
-            return Err(RelocationError::Cancelled);
-        };
-        let log_start = self.open_log(partition, aftermath).ok_or(RelocationError::OutOfService)?.log_start();
-        future.copy(partition, TAIL_BYTES)?;
-        if future.copy(partition, 0)? != CopyStep::CaughtUp {
-            return Ok(false);
-        }
-        let mut copy = future.copy.lock().take().ok_or(RelocationError::Cancelled)?;
-        self.future = None;
-        copy.set_log_start(log_start)?;
-        copy.close()?;
-        to.checkpoint(&[(partition.name.clone(), self.replica.high_watermark())])?;
-        self.change_home(partition, (&from, &to), future.unique, aftermath)?;
-        self.durable_log_start = self.durable_log_start.max(log_start);
-        Ok(true)
-    }
-
-    /// The renames, of which the first one decides.
-    fn change_home(
-        &mut self,
-        partition: &Arc<Partition>,
-        (from, to): (&Arc<LogDirectory>, &Arc<LogDirectory>),
-        unique: u128,
-        aftermath: &mut Aftermath,
-    ) -> Result<(), RelocationError> {
-        let LogSlot::Open(log) = self.log.take() else { return Err(RelocationError::OutOfService) };
-        let (config, latest) = (log.config().clone(), log.latest_epoch());
-        let moved = from.set_moved_aside(&log, unique);
-        drop(log);
-        let adopted = match &moved {
-            Ok(()) => to.adopt_future(&partition.name, unique),
-            Err(_) => Ok(()),
-        };
-        let home = if moved.is_ok() { to } else { from };
-        if let Err(error) = adopted.and_then(|()| self.settle(partition, home, config, latest, aftermath)) {
-            self.fail(partition, &error.to_string(), aftermath);
-            return Err(error.into());
-        }
-        Ok(moved?)
-    }
-
-    /// Opens the log, which is complete, in that directory.
-    fn settle(
-        &mut self,
-        partition: &Arc<Partition>,
-        home: &Arc<LogDirectory>,
-        config: LogConfig,
-        latest: LeaderEpoch,
-        aftermath: &mut Aftermath,
-    ) -> Result<(), LogError> {
-        let mut log = home.open_log(&partition.name, partition.id.topic_id, config, clock::wall_ms())?;
-        if latest > log.latest_epoch() {
-            // It was assigned and has no record yet.
-            log.assign_epoch_start(latest);
-        }
-        partition.on_home(home, &log);
-        let flushed = log.flushed();
-        self.log = LogSlot::Open(Box::new(log));
-        self.step(partition, Event::Flushed { flushed }, aftermath);
-        Ok(())
-    }
 }

@@ -450,7 +450,7 @@ impl MetadataFollower {
         let future = FutureLog::new(&directory, random());
         partition.set_future(Some(future.clone()));
         // The copy is there from now on, so that the move goes on after a restart.
-        if let Err(error) = future.open(&partition) {
+        if let Err(error) = partition.open_future(&future) {
             tracing::error!(partition = %name, directory = %path.display(), %error, "not moved to another log directory");
             partition.forget_future(&future);
             return Err(ErrorCode::KafkaStorageError);

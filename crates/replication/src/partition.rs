@@ -19,12 +19,12 @@ use highwater_partition::{Action, Durability, Event, IsrChange, Replica, RoleKin
 use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 
-use crate::flushed_partition::FlushedPartition;
 use crate::follower_stream::FollowerSlot;
 use crate::future_log::FutureLog;
 use crate::home::Home;
 use crate::link_slot::LinkSlot;
 use crate::log_slot::{LogSlot, cursors_of};
+use crate::on_flushed::OnFlushed;
 use crate::parked_acks::{ParkedAcks, Reply};
 use crate::snapshot::Snapshot;
 use crate::waiter::Waiters;
@@ -63,7 +63,7 @@ pub(crate) struct Partition {
     /// Whether its log is compacted.
     compacted: AtomicBool,
     /// Whether a compaction is at work on its log.
-    compacting: AtomicBool,
+    pub compacting: AtomicBool,
     /// Whether a tick was asked for.
     watched: AtomicBool,
     /// The high watermark that was checkpointed last.
@@ -205,7 +205,12 @@ impl Partition {
     /// The log was opened.
     fn on_opened(&self, log: &Log) {
         let (reader, flush) = (log.reader(), log.flush_target());
-        flush.set_listener(Arc::new(FlushedPartition(self.this.clone())));
+        let this = self.this.clone();
+        flush.set_listener(Arc::new(OnFlushed(move || {
+            if let Some(partition) = this.upgrade() {
+                partition.locked(|state, aftermath| state.on_flushed(&partition, aftermath));
+            }
+        })));
         self.handles.store(Some(Arc::new(Handles { reader, flush })));
     }
 
@@ -271,16 +276,6 @@ impl Partition {
     /// Whether it is that one.
     pub fn has_future(&self, future: &Arc<FutureLog>) -> bool {
         self.future().is_some_and(|present| Arc::ptr_eq(&present, future))
-    }
-
-    /// Whether a compaction is at work on its log, which must stay where it is meanwhile.
-    pub fn is_compacting(&self) -> bool {
-        self.compacting.load(Ordering::Relaxed)
-    }
-
-    /// Notes that. To be set under the partition's lock.
-    pub fn set_compacting(&self, compacting: bool) {
-        self.compacting.store(compacting, Ordering::Relaxed);
     }
 
     /// Whether [`Self::note_damage`] was called.
@@ -641,6 +636,12 @@ impl State {
         }
     }
 
+    fn on_flushed(&mut self, partition: &Arc<Partition>, aftermath: &mut Aftermath) {
+        // The log's own mark: a truncation lowered it, under this lock.
+        let Some(flushed) = self.log.cursors().map(|cursors| cursors.flushed) else { return };
+        self.step(partition, Event::Flushed { flushed }, aftermath);
+    }
+
     fn resign(&mut self, aftermath: &mut Aftermath) {
         let code = if self.failed { ErrorCode::KafkaStorageError } else { ErrorCode::NotLeaderOrFollower };
         let refused = Err(code);
@@ -657,7 +658,9 @@ impl State {
         }
         let result = if anew { log.truncate_fully_and_start_at(offset, now) } else { log.truncate_to(offset, now) };
         let cursors = cursors_of(log);
-        self.cut_future(offset, anew);
+        if let Some(future) = &self.future {
+            future.cut(offset, anew, now);
+        }
         self.durable_log_start = self.durable_log_start.min(cursors.log_start);
         match result {
             Ok(()) => self.step_nested(partition, Event::Truncated { cursors }, aftermath),

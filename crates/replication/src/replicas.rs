@@ -27,7 +27,7 @@ use crate::{
     Acks, AlterPartitionSender, AppendOutcome, DirectoryReporter, FetchError, FetchRead, FetchResult, FetchWaiter,
     Isolation, LeaderHint, Lease, ListedOffset, LogDirectories, LogDirectoryStatus, OffsetSpec, PartitionFigures,
     PartitionStatus, ProduceError, ReplicationConfig, WaiterRegistration, background, cleaner, directory_reports,
-    isr_proposals, log_directories, log_worker, relocation,
+    isr_proposals, log_directories, log_worker, relocator,
 };
 
 /// Why the layer did not start.
@@ -82,7 +82,7 @@ impl Replicas {
             tokio::spawn(background::apply_retention(context.clone(), stopped.clone())),
             tokio::spawn(cleaner::compact(context.clone(), stopped.clone())),
             tokio::spawn(background::remove_deleted(opened.clone())),
-            tokio::spawn(relocation::relocate(
+            tokio::spawn(relocator::relocate(
                 context.clone(),
                 Arc::downgrade(&metadata),
                 opened.len(),

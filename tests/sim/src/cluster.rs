@@ -7,7 +7,7 @@ use highwater_broker::{Broker, BrokerConfig, Inspector, NodeInspection};
 use highwater_env::{CrashMode, Env, SimFs, SimKv};
 use turmoil::Sim;
 
-use crate::disks::LOG_DIRS;
+use crate::disk_trouble::LOG_DIRS;
 use crate::plan::{Durability, NODES, Plan};
 
 /// Host name of a node (0-based).

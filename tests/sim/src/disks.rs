@@ -1,69 +1,36 @@
-//! Disks that give trouble: full ones, directories that fail, slow ones; and their repair.
+//! Disks that give trouble, and their repair.
 
 use std::time::Duration;
 
-use highwater_env::{CrashMode, DiskFault, FlushLatency, install_flush_latency};
-use rand::Rng as _;
-use rand::rngs::SmallRng;
+use highwater_env::{CrashMode, FlushLatency, install_flush_latency};
 use turmoil::Sim;
 
 use crate::cluster::SimCluster;
+use crate::disk_trouble::{DiskTrouble, LOG_DIRS};
 use crate::plan::NODES;
 
-/// `log.dirs` of every node. Without the first one, a node that is a controller stops.
-pub const LOG_DIRS: [&str; 2] = ["/data", "/more"];
-
-/// What is wrong with the disks of a node.
-#[derive(Debug, Clone, Copy)]
-pub enum DiskTrouble {
-    /// Only so many bytes may still be written.
-    Full { left_bytes: u64 },
-    /// Operations on one of [`LOG_DIRS`] fail, until somebody repairs it and starts the node anew.
-    Broken { directory: usize, fault: DiskFault },
-    /// What waits for a disk, on any node, takes up to this long.
-    Slow { max_ms: u64 },
+/// It begins.
+pub fn begin(trouble: DiskTrouble, cluster: &mut SimCluster, node: usize, seed: u64) {
+    let disk = cluster.disk(node);
+    match trouble {
+        DiskTrouble::Full { left_bytes } => disk.set_capacity(Some(disk.used_bytes() + left_bytes)),
+        DiskTrouble::Broken { directory, fault } => {
+            disk.inject(LOG_DIRS[directory], fault);
+            cluster.set_broken(node, true);
+        }
+        DiskTrouble::Slow { max_ms } => {
+            let (min, max) = (Duration::from_millis(1), Duration::from_millis(max_ms));
+            install_flush_latency(seed, FlushLatency { min, max });
+        }
+    }
 }
 
-impl DiskTrouble {
-    /// Any.
-    pub fn draw(rng: &mut SmallRng) -> Self {
-        match rng.random_range(0..8) {
-            // Within the reserve, nearly nothing, nothing.
-            0 => Self::Full { left_bytes: rng.random_range(1_000_000..50_000_000) },
-            1 => Self::Full { left_bytes: rng.random_range(1..20_000) },
-            2 => Self::Full { left_bytes: 0 },
-            3..=6 => {
-                let fault =
-                    [DiskFault::Read, DiskFault::Write, DiskFault::Sync, DiskFault::Any][rng.random_range(0..4)];
-                Self::Broken { directory: usize::from(rng.random_bool(0.7)), fault }
-            }
-            _ => Self::Slow { max_ms: rng.random_range(20..400) },
-        }
-    }
-
-    /// It begins.
-    pub fn begin(self, cluster: &mut SimCluster, node: usize, seed: u64) {
-        let disk = cluster.disk(node);
-        match self {
-            Self::Full { left_bytes } => disk.set_capacity(Some(disk.used_bytes() + left_bytes)),
-            Self::Broken { directory, fault } => {
-                disk.inject(LOG_DIRS[directory], fault);
-                cluster.set_broken(node, true);
-            }
-            Self::Slow { max_ms } => {
-                let (min, max) = (Duration::from_millis(1), Duration::from_millis(max_ms));
-                install_flush_latency(seed, FlushLatency { min, max });
-            }
-        }
-    }
-
-    /// It ends.
-    pub fn end(self, sim: &mut Sim<'_>, cluster: &mut SimCluster, node: usize, seed: u64) {
-        match self {
-            Self::Full { .. } => cluster.disk(node).set_capacity(None),
-            Self::Broken { .. } => repair(sim, cluster, node, seed),
-            Self::Slow { .. } => install_flush_latency(seed, FlushLatency::default()),
-        }
+/// It ends.
+pub fn end(trouble: DiskTrouble, sim: &mut Sim<'_>, cluster: &mut SimCluster, node: usize, seed: u64) {
+    match trouble {
+        DiskTrouble::Full { .. } => cluster.disk(node).set_capacity(None),
+        DiskTrouble::Broken { .. } => repair(sim, cluster, node, seed),
+        DiskTrouble::Slow { .. } => install_flush_latency(seed, FlushLatency::default()),
     }
 }
 

@@ -8,6 +8,7 @@
 mod checks;
 mod client;
 mod cluster;
+mod disk_trouble;
 mod disks;
 mod history;
 mod plan;

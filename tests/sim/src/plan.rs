@@ -7,7 +7,7 @@ use highwater_env::CrashMode;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::disks::DiskTrouble;
+use crate::disk_trouble::DiskTrouble;
 
 /// Nodes of the simulated cluster.
 pub const NODES: usize = 3;

@@ -13,7 +13,8 @@ use turmoil::Sim;
 
 use crate::checks::Checks;
 use crate::cluster::{SimCluster, host};
-use crate::disks::{self, LOG_DIRS};
+use crate::disk_trouble::LOG_DIRS;
+use crate::disks;
 use crate::history::{History, counts};
 use crate::plan::{Durability, Fault, NODES, Plan};
 use crate::workload::{self, PARTITIONS, TOPIC};
@@ -206,8 +207,8 @@ impl Run<'_> {
             }
             (Fault::Slow { latency_ms }, true) => sim.set_max_message_latency(Duration::from_millis(latency_ms)),
             (Fault::Slow { .. }, false) => sim.set_max_message_latency(LATENCY),
-            (Fault::Disk { node, trouble }, true) => trouble.begin(&mut self.cluster, node, seed),
-            (Fault::Disk { node, trouble }, false) => trouble.end(sim, &mut self.cluster, node, seed),
+            (Fault::Disk { node, trouble }, true) => disks::begin(trouble, &mut self.cluster, node, seed),
+            (Fault::Disk { node, trouble }, false) => disks::end(trouble, sim, &mut self.cluster, node, seed),
         }
     }
 
