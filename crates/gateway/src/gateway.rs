@@ -17,6 +17,7 @@ use crate::fetch_sessions::FetchSessions;
 use crate::listener::{Acceptor, ConnectionLimits};
 use crate::metrics::GatewayMetrics;
 use crate::producer_ids::ProducerIds;
+use crate::recently_fenced::RecentlyFenced;
 use crate::state::{GatewayState, Services};
 use crate::topic_configs::TopicConfigs;
 use crate::topic_creation::TopicCreation;
@@ -107,6 +108,7 @@ impl BoundGateway {
             topic_configs: TopicConfigs::new(config.static_config.clone()),
             fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots, metrics.fetch_sessions.clone()),
             producer_ids: ProducerIds::new(config.node_id, metadata, controller),
+            recently_fenced: RecentlyFenced::default(),
             topic_creation: TopicCreation::default(),
             services,
             metrics,
