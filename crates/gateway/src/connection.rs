@@ -21,6 +21,10 @@ use crate::output::Output;
 use crate::reply_queue::{Handled, Reply, ReplyQueue};
 use crate::timing::Timing;
 
+/// A client that is told to go elsewhere and then asks nothing for so long has gone. Clients pause about 100 ms before they try
+/// again (`retry.backoff.ms`).
+const MOVED_ON: Duration = Duration::from_millis(200);
+
 /// What a request may know about the connection it came on.
 #[derive(Debug)]
 pub(crate) struct ConnectionInfo {
@@ -128,12 +132,18 @@ where
     }
 
     /// Serves requests until the connection ends, and says why it did.
-    pub(crate) async fn run(mut self, max_idle: Duration, mut shutdown: watch::Receiver<bool>) -> End {
+    pub(crate) async fn run(mut self, max_idle: Duration, mut stage: watch::Receiver<Stage>) -> End {
         let info = Arc::clone(&self.info);
+        let mut leaving = stage.clone();
+        let left = async {
+            until(&mut leaving, Stage::Leaving).await;
+            until_idle(&info, MOVED_ON).await;
+        };
         tokio::select! {
             biased;
-            () = until_stopped(&mut shutdown) => End::ShuttingDown,
+            () = until(&mut stage, Stage::Stopped) => End::ShuttingDown,
             end = self.serve() => end,
+            () = left => End::ShuttingDown,
             () = until_idle(&info, max_idle) => End::Idle,
         }
     }
@@ -188,9 +198,20 @@ where
     }
 }
 
-/// Returns once the node stops, also when it went away without saying so.
-pub(crate) async fn until_stopped(shutdown: &mut watch::Receiver<bool>) {
-    let _ = shutdown.wait_for(|stopping| *stopping).await;
+/// How far a node has come with stopping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// It serves clients.
+    Serving,
+    /// Others have taken over what it did: no new connections, and each that is there ends once its client has moved on.
+    Leaving,
+    /// All connections end.
+    Stopped,
+}
+
+/// Returns once the node has come so far, also when it went away without saying so.
+pub(crate) async fn until(stage: &mut watch::Receiver<Stage>, reached: Stage) {
+    let _ = stage.wait_for(|stage| *stage >= reached).await;
 }
 
 /// Returns once the connection has been idle for `max_idle`; for ever if that is zero.

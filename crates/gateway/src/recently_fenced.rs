@@ -31,7 +31,7 @@ enum Seen {
 }
 
 impl RecentlyFenced {
-    /// Brokers that are fenced in `image`, the newest at `now`, were alive when this was asked before, and have been fenced for a few seconds only. One
+    /// Brokers that are fenced in `image`, the newest at `now`, were alive in an image before, and have been fenced for a few seconds only. One
     /// that was never seen alive is not among them.
     pub(crate) fn in_image(&self, image: &MetadataImage, now: Instant) -> Vec<BrokerId> {
         let mut brokers = self.brokers.lock();
