@@ -62,6 +62,11 @@ impl LeaderEpochs {
         text
     }
 
+    /// Epochs and where they start.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = (LeaderEpoch, Offset)> {
+        self.entries.iter().map(|entry| (entry.epoch, entry.start))
+    }
+
     /// Whether the file is behind.
     pub(crate) fn is_dirty(&self) -> bool {
         self.dirty

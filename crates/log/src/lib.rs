@@ -29,6 +29,7 @@ mod file_names;
 mod flush_stage;
 mod flush_target;
 mod header_walk;
+pub mod inspection;
 mod leader_epochs;
 mod log;
 mod log_directory;

@@ -17,6 +17,11 @@ pub(crate) struct TransactionIndex {
 }
 
 impl TransactionIndex {
+    /// The entries, by marker.
+    pub(crate) fn entries(&self) -> &[AbortedTransaction] {
+        &self.entries
+    }
+
     /// Whether nothing was aborted.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -1,8 +1,7 @@
 //! Apache Kafka's own DumpLogSegments reads what the log writes: batches of every codec, both indexes, producer snapshots,
 //! markers, after rolls and after a recovery.
 //!
-//! Needs a Kafka: `PEER_KAFKA` names a program that runs the Kafka class given as its arguments (as `kafka-run-class.sh`
-//! does; words before the class may follow the program's name). Without it the files are written and only read back here.
+//! Needs `KAFKA_LIBS`, a directory with the jars of an Apache Kafka release. Without it the files are only written.
 
 use std::path::Path;
 use std::process::Command;
@@ -93,12 +92,12 @@ fn kafka_reads_our_files() {
         wanted.map(|name| dir.join(name).display().to_string()).collect()
     };
     assert!(files(".log").len() > 3, "{names:?}");
-    let Ok(kafka) = std::env::var("PEER_KAFKA") else {
-        eprintln!("PEER_KAFKA is not set: Kafka's own tool was not run");
+    let Ok(libs) = std::env::var("KAFKA_LIBS") else {
+        eprintln!("KAFKA_LIBS is not set: Kafka's own tool was not run");
         return;
     };
 
-    let logs = dump(&kafka, &files(".log"), &["--deep-iteration"]);
+    let logs = dump(&libs, &files(".log"), &["--deep-iteration"]);
     assert_eq!(logs.matches("isvalid: true").count(), 301, "{logs}");
     assert_eq!(logs.matches("| offset: ").count(), 901, "{logs}");
     assert!(
@@ -107,21 +106,21 @@ fn kafka_reads_our_files() {
     );
     let indexes: Vec<String> = [files(".index"), files(".timeindex")].concat();
     for check in ["--verify-index-only", "--index-sanity-check"] {
-        let answer = dump(&kafka, &indexes, &[check]);
+        let answer = dump(&libs, &indexes, &[check]);
         assert!(!answer.contains("Mismatches") && !answer.contains("Exception"), "{answer}");
     }
-    let indexes = dump(&kafka, &indexes, &[]);
+    let indexes = dump(&libs, &indexes, &[]);
     assert!(indexes.contains("offset: ") && indexes.contains("timestamp: ") && !indexes.contains("ound"), "{indexes}");
-    let snapshots = dump(&kafka, &files(".snapshot"), &[]);
+    let snapshots = dump(&libs, &files(".snapshot"), &[]);
     assert!(snapshots.contains("producerId: 100 producerEpoch: 1"), "{snapshots}");
     assert!(snapshots.contains("lastSequence: 899"), "{snapshots}");
 }
 
 /// Output of DumpLogSegments for `files`.
-fn dump(kafka: &str, files: &[String], options: &[&str]) -> String {
-    let mut words = kafka.split_ascii_whitespace();
-    let mut command = Command::new(words.next().expect("PEER_KAFKA names a program"));
-    command.args(words).arg("org.apache.kafka.tools.DumpLogSegments").args(options).arg("--files").arg(files.join(","));
+fn dump(libs: &str, files: &[String], options: &[&str]) -> String {
+    let mut command = Command::new("java");
+    command.args(["-cp", &format!("{libs}/*"), "org.apache.kafka.tools.DumpLogSegments"]);
+    command.args(options).arg("--files").arg(files.join(","));
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -224,3 +224,56 @@ fn every_key_says_what_it_does_and_whether_it_has_an_effect() {
         assert_eq!(key.documentation().contains("has no effect"), !key.honoured, "{}", key.name);
     }
 }
+
+/// Dynamic broker keys that are no default of a topic key: who reads them from the newest image, each time it needs them.
+const READ_BY_THEIR_NAME: &[&str] = &[
+    // replication/src/cleaner.rs
+    "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.io.buffer.load.factor",
+    "log.cleaner.io.max.bytes.per.second",
+    "log.cleaner.threads",
+    // replication/src/metadata.rs
+    "producer.id.expiration.ms",
+];
+
+#[test]
+fn every_honoured_dynamic_broker_key_changes_what_is_in_force_without_a_restart() {
+    let node = node(&[]);
+    let mut by_name = Vec::new();
+    for key in BROKER_KEYS.iter().filter(|key| key.honoured && key.dynamic) {
+        let value = another_legal_value(key);
+        for resource in [ConfigResource::DefaultBroker, ConfigResource::Broker(BrokerId(1))] {
+            let image = image(&[(resource, key.name, &value)]);
+            assert_eq!(image.broker_value(key.name, &node).as_deref(), Some(value.as_str()), "{}", key.name);
+            let is_default_of_a_topic_key = image.topic_config("t", &node) != TopicConfig::default();
+            assert!(
+                is_default_of_a_topic_key || READ_BY_THEIR_NAME.contains(&key.name),
+                "nobody looks at {}",
+                key.name
+            );
+            if !is_default_of_a_topic_key && !by_name.contains(&key.name) {
+                by_name.push(key.name);
+            }
+        }
+    }
+    assert_eq!(by_name, READ_BY_THEIR_NAME);
+}
+
+#[test]
+fn every_honoured_topic_key_changes_what_is_in_force_without_a_restart() {
+    for key in TOPIC_KEYS.iter().filter(|key| key.honoured) {
+        let value = another_legal_value(key);
+        let config = image(&[(topic(), key.name, &value)]).topic_config("t", &node(&[]));
+        assert_ne!(config, TopicConfig::default(), "nobody looks at {}={value}", key.name);
+    }
+}
+
+/// A value that is legal and not the default.
+fn another_legal_value(key: &ConfigDef) -> String {
+    let candidates = ["77777", "7", "0.7", "true", "false", "compact", "lz4", "LogAppendTime", "relaxed", "1048577"];
+    let is_topic_key = topic_key(key.name) == Some(key);
+    let validate = if is_topic_key { validate_topic_value } else { validate_broker_value };
+    let other = candidates.iter().find(|value| Some(**value) != key.default && validate(key.name, value).is_ok());
+    (*other.unwrap_or_else(|| panic!("no value for {}", key.name))).to_owned()
+}

@@ -17,7 +17,7 @@ Where the JMX exporter gives quantiles of a time (`{quantile=\"0.99\"}`), there 
 nodes. Take `histogram_quantile(0.99, sum by (le, request) (rate(NAME_bucket[5m])))`.
 
 Alert rules and a scrape configuration are in `deploy/prometheus/`, what to do when one fires is in
-[operations/alerts.md](operations/alerts.md), dashboards are in `deploy/grafana/`.
+[operations/alerts.md](operations/alerts.md), dashboards are in `deploy/grafana/` ([pictures](dashboards.md)).
 
 **When it is there**: *always* means from the start of a node of that role; *on use*, once there is something to show for a
 combination of labels; *per partition*, for each replica on the broker, and not at all with

@@ -5,6 +5,7 @@
 
 mod cli;
 mod install;
+mod kafka_files;
 mod kcat;
 mod programs;
 mod rdkafka_client;
@@ -67,6 +68,7 @@ fn run() -> Result<usize> {
     tests.extend(programs::tests());
     tests.extend(cli::tests());
     tests.extend(tools::tests());
+    tests.extend(kafka_files::tests());
     tests.retain(|test| only.is_empty() || only.iter().any(|name| test.name.contains(name.as_str())));
     let mut cluster = Cluster::start(&binary, 3, &[])?;
     let scratch = tempfile::tempdir()?;

@@ -58,7 +58,8 @@ fn python(context: &Context, program: &str) -> Result<()> {
     output_of(&mut command).map(drop)
 }
 
-fn java(class: &str, arguments: &[&str]) -> Result<Command> {
+/// A class of Kafka's, with its arguments.
+pub fn java(class: &str, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new("timeout");
     command.args(["120", "java", "-Xmx256M", "-cp", &kafka_class_path()?, class]).args(arguments);
     Ok(command)

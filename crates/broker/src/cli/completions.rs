@@ -1,11 +1,9 @@
 //! `highwater completions` and `highwater reference`: what a shell and a reader need to know of the commands.
 
-use std::io;
-
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
-use super::output::print_line;
+use super::output::{print_bytes, print_line};
 use super::{Cli, Failure};
 
 const EXAMPLES: &str = "\
@@ -23,8 +21,10 @@ pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn run(args: &CompletionsArgs) {
-    generate(args.shell, &mut Cli::command(), "highwater", &mut io::stdout());
+pub(super) fn run(args: &CompletionsArgs) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    generate(args.shell, &mut Cli::command(), "highwater", &mut script);
+    print_bytes(&script).map(drop)
 }
 
 /// Prints [`reference`].

@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 use super::Failure;
+use super::output::print_line;
 use super::server::StopSignals;
 use crate::logging::LogFormat;
 
@@ -63,7 +64,7 @@ pub(super) async fn run(args: DevArgs) -> Result<(), Failure> {
             }
         }
     }
-    println!("{}", how_to_connect(&args));
+    print_line(&how_to_connect(&args))?;
     let ended = {
         let waits =
             children.iter_mut().enumerate().map(|(index, child)| Box::pin(async move { (index, child.wait().await) }));

@@ -39,26 +39,21 @@ pub(super) fn to_json(topic: &str, partition: i32, record: &RecordView<'_>) -> V
     line.insert("partition".to_owned(), partition.into());
     line.insert("offset".to_owned(), record.offset.0.into());
     line.insert("timestamp".to_owned(), record.timestamp.0.into());
-    insert_bytes(&mut line, "key", record.key);
-    insert_bytes(&mut line, "value", record.value);
+    line.extend([bytes_field("key", record.key), bytes_field("value", record.value)]);
     let header = |header: highwater_records::Header<'_>| {
-        let mut object = Map::new();
-        object.insert("key".to_owned(), String::from_utf8_lossy(header.key).into());
-        insert_bytes(&mut object, "value", header.value);
-        Value::Object(object)
+        let key = ("key".to_owned(), String::from_utf8_lossy(header.key).into());
+        Value::Object(Map::from_iter([key, bytes_field("value", header.value)]))
     };
     line.insert("headers".to_owned(), record.headers.map(header).collect());
     Value::Object(line)
 }
 
-fn insert_bytes(object: &mut Map<String, Value>, field: &str, bytes: Option<&[u8]>) {
-    match bytes.map(std::str::from_utf8) {
-        None => drop(object.insert(field.to_owned(), Value::Null)),
-        Some(Ok(text)) => drop(object.insert(field.to_owned(), text.into())),
-        Some(Err(_)) => {
-            let encoded = BASE64_STANDARD.encode(bytes.unwrap_or_default());
-            object.insert(format!("{field}_base64"), encoded.into());
-        }
+/// Name and value of a field of bytes: text as it is, other bytes in base 64 under a name that says so.
+pub(super) fn bytes_field(field: &str, bytes: Option<&[u8]>) -> (String, Value) {
+    match bytes.map(|bytes| std::str::from_utf8(bytes).map_err(|_| BASE64_STANDARD.encode(bytes))) {
+        None => (field.to_owned(), Value::Null),
+        Some(Ok(text)) => (field.to_owned(), text.into()),
+        Some(Err(encoded)) => (format!("{field}_base64"), encoded.into()),
     }
 }
 

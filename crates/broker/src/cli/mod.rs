@@ -13,6 +13,7 @@ mod doctor;
 mod failure;
 mod group;
 mod json_record;
+mod log;
 mod output;
 mod partition;
 mod produce;
@@ -93,6 +94,11 @@ enum Command {
     },
     /// Look at this machine and the cluster, or at a configuration file, and say what to do.
     Doctor(doctor::DoctorArgs),
+    /// Look at the files of partitions, without a node: print, check, compare indexes.
+    Log {
+        #[command(subcommand)]
+        command: log::LogCommand,
+    },
     /// Put load on the cluster and measure.
     Bench {
         #[command(subcommand)]
@@ -157,12 +163,10 @@ pub async fn run(cli: Cli, kv: Arc<dyn KvOpener>) -> ExitCode {
         Command::Cluster { command } => cluster::run(command).await,
         Command::Broker { command } => broker::run(command).await,
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Log { command } => log::run(command),
         Command::Bench { command } => bench::run(command).await,
         Command::Size(args) => size::run(&args),
-        Command::Completions(args) => {
-            completions::run(&args);
-            Ok(())
-        }
+        Command::Completions(args) => completions::run(&args),
         Command::Reference => completions::print_reference(),
     };
     match result {

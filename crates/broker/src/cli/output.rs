@@ -149,11 +149,29 @@ pub(crate) fn print_json(value: &Value) -> Result<(), Failure> {
     print_line(&text)
 }
 
-/// Prints a line; a reader that has gone (`| head`) is no failure.
+/// Whether somebody still reads standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    Listens,
+    /// It has gone, as `| head` does once it has enough. That is no failure, and what is under way goes on.
+    Gone,
+}
+
+/// Prints a line, without colours unless standard output is a terminal.
 pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
-    match writeln!(anstream::stdout().lock(), "{line}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+    print(&mut anstream::stdout().lock(), format!("{line}\n").as_bytes()).map(drop)
+}
+
+/// Prints bytes as they are.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<Reader, Failure> {
+    print(&mut io::stdout().lock(), bytes)
+}
+
+fn print(stdout: &mut impl Write, bytes: &[u8]) -> Result<Reader, Failure> {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(Reader::Listens),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -166,6 +184,22 @@ pub(crate) fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_failure_and_a_full_disk_is_one() {
+        struct Broken(io::ErrorKind);
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        assert_eq!(print(&mut Broken(io::ErrorKind::BrokenPipe), b"text").unwrap(), Reader::Gone);
+        assert_eq!(print(&mut Vec::new(), b"text").unwrap(), Reader::Listens);
+        assert!(print(&mut Broken(io::ErrorKind::StorageFull), b"text").is_err());
+    }
 
     #[test]
     fn columns_are_aligned_and_lines_trimmed() {

@@ -9,6 +9,7 @@
 
 mod active;
 mod entry;
+mod inspection;
 mod snapshot;
 mod undecided;
 
@@ -21,6 +22,7 @@ use crate::aborted_transaction::{AbortedTransaction, EndedTransaction};
 use crate::error::AppendError;
 pub use active::ActiveProducer;
 pub(crate) use entry::{AppendedBatch, ProducerEntry};
+pub use inspection::SnapshotEntry;
 pub(crate) use snapshot::SnapshotError;
 use undecided::UndecidedTransactions;
 

@@ -3,10 +3,12 @@
 mod brokers;
 mod groups;
 mod invocation;
+mod log_files;
 mod records;
 mod topics;
 
-pub use invocation::Cli;
+pub use invocation::{Cli, eventually};
+pub use log_files::copy_dir;
 
 use crate::Test;
 
@@ -33,6 +35,11 @@ pub fn tests() -> Vec<Test> {
             run: records::reading,
         },
         Test {
+            name: "cli-pipes",
+            proves: "a reader that has had enough ends a command quietly, also one that follows a topic",
+            run: records::pipes,
+        },
+        Test {
             name: "cli-delete-records",
             proves: "deleted records are gone, the others keep their offsets",
             run: records::delete_records,
@@ -41,6 +48,11 @@ pub fn tests() -> Vec<Test> {
             name: "cli-groups",
             proves: "offsets of a group are shown, set in every form, deleted",
             run: groups::groups,
+        },
+        Test {
+            name: "cli-log-files",
+            proves: "files of partitions, ours and Kafka's, are printed, checked, and indexed again",
+            run: log_files::log_files,
         },
         Test {
             name: "cli-partitions",

@@ -1,5 +1,7 @@
 //! Producing, consuming, deleting records.
 
+use std::process::Command;
+
 use anyhow::Result;
 use serde_json::Value;
 
@@ -35,6 +37,32 @@ pub fn round_trip(context: &Context) -> Result<()> {
     let late = cli.ok("consume cli-to --from-beginning -e --format %T|%v\\n --value-contains late -p 2 -n 1")?;
     check(late == "1000|late\n", || late.clone())?;
     cli.ok("topic delete cli-from cli-to").map(drop)
+}
+
+pub fn pipes(context: &Context) -> Result<()> {
+    let cli = context.cli();
+    cli.ok("topic create cli-pipes")?;
+    let lines: String = (0..20_000).map(|number| format!("line {number}\n")).collect();
+    cli.ok_with("produce cli-pipes", lines.as_bytes())?;
+    for words in [
+        "completions bash",
+        "completions zsh",
+        "reference",
+        "config get --all --documentation --broker 1",
+        "consume cli-pipes --from-beginning",
+        "consume cli-pipes --from-beginning --json",
+    ] {
+        // One line is read, then the pipe is closed; `timeout` tells a command that does not notice.
+        let script = format!("set -o pipefail; timeout 20 \"$0\" {words} | (head -n 1 >/dev/null)");
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .arg(cli.binary)
+            .env("HIGHWATER_BOOTSTRAP", cli.bootstrap)
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        check(output.status.success() && said.is_empty(), || format!("{words}: {}\n{said}", output.status))?;
+    }
+    cli.ok("topic delete cli-pipes").map(drop)
 }
 
 pub fn reading(context: &Context) -> Result<()> {

@@ -13,8 +13,9 @@ use super::connection::Connection;
 use super::{Topic, topic_name};
 use crate::cli::Failure;
 
-/// Attempts at what a cluster in motion answers with "not now": an election takes a second or two.
-pub(crate) const ATTEMPTS: u32 = 40;
+/// Attempts at what a cluster in motion answers with "not now": half a minute. An election takes a second or two; the first use of
+/// groups creates a topic of fifty partitions, which a busy machine has to create, flush and load.
+pub(crate) const ATTEMPTS: u32 = 120;
 /// Pause between two of them.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// Versions of Metadata that name topics and say offline replicas.

@@ -6,7 +6,6 @@ mod format;
 mod start;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use clap::Args;
 use highwater_env::clock;
@@ -19,6 +18,7 @@ use start::{Start, parse_start};
 
 use super::client::{ATTEMPTS, ClusterClient, Fetched, Offsets, Partition, RETRY_PAUSE, TopicPartition, is_retriable};
 use super::json_record::to_json;
+use super::output::{Reader, print_bytes};
 use super::time::parse_time;
 use super::{ClientArgs, Failure};
 
@@ -111,6 +111,8 @@ struct Consumer {
     failures: u32,
     /// The last round brought nothing: brokers may wait for new records before they answer.
     idle: bool,
+    /// Nobody reads what is printed any more.
+    unread: bool,
 }
 
 pub(crate) async fn run(args: ConsumeArgs) -> Result<(), Failure> {
@@ -151,13 +153,13 @@ impl Consumer {
             (one.id.partition, position)
         };
         let positions = partitions.into_iter().map(position).collect();
-        Ok(Self { args, template, until_time, client, positions, printed: 0, failures: 0, idle: false })
+        Ok(Self { args, template, until_time, client, positions, printed: 0, failures: 0, idle: false, unread: false })
     }
 
     fn is_done(&self) -> bool {
         let enough = self.args.count.is_some_and(|count| self.printed >= count);
         let all = |done: fn(&Position) -> bool| self.positions.values().all(done);
-        enough || all(|position| position.past_end) || self.args.exit && all(Position::is_at_end)
+        enough || self.unread || all(|position| position.past_end) || self.args.exit && all(Position::is_at_end)
     }
 
     /// Asks each leader once for its partitions.
@@ -187,6 +189,7 @@ impl Consumer {
         }
         self.idle = self.positions.values().map(|position| position.next_offset).sum::<i64>() == before;
         if !self.idle
+            && !self.unread
             && let Some(group) = &self.args.group
         {
             let offsets = self.positions.iter();
@@ -269,16 +272,8 @@ impl Consumer {
             position.next_offset = position.next_offset.max(batch.header().last_offset().0 + 1);
         }
         self.printed += printed;
-        print_bytes(&output).map(|()| None)
-    }
-}
-
-/// Writes records as they are; a reader that has gone (`| head`) ends the process without a failure.
-fn print_bytes(output: &[u8]) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(output).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-        result => result.map_err(Failure::from),
+        self.unread = print_bytes(&output)? == Reader::Gone;
+        Ok(None)
     }
 }
 
