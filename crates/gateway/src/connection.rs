@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,12 +34,19 @@ pub(crate) struct ConnectionInfo {
     pub(crate) peer: SocketAddr,
     /// When the connection last completed a frame or a reply.
     last_active: AtomicU64,
+    /// Whether the client has asked for the metadata of topics on it.
+    asked_metadata: AtomicBool,
 }
 
 impl ConnectionInfo {
     /// Facts of a connection accepted now.
     pub(crate) fn new(listener: Arc<str>, peer: SocketAddr) -> Self {
-        Self { listener, peer, last_active: AtomicU64::new(clock::mono_ms().0) }
+        Self { listener, peer, last_active: AtomicU64::new(clock::mono_ms().0), asked_metadata: AtomicBool::new(false) }
+    }
+
+    /// The client asks for the metadata of topics. True if it did so before.
+    pub(crate) fn asks_metadata_again(&self) -> bool {
+        self.asked_metadata.swap(true, Ordering::Relaxed)
     }
 
     fn touch(&self) {

@@ -28,6 +28,9 @@ use crate::wire::{broker_ids, name_of, string};
 const TOPIC_ID_VERSION: i16 = 12;
 /// Longest wait for what became of a leader that may have died.
 const SUSPENSE: Duration = Duration::from_millis(500);
+/// A client that asks for topics again on the same connection has mostly just lost its leader, and may know before this node
+/// does: the system closes a dead process's connections one after the other.
+const NOTICE: Duration = Duration::from_millis(5);
 /// First version that tells a leader without this listener from no leader.
 const LISTENER_ERROR_VERSION: i16 = 6;
 
@@ -38,12 +41,16 @@ pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: Me
         _ => Vec::new(),
     };
     if missing.is_empty() {
-        let suspects = state.services.replicas.suspected_leaders();
-        if !is_led_by(&image, &body, &suspects) {
+        let again = body.topics.is_some() && context.connection.asks_metadata_again();
+        if !again && !is_led_by(&image, &body, &state.services.replicas.suspected_leaders()) {
             return Answer::Now(respond(&state, &image, &context, &body, &BTreeMap::new()).into());
         }
-        // The client asks because its connection broke as well. It would take the old leader for the answer, and wait.
+        // It would take the old leader for the answer, and wait.
         let answer = async move {
+            if again {
+                tokio::time::sleep(NOTICE).await;
+            }
+            let suspects = state.services.replicas.suspected_leaders();
             let decided = |image: &MetadataImage| (!is_led_by(image, &body, &suspects)).then_some(());
             wait_for(&*state.services.metadata, SUSPENSE, decided).await;
             respond(&state, &state.image(), &context, &body, &BTreeMap::new()).into()
