@@ -1,0 +1,22 @@
+//! Files with `.timeindex` of a cleanly closed log spoilt or replaced: no answer changes (S7).
+
+#![no_main]
+
+use highwater_fuzz::{World, answers, edit};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&[which], edits)) = input.split_first_chunk::<1>() else { return };
+    let world = World::new(true);
+    let indexes = world.files(".timeindex");
+    let path = &indexes[usize::from(which >> 1) % indexes.len()];
+    let mut bytes = world.read(path);
+    match which & 1 {
+        0 => edit(&mut bytes, edits),
+        _ => bytes = edits.to_vec(),
+    }
+    let expected = answers(&World::new(true).open().expect("a good log"));
+    world.write(path, &bytes);
+    let log = world.open().expect("its batches are good");
+    assert_eq!(answers(&log).map(|answers| (answers.range, answers.bytes)), expected.map(|answers| (answers.range, answers.bytes)));
+});
