@@ -4,15 +4,15 @@
 //! the checksums afterwards: what is fuzzed is what a checksum does not protect from.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use highwater_env::{CrashMode, Fs, OpenMode, SimFs};
 use highwater_log::{Identity, Log, LogConfig, LogDirectory, LogError, TimestampOffset};
 use highwater_records::{BatchBuilder, Compression, ValidationLimits, validate_produce};
 use highwater_types::{
-    BrokerId, DirectoryId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId,
-    TopicName, TopicPartition,
+    BrokerId, DirectoryId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Sequence, Timestamp,
+    TopicId, TopicName, TopicPartition,
 };
 
 pub const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -106,6 +106,10 @@ impl World {
         file.write_all_at(content, 0).unwrap();
     }
 }
+
+/// What the log answers while its files are good.
+pub static GOOD: LazyLock<Answers> =
+    LazyLock::new(|| answers(&World::new(true).open().expect("a good log")).expect("good batches"));
 
 /// Asks everything. `None` if the log says that it is damaged.
 pub fn answers(log: &Log) -> Option<Answers> {

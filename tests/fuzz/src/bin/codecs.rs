@@ -26,6 +26,7 @@ fuzz_target!(|input: &[u8]| {
             let _ = record.map(|record| record.value.map(<[u8]>::len));
         }
     }
-    let limits = ValidationLimits { compacted: true, compression: Some(Compression::None), ..ValidationLimits::new(NOW) };
+    let limits =
+        ValidationLimits { compacted: true, compression: Some(Compression::None), ..ValidationLimits::new(NOW) };
     let _ = validate_produce(batch, &partition(), &limits);
 });

@@ -1,8 +1,8 @@
-//! Files with `.timeindex` of a cleanly closed log spoilt or replaced: no answer changes (S7).
+//! Files with `.timeindex` of a cleanly closed log spoilt or replaced: everything can still be read, and looking for a time ends.
 
 #![no_main]
 
-use highwater_fuzz::{World, answers, edit};
+use highwater_fuzz::{GOOD, World, answers, edit};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -15,8 +15,8 @@ fuzz_target!(|input: &[u8]| {
         0 => edit(&mut bytes, edits),
         _ => bytes = edits.to_vec(),
     }
-    let expected = answers(&World::new(true).open().expect("a good log"));
     world.write(path, &bytes);
     let log = world.open().expect("its batches are good");
-    assert_eq!(answers(&log).map(|answers| (answers.range, answers.bytes)), expected.map(|answers| (answers.range, answers.bytes)));
+    let found = answers(&log).expect("its batches are good");
+    assert_eq!((found.range, &found.bytes), (GOOD.range, &GOOD.bytes));
 });
