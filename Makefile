@@ -75,8 +75,9 @@ metrics-check: build ## dashboards and alert rules against a real Prometheus tha
 	@deploy/local/install-dependencies metrics
 	$(CARGO) run --quiet --release --package highwater-metrics-test -- --binary $(BIN) $(ONLY)
 
-faults: build ## kill real processes under real clients and check the history
-	$(CARGO) run --quiet --release --package highwater-faults-test -- --binary $(BIN) $(ONLY)
+faults: $(BUILT) ## kill, cut off, corrupt and unplug real processes under real clients and check the history: ONLY=words, LONG=1 for all cells (root)
+	@deploy/local/install-dependencies faults
+	$(CARGO) run --quiet --release --package highwater-faults-test -- --binary $(BIN) $(if $(LONG),--long) $(ONLY)
 
 operations: build ## run the commands of docs/operations against real nodes: ONLY=page
 	@deploy/local/install-dependencies clients

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 pub use kafka_tools::kafka_class_path;
-pub use node::Node;
+pub use node::{Host, Node};
 pub use ports::{Loopback, free_ports};
 pub use process::{ProcessFigures, figures, ticks_per_second};
 pub use software::Software;
@@ -48,13 +48,27 @@ impl Cluster {
         software: &Software,
         count: usize,
         extra: &[(&str, &str)],
+        prepare: impl FnMut(&Path) -> Result<()>,
+    ) -> Result<Self> {
+        let host = Loopback::pick();
+        let ports = free_ports(&host, count * 3)?;
+        let hosts = ports.chunks(3).map(|ports| Host {
+            addresses: [0, 1, 2].map(|kind| format!("{host}:{}", ports[kind])),
+            enter: Vec::new(),
+        });
+        Self::start_on(software, hosts.collect(), extra, prepare)
+    }
+
+    /// As [`Self::start_prepared`], with a node on each of the hosts.
+    pub fn start_on(
+        software: &Software,
+        hosts: Vec<Host>,
+        extra: &[(&str, &str)],
         mut prepare: impl FnMut(&Path) -> Result<()>,
     ) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("highwater-cluster-").tempdir()?;
-        let host = Loopback::pick();
-        let ports = free_ports(&host, count * 3)?;
-        let addresses: Vec<[String; 3]> =
-            ports.chunks(3).map(|ports| [0, 1, 2].map(|kind| format!("{host}:{}", ports[kind]))).collect();
+        let count = hosts.len();
+        let addresses: Vec<[String; 3]> = hosts.iter().map(|host| host.addresses.clone()).collect();
         let controllers = addresses.iter().enumerate();
         let voters: Vec<String> =
             controllers.map(|(index, [_, address, _])| format!("{}@{address}", index + 1)).collect();
@@ -76,10 +90,9 @@ impl Cluster {
             configs.push(config);
         }
         software.prepare(&configs)?;
-        let nodes = configs.into_iter().zip(addresses).enumerate();
-        let nodes: Vec<Node> = nodes
-            .map(|(index, (config, addresses))| Node::new(index + 1, software.clone(), config, addresses))
-            .collect();
+        let nodes = configs.into_iter().zip(hosts).enumerate();
+        let nodes: Vec<Node> =
+            nodes.map(|(index, (config, host))| Node::new(index + 1, software.clone(), config, host)).collect();
         let mut cluster = Self { nodes, directory, keep: std::env::var_os("HIGHWATER_KEEP").is_some() };
         for node in &mut cluster.nodes {
             node.start()?;

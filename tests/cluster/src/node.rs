@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -14,22 +14,28 @@ use crate::software::Software;
 /// How long a controlled shutdown may take.
 const STOPS_WITHIN: Duration = Duration::from_secs(30);
 
+/// Where a node runs.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// For Kafka clients, for other nodes, for metrics and probes; each `host:port`.
+    pub addresses: [String; 3],
+    /// The command that runs a program on that host in its own stead, e.g. `ip netns exec NAME`; empty for this one.
+    pub enter: Vec<String>,
+}
+
 /// One node: its files, and its process while it runs.
 pub struct Node {
     id: usize,
     software: Software,
     config: PathBuf,
-    address: String,
-    controller: String,
-    http: String,
+    host: Host,
     child: Option<Child>,
 }
 
 impl Node {
-    /// A node that does not run yet. `[client, controller, http]` are its addresses, as `host:port`.
-    pub(crate) fn new(id: usize, software: Software, config: PathBuf, addresses: [String; 3]) -> Self {
-        let [address, controller, http] = addresses;
-        Self { id, software, config, address, controller, http, child: None }
+    /// A node that does not run yet.
+    pub(crate) fn new(id: usize, software: Software, config: PathBuf, host: Host) -> Self {
+        Self { id, software, config, host, child: None }
     }
 
     /// `node.id`.
@@ -39,17 +45,17 @@ impl Node {
 
     /// `host:port` for Kafka clients.
     pub fn address(&self) -> &str {
-        &self.address
+        &self.host.addresses[0]
     }
 
     /// `host:port` of the controller's listener.
     pub fn controller(&self) -> &str {
-        &self.controller
+        &self.host.addresses[1]
     }
 
     /// `host:port` of Highwater's metrics and probes.
     pub fn http(&self) -> &str {
-        &self.http
+        &self.host.addresses[2]
     }
 
     /// Process id while the node runs.
@@ -61,8 +67,7 @@ impl Node {
     pub fn start(&mut self) -> Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
         let child = self
-            .software
-            .command(&self.config)?
+            .command()?
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -70,6 +75,14 @@ impl Node {
             .with_context(|| format!("start {:?}", self.software))?;
         self.child = Some(child);
         Ok(())
+    }
+
+    fn command(&self) -> Result<Command> {
+        let command = self.software.command(&self.config)?;
+        let Some((program, arguments)) = self.host.enter.split_first() else { return Ok(command) };
+        let mut entered = Command::new(program);
+        entered.args(arguments).arg(command.get_program()).args(command.get_args());
+        Ok(entered)
     }
 
     /// Whether the process lives.
@@ -114,15 +127,15 @@ impl Node {
     pub fn is_ready(&self) -> bool {
         match self.software {
             Software::Highwater(_) => self.get("/readyz").is_ok_and(|(status, _)| status == 200),
-            Software::Kafka(_) => TcpStream::connect(&self.address).is_ok(),
+            Software::Kafka(_) => TcpStream::connect(self.address()).is_ok(),
         }
     }
 
     /// An HTTP GET of the node: status and body.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.http)?;
+        let mut stream = TcpStream::connect(self.http())?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http)?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;

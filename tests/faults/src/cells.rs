@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use highwater_test_cluster::Cluster;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::disks::until;
 use crate::java::JavaClients;
 use crate::live_reader::LiveReader;
 use crate::load;
+use crate::topic;
 
 /// A fault: what happens to the cluster while the load runs.
 pub type Fault = fn(&mut Cluster) -> Result<()>;
@@ -20,6 +25,7 @@ pub const CELLS: &[(&str, Fault)] = &[
     ("stop and continue leader", pause_leader),
     ("rolling restart", rolling_restart),
     ("emptied disk is refused", emptied_disk),
+    ("corrupted segment of one node", corrupted_segment),
 ];
 
 /// Time for the load to run undisturbed before and after a fault.
@@ -160,13 +166,46 @@ fn emptied_disk(cluster: &mut Cluster) -> Result<()> {
     cluster.wait_ready()
 }
 
-fn other_nodes(cluster: &Cluster, without: usize) -> String {
+/// Bytes change that had been flushed, in the middle of a replica: when somebody reads them, the node must notice, set the replica
+/// aside and fetch it again.
+fn corrupted_segment(cluster: &mut Cluster) -> Result<()> {
+    let node = 2;
+    let leads = load::leaders(&cluster.bootstrap())?.iter().position(|leader| *leader == Some(node));
+    let partition = leads.with_context(|| format!("node {node} leads nothing"))?;
+    cluster.node(node).kill();
+    let data = cluster.data_directory(node);
+    let segment = data.join(format!("{}-{partition}/{:020}.log", topic::TOPIC, 0));
+    let mut bytes = std::fs::read(&segment)?;
+    let middle = bytes.len() / 2;
+    ensure!(middle > 4096, "the segment is too short to be damaged in its middle: {} bytes", bytes.len());
+    bytes[middle..middle + 64].iter_mut().for_each(|byte| *byte ^= 0xff);
+    std::fs::write(&segment, bytes)?;
+    cluster.node(node).start()?;
+    cluster.wait_ready()?;
+    await_preferred_leaders(cluster)?;
+    let reader: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", cluster.bootstrap()).set("group.id", "faults-damage").create()?;
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic::TOPIC, i32::try_from(partition)?, Offset::Beginning)?;
+    reader.assign(&assignment)?;
+    let prefix = format!("{}-{partition}.", topic::TOPIC);
+    until("the damaged replica is set aside", Duration::from_secs(60), || {
+        while reader.poll(Duration::from_millis(10)).is_some() {}
+        let names = std::fs::read_dir(&data)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let names: Vec<String> = names.collect::<Result<_>>()?;
+        Ok(names.iter().any(|name| name.starts_with(&prefix) && name.ends_with("-quarantined")))
+    })
+}
+
+/// Where the nodes but one serve clients.
+pub fn other_nodes(cluster: &Cluster, without: usize) -> String {
     let others: Vec<&str> =
         cluster.nodes().iter().filter(|node| node.id() != without).map(|node| node.address()).collect();
     others.join(",")
 }
 
-fn active_controller(cluster: &mut Cluster) -> Result<usize> {
+/// The node that says that it is the active controller.
+pub fn active_controller(cluster: &mut Cluster) -> Result<usize> {
     for _ in 0..100 {
         for node in cluster.nodes() {
             if node.pid().is_some()

@@ -13,9 +13,10 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::load;
+use crate::topic;
 use crate::volumes::Volume;
 
-/// A cell whose nodes have a small volume each, at `{home}/small`.
+/// A cell whose nodes have a volume each, at `{home}/small`.
 pub struct DiskCell {
     pub name: &'static str,
     pub settings: &'static [(&'static str, &'static str)],
@@ -27,7 +28,7 @@ pub const CELLS: &[DiskCell] = &[
     DiskCell {
         name: "all disks full, healed by DeleteRecords",
         settings: &[
-            ("log.dirs", "{home}/small"),
+            ALL_ON_VOLUME,
             ("highwater.disk.reserve.bytes", "25165824"),
             ("log.segment.bytes", "1048576"),
             ("log.retention.check.interval.ms", "500"),
@@ -42,15 +43,51 @@ pub const CELLS: &[DiskCell] = &[
         volume_bytes: 64 << 20,
         fault: fail_directory,
     },
+    DiskCell {
+        name: "power loss of one node",
+        settings: &[ALL_ON_VOLUME],
+        volume_bytes: 256 << 20,
+        fault: |cluster, volumes| lose_power(cluster, volumes, &[2]),
+    },
+    DiskCell {
+        name: "power loss of all nodes",
+        settings: &[ALL_ON_VOLUME],
+        volume_bytes: 256 << 20,
+        fault: |cluster, volumes| lose_power(cluster, volumes, &[1, 2, 3]),
+    },
 ];
 
+/// Everything of a node, the quorum's metadata too, is on its volume.
+const ALL_ON_VOLUME: (&str, &str) = ("log.dirs", "{home}/small");
 const FILLER: &str = "filler";
 /// Time for a state to come about.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How soon a failed directory must be known to the cluster.
 const MOVED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Everything, the quorum's metadata too, is on the volumes.
+/// Twice, so that the second loss meets logs that have recovered from the first. The processes stand still before their disks do:
+/// without power nobody says anything any more, and a flush that meets the shutdown under way can succeed without being durable.
+fn lose_power(cluster: &mut Cluster, volumes: &[Volume], nodes: &[usize]) -> Result<()> {
+    for _ in 0..2 {
+        for id in nodes {
+            cluster.node(*id).signal(libc::SIGSTOP)?;
+        }
+        for id in nodes {
+            volumes[id - 1].lose_power().with_context(|| format!("power loss of node {id}"))?;
+        }
+        for id in nodes {
+            cluster.node(*id).kill();
+            volumes[id - 1].regain_power()?;
+        }
+        for id in nodes {
+            cluster.node(*id).start()?;
+        }
+        cluster.wait_ready()?;
+        std::thread::sleep(Duration::from_secs(3));
+    }
+    Ok(())
+}
+
 fn fill_disks(cluster: &mut Cluster, _: &[Volume]) -> Result<()> {
     let bootstrap = cluster.bootstrap();
     fill(cluster, &bootstrap)?;
@@ -65,7 +102,7 @@ fn fill_disks(cluster: &mut Cluster, _: &[Volume]) -> Result<()> {
     cluster.node(2).start()?;
     cluster.wait_ready().context("restart on a full disk")?;
     let mut all = TopicPartitionList::new();
-    for partition in 0..load::PARTITIONS {
+    for partition in 0..topic::PARTITIONS {
         all.add_partition_offset(FILLER, partition, Offset::End)?;
     }
     let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
@@ -91,7 +128,7 @@ fn fill(cluster: &Cluster, bootstrap: &str) -> Result<()> {
     let payload = vec![b'x'; 100_000];
     let (started, mut sent) = (Instant::now(), 0);
     loop {
-        let record = BaseRecord::<(), [u8]>::to(FILLER).partition(sent % load::PARTITIONS).payload(&payload);
+        let record = BaseRecord::<(), [u8]>::to(FILLER).partition(sent % topic::PARTITIONS).payload(&payload);
         if producer.send(record).is_ok() {
             sent += 1;
         }
@@ -125,13 +162,13 @@ fn reads_and_commits_go_on(bootstrap: &str) -> Result<()> {
         .set("enable.auto.commit", "false")
         .create()?;
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(load::TOPIC, 0, Offset::Beginning)?;
+    assignment.add_partition_offset(topic::TOPIC, 0, Offset::Beginning)?;
     consumer.assign(&assignment)?;
     for number in 0..100 {
         consumer.poll(PATIENCE).with_context(|| format!("only {number} records read"))??;
     }
     let mut position = TopicPartitionList::new();
-    position.add_partition_offset(load::TOPIC, 0, Offset::Offset(100))?;
+    position.add_partition_offset(topic::TOPIC, 0, Offset::Offset(100))?;
     consumer.commit(&position, CommitMode::Sync).context("commit an offset")?;
     let committed = consumer.committed(PATIENCE)?;
     let found = committed.elements().first().map(|element| element.offset());
@@ -163,7 +200,7 @@ fn fail_directory(cluster: &mut Cluster, volumes: &[Volume]) -> Result<()> {
     until("leaders move, and the replicas leave the ISRs", MOVED_WITHIN, || {
         let with_it = load::in_sync(&bootstrap)?.iter().filter(|isr| isr.contains(&2)).count();
         let led = load::leaders(&bootstrap)?.iter().all(Option::is_some);
-        Ok(led && with_it > 0 && with_it < load::PARTITIONS as usize)
+        Ok(led && with_it > 0 && with_it < topic::PARTITIONS as usize)
     })?;
     std::thread::sleep(Duration::from_secs(2));
     ensure!(cluster.node(2).is_running(), "the node stopped: {}", cluster.node(2).log_tail());
@@ -174,7 +211,8 @@ fn fail_directory(cluster: &mut Cluster, volumes: &[Volume]) -> Result<()> {
     until("the empty disk is filled by the leaders", PATIENCE, || in_sync(3))
 }
 
-fn until(what: &str, within: Duration, done: impl Fn() -> Result<bool>) -> Result<()> {
+/// Waits for a state.
+pub fn until(what: &str, within: Duration, done: impl Fn() -> Result<bool>) -> Result<()> {
     let started = Instant::now();
     while !done()? {
         if started.elapsed() > within {

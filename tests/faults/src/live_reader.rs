@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow, bail, ensure};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
-use crate::load;
+use crate::topic;
 
 /// The reading thread.
 pub struct LiveReader {
@@ -25,7 +25,7 @@ impl LiveReader {
             .set("group.id", "faults-live")
             .set("auto.offset.reset", "earliest")
             .create()?;
-        consumer.subscribe(&[load::TOPIC])?;
+        consumer.subscribe(&[topic::TOPIC])?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         Ok(Self { stop, thread: std::thread::spawn(move || read(&consumer, &stopped)) })

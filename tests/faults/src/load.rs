@@ -1,91 +1,157 @@
-//! The load: one idempotent producer at a steady rate, and a full read at the end.
+//! The load: one idempotent producer at a steady rate, a consumer beside it, and a full read at the end; all of it in one history.
 
-use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufWriter;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use highwater_test_cluster::Cluster;
-use rdkafka::client::ClientContext;
+use futures::executor::block_on;
+use highwater_history::{Coverage, Gaps, Operation, Outcome, Process, Recorder, Send, check, longest_gaps};
+use highwater_test_cluster::{Cluster, Node, ProcessFigures, figures};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-/// What is produced to.
-pub const TOPIC: &str = "faults";
-/// Partitions of the topic: each node leads some, so that a fault on any node is felt.
-pub const PARTITIONS: i32 = 6;
+use crate::reading::{Tail, read_all};
+use crate::topic::{PARTITIONS, TOPIC, key};
+
 /// Records a second: enough to see gaps of a millisecond, little enough for two cores.
 const RATE: u64 = 2_000;
+/// A run in which less was acknowledged shows nothing.
+const LEAST: Coverage = Coverage { acknowledged: 2_000 };
+/// How soon after a fault every replica must be in sync again.
+const IN_SYNC_WITHIN: Duration = Duration::from_secs(90);
 
 /// What a fault did to the load.
 pub struct Figures {
     pub acknowledged: usize,
-    /// The longest time without an acknowledgement, of each partition, shortest first.
-    pub longest_gaps: Vec<Duration>,
+    /// The longest time without an acknowledgement, of each partition.
+    pub gaps: Gaps,
+    /// From the end of the fault until every ISR was full.
+    pub in_sync_after: Duration,
+    /// From then until the consumer had read what was there.
+    pub consumed_after: Duration,
+    /// Of the node that used most.
+    pub peak_resident_bytes: u64,
 }
 
-/// What became of the records; reported on a thread that waits for librdkafka.
-#[derive(Clone, Default)]
-struct Deliveries(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    acknowledged: BTreeMap<(i32, i64), u64>,
-    failed: Vec<(u64, String)>,
-    /// Of each partition: its last acknowledgement, and the longest time between two.
-    gaps: BTreeMap<i32, (Instant, Duration)>,
+/// The producer's part of the history; told on a thread that waits for librdkafka.
+#[derive(Clone)]
+struct Deliveries {
+    history: Recorder,
+    process: Process,
 }
 
 impl ClientContext for Deliveries {}
 
 impl ProducerContext for Deliveries {
-    type DeliveryOpaque = Box<u64>;
+    type DeliveryOpaque = Box<Send>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, number: Box<u64>) {
-        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    fn delivery(&self, result: &DeliveryResult<'_>, send: Box<Send>) {
         match result {
             Ok(message) => {
-                let now = Instant::now();
-                let (last, longest) = state.gaps.entry(message.partition()).or_insert((now, Duration::ZERO));
-                *longest = (*longest).max(now - *last);
-                *last = now;
-                state.acknowledged.insert((message.partition(), message.offset()), *number);
+                let send = Send { offset: Some(message.offset()), ..*send };
+                self.history.record(self.process, Outcome::Ok, Operation::Send(send));
             }
-            Err((error, _)) => state.failed.push((*number, error.to_string())),
+            Err((error, _)) => self.history.record_error(self.process, Outcome::Info, Operation::Send(*send), error),
         }
     }
 }
 
-/// Runs the fault under load and checks what can be read afterwards.
-pub fn under_load(cluster: &mut Cluster, fault: impl FnOnce(&mut Cluster) -> Result<()>) -> Result<Figures> {
+/// Runs the fault under load and checks the history.
+pub fn under_load(
+    name: &str,
+    cluster: &mut Cluster,
+    fault: impl FnOnce(&mut Cluster) -> Result<()>,
+) -> Result<Figures> {
+    let started = Instant::now();
+    let clock = move || u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let history = Recorder::new(Box::new(clock));
+    let outcome = disturb(name, cluster, &history, fault);
+    let events = history.events();
+    let verdict = check(&events, LEAST).into_result();
+    if outcome.is_err() || verdict.is_err() {
+        let kept = BufWriter::new(File::create(cluster.directory().join("history.jsonl"))?);
+        history.write_json_lines(kept)?;
+    }
+    let (in_sync_after, consumed_after) = outcome.map_err(|error| match &verdict {
+        Ok(()) => error,
+        Err(verdict) => error.context(format!("history: {verdict:#}")),
+    })?;
+    verdict.context("history")?;
+    let sends = events.iter().filter(|event| matches!(event.operation, Operation::Send(_)));
+    let mut outcomes = sends.map(|event| (event.outcome, &event.error));
+    if let Some((_, error)) = outcomes.clone().find(|(outcome, _)| *outcome == Outcome::Info) {
+        bail!("a send failed: {error:?}");
+    }
+    let peaks = cluster.nodes().iter().filter_map(Node::pid).filter_map(figures);
+    Ok(Figures {
+        acknowledged: outcomes.by_ref().filter(|(outcome, _)| *outcome == Outcome::Ok).count(),
+        gaps: longest_gaps(&events),
+        in_sync_after,
+        consumed_after,
+        peak_resident_bytes: peaks
+            .map(|ProcessFigures { peak_resident_bytes, .. }| peak_resident_bytes)
+            .max()
+            .unwrap_or(0),
+    })
+}
+
+/// The load, the fault, and what follows on it; how long after the fault the ISRs were full, and the consumer at the end.
+fn disturb(
+    name: &str,
+    cluster: &mut Cluster,
+    history: &Recorder,
+    fault: impl FnOnce(&mut Cluster) -> Result<()>,
+) -> Result<(Duration, Duration)> {
     let bootstrap = cluster.bootstrap();
-    let deliveries = Deliveries::default();
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let producer = scope.spawn(|| produce(&bootstrap, &deliveries, &stop));
+    create_topic(&bootstrap)?;
+    let (stop, driver) = (AtomicBool::new(false), history.process());
+    let tail = Tail::start(&bootstrap, history)?;
+    let outcome = std::thread::scope(|scope| {
+        let producer = scope.spawn(|| produce(&bootstrap, history, &stop));
         std::thread::sleep(Duration::from_secs(2));
-        let outcome = fault(cluster);
-        std::thread::sleep(Duration::from_secs(2));
+        history.record(driver, Outcome::Invoke, Operation::Fault(name.to_owned()));
+        let outcome = fault(cluster).and_then(|()| {
+            history.record(driver, Outcome::Ok, Operation::Fault(name.to_owned()));
+            let in_sync_after = await_in_sync(&bootstrap, cluster.nodes().len().min(3))?;
+            Ok((in_sync_after, tail.catch_up(&bootstrap, history)?))
+        });
+        std::thread::sleep(Duration::from_secs(1));
         stop.store(true, Ordering::Relaxed);
         producer.join().map_err(|_| anyhow::anyhow!("the producer panicked"))??;
         outcome
     })?;
-    let state = std::mem::take(&mut *deliveries.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-    if let Some((number, error)) = state.failed.first() {
-        bail!("{} sends failed, first number {number}: {error}", state.failed.len());
-    }
-    compare(&read_all(&bootstrap)?, &state.acknowledged)?;
-    let mut longest_gaps: Vec<Duration> = state.gaps.values().map(|(_, longest)| *longest).collect();
-    longest_gaps.sort();
-    Ok(Figures { acknowledged: state.acknowledged.len(), longest_gaps })
+    tail.finish()?;
+    read_all(&bootstrap, history)?;
+    Ok(outcome)
 }
 
-fn produce(bootstrap: &str, deliveries: &Deliveries, stop: &AtomicBool) -> Result<()> {
+fn create_topic(bootstrap: &str) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
+    let topic = NewTopic::new(TOPIC, PARTITIONS, TopicReplication::Fixed(3));
+    for outcome in block_on(admin.create_topics([&topic], &AdminOptions::new()))? {
+        outcome.map_err(|(name, code)| anyhow::anyhow!("create {name}: {code}"))?;
+    }
+    leaders(bootstrap).map(|_| ())
+}
+
+fn await_in_sync(bootstrap: &str, replicas: usize) -> Result<Duration> {
+    let started = Instant::now();
+    while in_sync(bootstrap)?.iter().any(|isr| isr.len() < replicas) {
+        ensure!(started.elapsed() < IN_SYNC_WITHIN, "the ISRs do not fill: {:?}", in_sync(bootstrap)?);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(started.elapsed())
+}
+
+fn produce(bootstrap: &str, history: &Recorder, stop: &AtomicBool) -> Result<()> {
+    let deliveries = Deliveries { history: history.clone(), process: history.process() };
     let producer: ThreadedProducer<Deliveries> = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("enable.idempotence", "true")
@@ -97,13 +163,17 @@ fn produce(bootstrap: &str, deliveries: &Deliveries, stop: &AtomicBool) -> Resul
     while !stop.load(Ordering::Relaxed) {
         let due = started + Duration::from_nanos(number * 1_000_000_000 / RATE);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let value = number.to_string();
         let partition = i32::try_from(number % PARTITIONS as u64).unwrap_or(0);
-        let record: BaseRecord<'_, (), str, Box<u64>> =
-            BaseRecord::with_opaque_to(TOPIC, Box::new(number)).partition(partition).payload(&value);
-        if producer.send(record).is_ok() {
-            number += 1;
-        } else {
+        let send = Send { key: key(partition), value: number, offset: None, transaction: None };
+        number += 1;
+        let record = |outcome, send| history.record(deliveries.process, outcome, Operation::Send(send));
+        record(Outcome::Invoke, send.clone());
+        let value = send.value.to_string();
+        let sent: BaseRecord<'_, (), str, Box<Send>> =
+            BaseRecord::with_opaque_to(TOPIC, Box::new(send.clone())).partition(partition).payload(&value);
+        if producer.send(sent).is_err() {
+            // Its queue is full: it did not even take it.
+            record(Outcome::Fail, send);
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -131,44 +201,4 @@ fn of_partitions<T>(bootstrap: &str, ask: impl Fn(&MetadataPartition) -> T) -> R
         std::thread::sleep(Duration::from_millis(100));
     }
     bail!("{TOPIC} has not {PARTITIONS} partitions")
-}
-
-fn read_all(bootstrap: &str) -> Result<BTreeMap<(i32, i64), u64>> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .set("group.id", "faults")
-        .set("enable.auto.commit", "false")
-        .create()?;
-    let mut assignment = TopicPartitionList::new();
-    let mut wanted = 0;
-    for partition in 0..PARTITIONS {
-        assignment.add_partition_offset(TOPIC, partition, Offset::Beginning)?;
-        wanted += consumer.fetch_watermarks(TOPIC, partition, Duration::from_secs(20))?.1;
-    }
-    consumer.assign(&assignment)?;
-    let mut read = BTreeMap::new();
-    while (read.len() as i64) < wanted {
-        let message =
-            consumer.poll(Duration::from_secs(20)).with_context(|| format!("{} of {wanted} read", read.len()))??;
-        let number = std::str::from_utf8(message.payload().unwrap_or_default())?.parse()?;
-        ensure!(read.insert((message.partition(), message.offset()), number).is_none(), "an offset was read twice");
-    }
-    Ok(read)
-}
-
-fn compare(read: &BTreeMap<(i32, i64), u64>, acknowledged: &BTreeMap<(i32, i64), u64>) -> Result<()> {
-    for (place, number) in acknowledged {
-        match read.get(place) {
-            Some(found) if found == number => {}
-            Some(found) => bail!("{place:?}: acknowledged {number}, read {found}"),
-            None => bail!("lost: {number} was acknowledged at {place:?}"),
-        }
-    }
-    let mut last: BTreeMap<i32, u64> = BTreeMap::new();
-    for (&(partition, offset), &number) in read {
-        if let Some(before) = last.insert(partition, number) {
-            ensure!(before < number, "partition {partition} offset {offset}: {number} stands after {before}");
-        }
-    }
-    Ok(())
 }

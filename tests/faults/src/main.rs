@@ -1,5 +1,5 @@
-//! `make faults`: real processes, real faults, a stock idempotent client under load, and a check that nothing
-//! acknowledged was lost, nothing was doubled, and every partition kept its order.
+//! `make faults`: real processes, real faults, stock clients under load, and a check of the history: nothing acknowledged was lost,
+//! nothing was doubled, every partition kept its order.
 //!
 //! In: the broker's binary and, optionally, names of faults. Out: a line per fault with its figures, and a count.
 
@@ -8,15 +8,39 @@ mod disks;
 mod java;
 mod live_reader;
 mod load;
+mod network;
+mod network_cells;
+mod outcomes;
+mod reading;
+mod topic;
 mod volumes;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use highwater_test_cluster::{Cluster, Software, binary_argument};
 
+use crate::network::Network;
+use crate::outcomes::Outcomes;
 use crate::volumes::Volume;
+
+/// The cells of the short matrix: one of each family. `--long` runs all.
+const SHORT: &[&str] = &[
+    "kill -9 leader",
+    "kill -9 leader and active controller",
+    "kill -9 all at once",
+    "stop and continue leader",
+    "rolling restart",
+    "emptied disk is refused",
+    "corrupted segment of one node",
+    "leader not heard by one follower",
+    "leader cut from all",
+    "leader cut from nodes, not from clients",
+    "slow cable of a leader",
+    "all disks full, healed by DeleteRecords",
+    "one of two log directories fails",
+    "power loss of all nodes",
+];
 
 fn main() -> ExitCode {
     match run() {
@@ -30,23 +54,34 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<usize> {
-    let (binary, only) = binary_argument()?;
-    let mut outcomes = Outcomes::default();
-    println!(
-        "longest time without an acknowledgement, in ms, of the partition with the shortest, the median, the longest"
-    );
-    println!("{:<40} {:>12} {:>8} {:>8} {:>8} {:>8}", "fault", "acknowledged", "min", "median", "max", "seconds");
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|word| name.contains(word.as_str()));
+    let (binary, words) = binary_argument()?;
+    let (options, only): (Vec<String>, Vec<String>) = words.into_iter().partition(|word| word == "--long");
+    let is_short = options.is_empty() && only.is_empty();
+    let wanted = |name: &str| {
+        if is_short { SHORT.contains(&name) } else { only.is_empty() || only.iter().any(|word| name.contains(word)) }
+    };
+    let network = volumes::may_mount().then(Network::enter).transpose()?;
     let software = Software::Highwater(binary);
-    let partitions = load::PARTITIONS.to_string();
+    let partitions = topic::PARTITIONS.to_string();
     // Leaderships go back soon, so that every node leads something when the next fault comes.
     let settings = [("num.partitions", partitions.as_str()), ("leader.imbalance.check.interval.seconds", "1")];
+    let mut outcomes = Outcomes::new();
     for (name, fault) in cells::CELLS.iter().filter(|(name, _)| wanted(name)) {
         let mut cluster = Cluster::start_software(&software, 3, &settings)?;
         outcomes.run(name, &mut cluster, *fault);
     }
+    for (name, fault) in network_cells::CELLS.iter().filter(|(name, _)| wanted(name)) {
+        let Some(network) = &network else {
+            println!("{name:<40} skipped: it makes network namespaces, which takes root");
+            continue;
+        };
+        let mut cluster = Cluster::start_on(&software, network.machines(3)?, &settings, |_| Ok(()))?;
+        outcomes.run(name, &mut cluster, *fault);
+        drop(cluster);
+        network.clear()?;
+    }
     for cell in disks::CELLS.iter().filter(|cell| wanted(cell.name)) {
-        if !volumes::may_mount() {
+        if network.is_none() {
             println!("{:<40} skipped: it mounts small volumes, which takes root", cell.name);
             continue;
         }
@@ -60,39 +95,5 @@ fn run() -> Result<usize> {
         })?;
         outcomes.run(cell.name, &mut cluster, |cluster| (cell.fault)(cluster, &small));
     }
-    let Outcomes { passed, failed } = outcomes;
-    println!("\n{passed} passed, {failed} failed");
-    Ok(failed)
-}
-
-#[derive(Default)]
-struct Outcomes {
-    passed: usize,
-    failed: usize,
-}
-
-impl Outcomes {
-    /// Runs one cell and prints its line.
-    fn run(&mut self, name: &str, cluster: &mut Cluster, fault: impl FnOnce(&mut Cluster) -> Result<()>) {
-        let started = Instant::now();
-        match load::under_load(cluster, fault) {
-            Ok(figures) => {
-                self.passed += 1;
-                let seconds = started.elapsed().as_secs_f64();
-                let gaps = &figures.longest_gaps;
-                let ms = |index: usize| gaps.get(index).map_or(0, Duration::as_millis);
-                let (median, longest) = (ms(gaps.len() / 2), ms(gaps.len().saturating_sub(1)));
-                println!(
-                    "{name:<40} {:>12} {:>8} {median:>8} {longest:>8} {seconds:>8.1}",
-                    figures.acknowledged,
-                    ms(0)
-                );
-            }
-            Err(error) => {
-                self.failed += 1;
-                cluster.keep_files();
-                println!("{name:<40} FAILED: {error:#}");
-            }
-        }
-    }
+    Ok(outcomes.finish())
 }

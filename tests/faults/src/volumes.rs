@@ -49,6 +49,19 @@ impl Volume {
         Ok(())
     }
 
+    /// The machine loses power: what was not flushed is gone. Nobody may hold a file there any more when power comes back.
+    pub fn lose_power(&self) -> Result<()> {
+        self.shut_down()?;
+        ensure!(File::create(self.path().join("probe")).is_err(), "the file system still works");
+        Ok(())
+    }
+
+    /// Power comes back, and the file system repairs itself.
+    pub fn regain_power(&self) -> Result<()> {
+        run("umount", &[&self.path()])?;
+        self.mount()
+    }
+
     /// Puts an empty disk in its place.
     pub fn replace(&self) -> Result<()> {
         run("umount", &[&self.path()])?;
@@ -60,6 +73,11 @@ impl Volume {
         File::create(&image)?.set_len(self.bytes)?;
         // No blocks for root alone: the broker runs as root here and would use them.
         run("mkfs.ext4", &[Path::new("-q"), Path::new("-F"), Path::new("-m"), Path::new("0"), &image])?;
+        self.mount()
+    }
+
+    fn mount(&self) -> Result<()> {
+        let image = self.directory.path().join("image");
         run("mount", &[Path::new("-o"), Path::new("loop"), &image, &self.path()])
     }
 }

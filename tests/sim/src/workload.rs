@@ -5,12 +5,14 @@ use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use highwater_history::{Isolation, Operation, Outcome, Poll, Process, Record, Recorder, Send};
 use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use highwater_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use highwater_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use highwater_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use highwater_protocol::messages::{
-    CreateTopicsRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, ProduceRequest, TopicName,
+    CreateTopicsRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, ListOffsetsResponse, ProduceRequest,
+    TopicName,
 };
 use highwater_protocol::{KafkaRequest, StrBytes};
 use highwater_records::{BatchBuilder, Compression, split_batches};
@@ -19,7 +21,7 @@ use tokio::time::sleep;
 
 use crate::client::Client;
 use crate::cluster::address;
-use crate::history::{Acknowledged, History};
+use crate::history::{Acknowledged, History, key};
 use crate::plan::NODES;
 
 pub const TOPIC: &str = "t";
@@ -121,6 +123,8 @@ impl Router {
 /// An idempotent producer: one batch in flight, values `first, first + step, ...`, partitions in turn, until `stop`.
 pub struct Producer {
     history: History,
+    /// The session with the current id.
+    process: Process,
     router: Router,
     id: Option<(ProducerId, ProducerEpoch)>,
     sequences: BTreeMap<i32, Sequence>,
@@ -128,7 +132,8 @@ pub struct Producer {
 
 impl Producer {
     pub fn new(history: History) -> Self {
-        Self { history, router: Router::default(), id: None, sequences: BTreeMap::new() }
+        let process = history.recorder.process();
+        Self { history, process, router: Router::default(), id: None, sequences: BTreeMap::new() }
     }
 
     /// Sends values from `first` on, `step` apart, until `stop` says so.
@@ -158,6 +163,7 @@ impl Producer {
         ensure!(answer.error_code == 0, "InitProducerId: {}", answer.error_code);
         let id = (ProducerId(answer.producer_id.0), ProducerEpoch(answer.producer_epoch));
         self.id = Some(id);
+        self.process = self.history.recorder.process();
         self.sequences.clear();
         Ok(id)
     }
@@ -171,11 +177,12 @@ impl Producer {
             }
         };
         let sequence = self.sequences.get(&partition).copied().unwrap_or(Sequence(0));
-        self.history.sent(PartitionIndex(partition), value);
+        let send = Send { key: key(TOPIC, partition), value, offset: None, transaction: None };
+        self.history.recorder.record(self.process, Outcome::Invoke, Operation::Send(send.clone()));
         for _ in 0..MAX_RETRIES {
             match self.attempt(partition, value, id, sequence).await {
                 Ok(Some(acknowledged)) => {
-                    self.history.acknowledged(acknowledged);
+                    self.history.acknowledged(self.process, send, acknowledged);
                     self.sequences.insert(partition, sequence.plus(1));
                     return;
                 }
@@ -184,6 +191,7 @@ impl Producer {
             }
         }
         // Outcome unknown: a new producer id, so that a late retry cannot follow on this sequence.
+        self.history.recorder.record(self.process, Outcome::Info, Operation::Send(send));
         self.id = None;
     }
 
@@ -217,7 +225,7 @@ impl Producer {
         match ErrorCode::from_code(answer.error_code) {
             Some(ErrorCode::None) => {
                 let (partition, offset) = (PartitionIndex(partition), Offset(answer.base_offset));
-                Ok(Some(Acknowledged { partition, offset, value, node }))
+                Ok(Some(Acknowledged { partition, offset, node }))
             }
             Some(error) if error.is_retriable() => {
                 self.router.leaders.remove(&partition);
@@ -230,12 +238,12 @@ impl Producer {
 
 /// Reads every partition from the beginning, over and over, until `stop`.
 pub async fn consume(history: History, stop: impl Fn() -> bool) -> Result<()> {
-    let mut router = Router::default();
+    let mut reader = Reader::new(&history, false);
     let mut positions: BTreeMap<i32, Offset> = BTreeMap::new();
     while !stop() {
         for partition in 0..PARTITIONS {
             let position = positions.get(&partition).copied().unwrap_or(Offset(0));
-            if let Ok(next) = fetch(&mut router, &history, partition, position).await {
+            if let Ok(next) = reader.fetch(partition, position).await {
                 positions.insert(partition, next);
             }
         }
@@ -246,14 +254,14 @@ pub async fn consume(history: History, stop: impl Fn() -> bool) -> Result<()> {
 
 /// Reads every partition from the beginning to its end.
 pub async fn read_all(history: History) -> Result<()> {
-    let mut router = Router::default();
+    let mut reader = Reader::new(&history, true);
     for partition in 0..PARTITIONS {
         let (mut position, mut end) = (Offset(0), None);
         let mut failures = 0;
         while end.is_none_or(|end| position < end) {
             let progress = match end {
-                None => latest(&mut router, partition).await.map(|latest| end = Some(latest)),
-                Some(_) => fetch(&mut router, &history, partition, position).await.map(|next| position = next),
+                None => reader.latest(partition).await.map(|latest| end = Some(latest)),
+                Some(_) => reader.fetch(partition, position).await.map(|next| position = next),
             };
             match progress {
                 Ok(()) => {}
@@ -268,61 +276,94 @@ pub async fn read_all(history: History) -> Result<()> {
     Ok(())
 }
 
-/// The end that the leader exposes. Unlike the high watermark in a fetch answer, it never goes back when leaders change (P3):
-/// a new leader that does not know yet what was committed refuses.
-async fn latest(router: &mut Router, partition: i32) -> Result<Offset> {
-    let node = router.leader(partition).await?;
-    let wanted = ListOffsetsPartition::default()
-        .with_partition_index(partition)
-        .with_current_leader_epoch(-1)
-        .with_timestamp(LATEST);
-    let topic = ListOffsetsTopic::default().with_name(topic_name()).with_partitions(vec![wanted]);
-    let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
-    let answer = router.call(partition, node, 5, &request).await?;
-    let answer = answer.topics.first().and_then(|topic| topic.partitions.first()).context("no partition")?;
-    if answer.error_code != 0 {
-        router.leaders.remove(&partition);
-        bail!("list offsets: {:?}", ErrorCode::from_code(answer.error_code));
-    }
-    Ok(Offset(answer.offset))
+/// A consumer: asks the leaders and notes what they say.
+struct Reader<'a> {
+    recorder: &'a Recorder,
+    process: Process,
+    router: Router,
+    is_final: bool,
 }
 
-/// One fetch; notes what it read and gives the next position.
-async fn fetch(router: &mut Router, history: &History, partition: i32, from: Offset) -> Result<Offset> {
-    let node = router.leader(partition).await?;
-    let wanted = FetchPartition::default()
-        .with_partition(partition)
-        .with_current_leader_epoch(-1)
-        .with_fetch_offset(from.0)
-        .with_last_fetched_epoch(-1)
-        .with_log_start_offset(-1)
-        .with_partition_max_bytes(64 * 1024);
-    let topic = FetchTopic::default().with_topic(topic_name()).with_partitions(vec![wanted]);
-    let request = FetchRequest::default()
-        .with_max_wait_ms(0)
-        .with_min_bytes(0)
-        .with_max_bytes(1 << 20)
-        .with_session_epoch(-1)
-        .with_topics(vec![topic]);
-    let answer = router.call(partition, node, 11, &request).await?;
-    let answer = answer.responses.first().and_then(|topic| topic.partitions.first()).context("no partition")?;
-    if answer.error_code != 0 {
-        router.leaders.remove(&partition);
-        bail!("fetch: {:?}", ErrorCode::from_code(answer.error_code));
+impl<'a> Reader<'a> {
+    fn new(history: &'a History, is_final: bool) -> Self {
+        let recorder = &history.recorder;
+        Self { recorder, process: recorder.process(), router: Router::default(), is_final }
     }
-    let mut next = from;
-    for batch in split_batches(&answer.records.clone().unwrap_or_default()) {
-        let batch = batch?;
-        let base = batch.header().base_offset;
-        for record in batch.records()?.iter() {
-            let record = record?;
-            let offset = base.plus(i64::from(record.offset_delta));
-            if offset >= from {
-                let value = record.value.context("no value")?.try_into().context("not 8 bytes")?;
-                history.read(PartitionIndex(partition), offset, u64::from_be_bytes(value));
-                next = offset.plus(1);
+
+    fn record(&self, outcome: Outcome, operation: Operation) {
+        self.recorder.record(self.process, outcome, operation);
+    }
+
+    /// The end that the leader exposes. Unlike the high watermark in a fetch answer, it never goes back when leaders change (P3):
+    /// a new leader that does not know yet what was committed refuses.
+    async fn latest(&mut self, partition: i32) -> Result<Offset> {
+        let key = key(TOPIC, partition);
+        let node = self.router.leader(partition).await?;
+        let wanted = ListOffsetsPartition::default()
+            .with_partition_index(partition)
+            .with_current_leader_epoch(-1)
+            .with_timestamp(LATEST);
+        let topic = ListOffsetsTopic::default().with_name(topic_name()).with_partitions(vec![wanted]);
+        let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
+        self.record(Outcome::Invoke, Operation::End { key: key.clone(), offset: None });
+        let answer = self.router.call(partition, node, 5, &request).await;
+        let offset = answer.and_then(|answer| self.end_in(&answer, partition));
+        let outcome = if offset.is_ok() { Outcome::Ok } else { Outcome::Info };
+        self.record(outcome, Operation::End { key, offset: offset.as_ref().ok().map(|offset| offset.0) });
+        offset
+    }
+
+    fn end_in(&mut self, answer: &ListOffsetsResponse, partition: i32) -> Result<Offset> {
+        let answer = answer.topics.first().and_then(|topic| topic.partitions.first()).context("no partition")?;
+        if answer.error_code != 0 {
+            self.router.leaders.remove(&partition);
+            bail!("list offsets: {:?}", ErrorCode::from_code(answer.error_code));
+        }
+        Ok(Offset(answer.offset))
+    }
+
+    /// One fetch; notes what it read and gives the next position.
+    async fn fetch(&mut self, partition: i32, from: Offset) -> Result<Offset> {
+        let node = self.router.leader(partition).await?;
+        let wanted = FetchPartition::default()
+            .with_partition(partition)
+            .with_current_leader_epoch(-1)
+            .with_fetch_offset(from.0)
+            .with_last_fetched_epoch(-1)
+            .with_log_start_offset(-1)
+            .with_partition_max_bytes(64 * 1024);
+        let topic = FetchTopic::default().with_topic(topic_name()).with_partitions(vec![wanted]);
+        let request = FetchRequest::default()
+            .with_max_wait_ms(0)
+            .with_min_bytes(0)
+            .with_max_bytes(1 << 20)
+            .with_session_epoch(-1)
+            .with_topics(vec![topic]);
+        let answer = self.router.call(partition, node, 11, &request).await?;
+        let answer = answer.responses.first().and_then(|topic| topic.partitions.first()).context("no partition")?;
+        if answer.error_code != 0 {
+            self.router.leaders.remove(&partition);
+            bail!("fetch: {:?}", ErrorCode::from_code(answer.error_code));
+        }
+        let (mut next, mut records) = (from, Vec::new());
+        for batch in split_batches(&answer.records.clone().unwrap_or_default()) {
+            let batch = batch?;
+            let base = batch.header().base_offset;
+            for record in batch.records()?.iter() {
+                let record = record?;
+                let offset = base.plus(i64::from(record.offset_delta));
+                if offset >= from {
+                    let value = record.value.context("no value")?.try_into().context("not 8 bytes")?;
+                    let value = u64::from_be_bytes(value);
+                    records.push(Record { key: key(TOPIC, partition), offset: offset.0, value });
+                    next = offset.plus(1);
+                }
             }
         }
+        let poll = Poll { records, isolation: Isolation::ReadUncommitted, transaction: None, is_final: self.is_final };
+        if self.is_final || !poll.records.is_empty() {
+            self.record(Outcome::Ok, Operation::Poll(poll));
+        }
+        Ok(next)
     }
-    Ok(next)
 }
