@@ -23,7 +23,7 @@ endif
 DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients metrics-check operations faults bench bench-vs-kafka bench-micro demo fuzz mutants \
+.PHONY: help deps build up down test verify fix sim clients metrics-check operations faults bench bench-vs-kafka bench-micro demo mutants \
   deb tarball deploy-check deploy-test guide
 
 help: ## list the targets
@@ -46,7 +46,6 @@ test: deps ## run every test that needs nothing but this repository
 
 verify: ## formatting, lints, layers, licences; changes nothing
 	$(CARGO) fmt --all --check
-	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) xtask tidy
 	@deploy/local/install-dependencies verify
@@ -54,7 +53,6 @@ verify: ## formatting, lints, layers, licences; changes nothing
 
 fix: ## repair what can be repaired: formatting, simple lints, generated documents
 	$(CARGO) fmt --all
-	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	$(CARGO) xtask api-matrix > docs/api-matrix.md
 	$(CARGO) run --quiet --package highwater-broker --bin highwater -- reference > docs/cli-reference.md
@@ -122,9 +120,6 @@ deploy-test: $(BUILT) ## install the package in a clean Debian, run the samples,
 	@deploy/debian/test $(BIN)
 	@deploy/check/validate
 	@deploy/check/containers $(BIN)
-
-fuzz: deps ## damaged files and hostile batches, SECONDS_EACH=60 for each target: ONLY="recovery codecs"
-	@tests/fuzz/run "$(ONLY)" $(SECONDS_EACH)
 
 mutants: ## cargo-mutants over the pure crates (slow)
 	@command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants
