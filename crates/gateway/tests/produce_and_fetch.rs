@@ -134,7 +134,8 @@ async fn the_topics_codec_and_level_are_applied() {
     let mut sent = BatchBuilder::new(Compression::Snappy);
     sent.append(highwater_env::clock::wall_ms(), None, Some(&text), &[]);
     let sent = sent.build();
-    let cases: [(&str, &[(&'static str, &'static str)], Compression); 5] = [
+    type Settings = &'static [(&'static str, &'static str)];
+    let cases: [(&str, Settings, Compression); 5] = [
         ("producer", &[], Compression::Snappy),
         ("none", &[("compression.type", "uncompressed")], Compression::None),
         ("lz4", &[("compression.type", "lz4"), ("compression.lz4.level", "17")], Compression::Lz4),
