@@ -32,6 +32,12 @@ fn a_log_agrees_with_the_model_while_data_is_deleted() {
     run_all(1_000_000, true);
 }
 
+/// A flushed batch behind a gap, and behind it one that was not flushed, whose offset the power took.
+#[test]
+fn a_torn_offset_behind_a_gap_costs_no_flushed_batch() {
+    run(968, false);
+}
+
 fn seeds() -> u64 {
     std::env::var("HIGHWATER_LOG_SEEDS").map_or(SEEDS, |seeds| seeds.parse().expect("HIGHWATER_LOG_SEEDS is a number"))
 }
