@@ -73,7 +73,7 @@ metrics-check: build ## dashboards and alert rules against a real Prometheus tha
 	@deploy/local/install-dependencies metrics
 	$(CARGO) run --quiet --release --package highwater-metrics-test -- --binary $(BIN) $(ONLY)
 
-faults: $(BUILT) ## kill, cut off, corrupt and unplug real processes under real clients and check the history: ONLY=words, LONG=1 for all cells (root)
+faults: $(BUILT) ## kill, cut off, corrupt and unplug real processes under real clients and check the history: ONLY=words, LONG=1 for all cells, HIGHWATER_EARLIER=binary for a rolling upgrade (root)
 	@deploy/local/install-dependencies faults
 	$(CARGO) run --quiet --release --package highwater-faults-test -- --binary $(BIN) $(if $(LONG),--long) $(ONLY)
 

@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tonic::service::RoutesBuilder;
 
 use crate::config::BrokerConfig;
+use crate::history_page::Historian;
 use crate::http::{self, Readiness};
 use crate::inspection::Inspected;
 use crate::lifecycle::Lifecycle;
@@ -152,7 +153,12 @@ impl Starter {
             broker: broker.as_ref().map(|broker| (broker.link.clone(), broker.gateway.clone())),
         };
         if let Some(listener) = http {
-            self.tasks.spawn(http::serve(listener, scrape, readiness.clone()));
+            let historian = Historian {
+                client: client.clone(),
+                link: broker.as_ref().map(|broker| broker.link.clone()),
+                controller: controller.clone(),
+            };
+            self.tasks.spawn(http::serve(listener, scrape, readiness.clone(), historian));
         }
         let inspected = Inspected {
             node: self.config.node_id,
@@ -191,7 +197,7 @@ impl Starter {
                 num_partitions: as_i32(config.number("num.partitions")),
                 delete_topic_enable: config.flag("delete.topic.enable"),
             },
-            features: std::collections::BTreeMap::new(),
+            software: config.software.clone(),
             on_fatal: self.fatal_handler(),
         }
     }
@@ -350,6 +356,7 @@ impl Starter {
             log_dirs,
             clean_shutdown: opened.iter().all(|directory| directory.was_clean_shutdown()),
             previous_session_valid: false,
+            software: self.config.software.clone(),
         }
     }
 

@@ -1,12 +1,12 @@
 //! Metrics and health over HTTP: `/metrics` in Prometheus' text format, `/healthz` whether the process should live, `/readyz`
-//! whether clients should come.
+//! whether clients should come; and `/partitions/TOPIC/INDEX/history`, why a partition is as it is.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -14,6 +14,7 @@ use highwater_env::{Conn, Listener, clock};
 use highwater_gateway::Gateway;
 use highwater_quorum::{BrokerLink, ControllerNode};
 
+use crate::history_page::Historian;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Scrape;
 
@@ -49,15 +50,17 @@ impl Readiness {
 struct Pages {
     scrape: Scrape,
     readiness: Readiness,
+    historian: Historian,
 }
 
 /// Serves until the task is dropped.
-pub(crate) async fn serve(listener: Listener, scrape: Scrape, readiness: Readiness) {
+pub(crate) async fn serve(listener: Listener, scrape: Scrape, readiness: Readiness, historian: Historian) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .with_state(Pages { scrape, readiness });
+        .route("/partitions/{topic}/{partition}/history", get(history))
+        .with_state(Pages { scrape, readiness, historian });
     if let Err(error) = axum::serve(HttpListener(listener), router).await {
         tracing::error!("the HTTP listener failed: {error}");
     }
@@ -76,6 +79,17 @@ async fn healthz(State(pages): State<Pages>) -> (StatusCode, String) {
 
 async fn readyz(State(pages): State<Pages>) -> (StatusCode, String) {
     answer(pages.readiness.problem())
+}
+
+async fn history(State(pages): State<Pages>, Path((topic, partition)): Path<(String, i32)>) -> Response {
+    match pages.historian.page(&topic, partition).await {
+        Ok(Some(page)) => match serde_json::to_vec(&page) {
+            Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        },
+        Ok(None) => (StatusCode::NOT_FOUND, format!("there is no partition {topic}-{partition}\n")).into_response(),
+        Err(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")).into_response(),
+    }
 }
 
 fn answer(problem: Option<String>) -> (StatusCode, String) {

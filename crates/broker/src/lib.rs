@@ -2,7 +2,8 @@
 //!
 //! Role: reads `server.properties` ([`config`]), opens directories and sockets, starts the layers and connects them through
 //! small adapters (`wiring/`), serves metrics and health over HTTP, and stops everything in order. `cli/` is the binary's
-//! command line; its client commands speak the Kafka protocol and use nothing else of this crate.
+//! command line; its client commands speak the Kafka protocol and use nothing else of this crate, but for the form of the page that
+//! `highwater explain` reads ([`history_page`]).
 //! In: a [`BrokerConfig`] and an [`Env`](highwater_env::Env). Out: a [`RunningBroker`].
 //! It does not know: how anything is decided, stored, replicated or answered.
 //!
@@ -14,6 +15,7 @@ mod announce;
 mod broker;
 pub mod cli;
 pub mod config;
+mod history_page;
 mod http;
 mod inspection;
 mod lifecycle;

@@ -25,7 +25,7 @@ pub(crate) fn register(
     let registration = BrokerRegistration {
         id: request.id,
         // The offset of this very record: later registrations have later offsets (M3).
-        epoch: BrokerEpoch(scratch.offset().get()),
+        epoch: BrokerEpoch(scratch.next_offset().get()),
         incarnation: request.incarnation,
         listeners: request.listeners.clone(),
         internal: request.internal.clone(),
@@ -33,6 +33,7 @@ pub(crate) fn register(
         log_dirs: sorted(&request.log_dirs),
         fenced: true,
         in_controlled_shutdown: false,
+        software: request.software.clone(),
     };
     let previous = scratch.image().broker(request.id).cloned();
     if let Some(present) = previous.as_deref().filter(|present| is_same_run(present, &registration)) {
@@ -41,6 +42,11 @@ pub(crate) fn register(
         let gone: Vec<DirectoryId> =
             present.log_dirs.iter().copied().filter(|directory| !request.log_dirs.contains(directory)).collect();
         let epoch = present.epoch;
+        if present.software != request.software {
+            let software = Some(request.software.clone());
+            let change = BrokerChange { software, ..BrokerChange::nothing(request.id, epoch) };
+            scratch.push(MetadataRecord::BrokerChange(change));
+        }
         take_directories_offline(scratch, config, BrokerSession { id: request.id, epoch }, &gone);
         return Ok(CommandResponse::RegisterBroker { epoch });
     }
@@ -134,7 +140,7 @@ pub(crate) fn take_directories_offline(
     if online.len() == broker.log_dirs.len() {
         return;
     }
-    let change = BrokerChange { id, epoch, fenced: None, in_controlled_shutdown: None, log_dirs: Some(online) };
+    let change = BrokerChange { log_dirs: Some(online), ..BrokerChange::nothing(id, epoch) };
     scratch.push(MetadataRecord::BrokerChange(change));
     remove_directories_from_isrs(scratch, config, id, directories);
 }
@@ -166,6 +172,15 @@ fn check_registration(image: &MetadataImage, request: &RegisterBroker) -> Result
     }
     if request.incarnation.is_zero() {
         return invalid(format!("Broker {} gave no incarnation id.", request.id));
+    }
+    if let Some((name, level)) = request.software.first_unknown(image) {
+        let range = request.software.range(name).map_or("none".to_owned(), |range| range.to_string());
+        let message = format!(
+            "Unable to register because the broker does not support finalized version {level} of feature {name}: it knows {range}. \
+             Install the version of the other nodes on broker {}.",
+            request.id
+        );
+        return Err(CommandError::new(ErrorCode::UnsupportedVersion, message));
     }
     if request.listeners.is_empty() {
         return invalid(format!("Broker {} has no listeners.", request.id));
@@ -205,8 +220,8 @@ fn check_registration(image: &MetadataImage, request: &RegisterBroker) -> Result
 
 fn is_same_run(present: &BrokerRegistration, new: &BrokerRegistration) -> bool {
     let BrokerRegistration { epoch, fenced, in_controlled_shutdown, .. } = *present;
-    let log_dirs = present.log_dirs.clone();
-    *present == BrokerRegistration { epoch, fenced, in_controlled_shutdown, log_dirs, ..new.clone() }
+    let (log_dirs, software) = (present.log_dirs.clone(), present.software.clone());
+    *present == BrokerRegistration { epoch, fenced, in_controlled_shutdown, log_dirs, software, ..new.clone() }
 }
 
 fn sorted<T: Ord + Clone>(ids: &[T]) -> Vec<T> {
@@ -217,7 +232,7 @@ fn sorted<T: Ord + Clone>(ids: &[T]) -> Vec<T> {
 
 fn change(scratch: &mut Scratch, session: BrokerSession, fenced: Option<bool>, in_controlled_shutdown: Option<bool>) {
     let BrokerSession { id, epoch } = session;
-    let change = BrokerChange { id, epoch, fenced, in_controlled_shutdown, log_dirs: None };
+    let change = BrokerChange { fenced, in_controlled_shutdown, ..BrokerChange::nothing(id, epoch) };
     scratch.push(MetadataRecord::BrokerChange(change));
 }
 

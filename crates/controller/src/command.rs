@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use highwater_metadata::{ConfigResource, Endpoint, HostPort, LeaderRecoveryState};
+use highwater_metadata::{ConfigResource, Endpoint, HostPort, LeaderRecoveryState, NodeSoftware};
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, IncarnationId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex,
     TopicId, TopicIdPartition,
@@ -104,6 +104,8 @@ pub struct RegisterBroker {
     /// Whether the present registration of this id, if any, still has a valid session. Filled in by the active controller,
     /// whatever the sender wrote.
     pub previous_session_valid: bool,
+    /// What the process runs.
+    pub software: NodeSoftware,
 }
 
 /// See [`Command::UnfenceBroker`].
@@ -442,4 +444,6 @@ pub struct UpdateFeatures {
     pub updates: Vec<FeatureUpdate>,
     /// Decide, and change nothing.
     pub validate_only: bool,
+    /// What the controllers run that the active one has heard of. Filled in by the active controller, whatever the sender wrote.
+    pub controllers: BTreeMap<BrokerId, NodeSoftware>,
 }

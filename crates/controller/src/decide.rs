@@ -4,6 +4,7 @@ use highwater_metadata::MetadataImage;
 use highwater_types::Timestamp;
 use rand_core::RngCore;
 
+use crate::event::event_of;
 use crate::scratch::Scratch;
 use crate::{Command, CommandError, CommandResponse, ControllerConfig, Decision};
 use crate::{
@@ -13,16 +14,16 @@ use crate::{
 
 /// Decides `command` over `image`. Pure: equal arguments give equal decisions.
 ///
-/// The image must be the one that the records will be applied to. `rng` gives topic ids and breaks ties of placement. `_now`
-/// is wall-clock time; no command of this version depends on it.
+/// The image must be the one that the records will be applied to. `rng` gives topic ids and breaks ties of placement. `now` is
+/// wall-clock time: it is written into the log for people, and nothing is decided by it.
 pub fn decide(
     image: &MetadataImage,
     config: &ControllerConfig,
-    _now: Timestamp,
+    now: Timestamp,
     rng: &mut dyn RngCore,
     command: &Command,
 ) -> Decision {
-    let mut scratch = Scratch::new(image);
+    let mut scratch = Scratch::new(image, event_of(image, now, command));
     let all_or_nothing = |outcome: Result<CommandResponse, CommandError>, scratch: Scratch| match outcome {
         Ok(response) => scratch.accept(response),
         Err(error) => Decision::refuse(error),

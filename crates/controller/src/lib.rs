@@ -24,6 +24,7 @@ mod directories;
 mod elect_leaders;
 mod election;
 mod error;
+mod event;
 mod features;
 mod placement;
 mod producer_ids;

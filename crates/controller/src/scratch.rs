@@ -1,6 +1,6 @@
 //! A decision in the making.
 
-use highwater_metadata::{MetadataImage, MetadataRecord};
+use highwater_metadata::{MetadataEvent, MetadataImage, MetadataRecord};
 use highwater_types::MetadataOffset;
 
 use crate::{CommandError, CommandResponse, Decision};
@@ -9,11 +9,13 @@ use crate::{CommandError, CommandResponse, Decision};
 pub(crate) struct Scratch {
     image: MetadataImage,
     records: Vec<MetadataRecord>,
+    /// Goes before the first of the records, if there are any.
+    event: Option<MetadataEvent>,
 }
 
 impl Scratch {
-    pub(crate) fn new(image: &MetadataImage) -> Self {
-        Self { image: image.clone(), records: Vec::new() }
+    pub(crate) fn new(image: &MetadataImage, event: Option<MetadataEvent>) -> Self {
+        Self { image: image.clone(), records: Vec::new(), event }
     }
 
     /// The image after the records so far.
@@ -26,8 +28,19 @@ impl Scratch {
         self.image.offset()
     }
 
+    /// Where in the metadata log the next record will be.
+    pub(crate) fn next_offset(&self) -> MetadataOffset {
+        MetadataOffset(self.offset().get() + i64::from(self.event.is_some()))
+    }
+
     /// Adds records, and applies them.
-    pub(crate) fn extend(&mut self, records: Vec<MetadataRecord>) {
+    pub(crate) fn extend(&mut self, mut records: Vec<MetadataRecord>) {
+        if records.is_empty() {
+            return;
+        }
+        if let Some(event) = self.event.take() {
+            records.insert(0, MetadataRecord::Event(event));
+        }
         let count = i64::try_from(records.len()).expect("fewer than 2^63 records");
         let (image, _) = self.image.apply(&records, MetadataOffset(self.offset().get() + count));
         self.image = image;

@@ -1,8 +1,11 @@
 //! What the cluster knows of one broker or controller process.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, IncarnationId};
+
+use crate::NodeSoftware;
 
 /// `security.protocol` of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,7 +94,7 @@ pub struct Endpoint {
 }
 
 /// A broker process as it registered itself (KIP-631).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerRegistration {
     /// `node.id`.
     pub id: BrokerId,
@@ -111,6 +114,20 @@ pub struct BrokerRegistration {
     pub fenced: bool,
     /// It asked to stop: it gets no leadership and joins no ISR any more.
     pub in_controlled_shutdown: bool,
+    /// Which version it runs, and what that can do.
+    pub software: NodeSoftware,
+}
+
+impl Hash for BrokerRegistration {
+    /// All fields in order, but [`Self::software`]: during a rolling upgrade, nodes of the version before keep registrations
+    /// without it, and their images have to have the hash of all others (M2).
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self {
+            id, epoch, incarnation, listeners, internal, rack, log_dirs, fenced, in_controlled_shutdown, ..
+        } = self;
+        (id, epoch, incarnation, listeners, internal, rack).hash(state);
+        (log_dirs, fenced, in_controlled_shutdown).hash(state);
+    }
 }
 
 impl BrokerRegistration {

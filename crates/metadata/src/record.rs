@@ -2,13 +2,18 @@
 
 use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicName};
 
-use crate::{BrokerRegistration, ConfigResource, ControllerRegistration, PartitionChange, PartitionImage};
+use crate::{
+    BrokerRegistration, ConfigResource, ControllerRegistration, MetadataEvent, NodeSoftware, PartitionChange,
+    PartitionImage,
+};
 
 /// One change of cluster metadata. Records say what happened, never what to decide.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MetadataRecord {
     /// Changes nothing; keeps the log moving.
     NoOp,
+    /// Why the records behind it were written. Changes nothing. Written from [`EVENTS_LEVEL`](crate::EVENTS_LEVEL) on.
+    Event(MetadataEvent),
     /// The cluster's id; the first record of every metadata log.
     ClusterId(String),
     /// The finalized level of a feature; 0 removes it (KIP-584).
@@ -75,7 +80,7 @@ pub enum MetadataRecord {
 }
 
 /// A change to a broker's registration. Absent fields stay as they are.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerChange {
     /// The broker.
     pub id: BrokerId,
@@ -87,4 +92,14 @@ pub struct BrokerChange {
     pub in_controlled_shutdown: Option<bool>,
     /// The log directories that are still in service, sorted (KIP-858). Only a new registration adds one.
     pub log_dirs: Option<Vec<DirectoryId>>,
+    /// What the process runs, where its registration does not say so: the node that keeps this image may have taken the
+    /// registration in with a version that did not know the field.
+    pub software: Option<NodeSoftware>,
+}
+
+impl BrokerChange {
+    /// A change of nothing, to be filled in.
+    pub const fn nothing(id: BrokerId, epoch: BrokerEpoch) -> Self {
+        Self { id, epoch, fenced: None, in_controlled_shutdown: None, log_dirs: None, software: None }
+    }
 }

@@ -42,7 +42,7 @@ impl MetadataImage {
 
     pub(crate) fn apply_one(&mut self, record: &MetadataRecord, delta: &mut MetadataDelta) {
         match record {
-            MetadataRecord::NoOp => {}
+            MetadataRecord::NoOp | MetadataRecord::Event(_) => {}
             MetadataRecord::ClusterId(id) => {
                 fits!(self.cluster_id.is_empty(), "cluster id {id} after {}", self.cluster_id);
                 fits!(!id.is_empty(), "an empty cluster id");
@@ -103,7 +103,7 @@ impl MetadataImage {
     }
 
     fn change_broker(&mut self, change: &BrokerChange, delta: &mut MetadataDelta) {
-        let BrokerChange { id, epoch, fenced, in_controlled_shutdown, ref log_dirs } = *change;
+        let BrokerChange { id, epoch, fenced, in_controlled_shutdown, ref log_dirs, ref software } = *change;
         let Some(broker) = self.brokers.get_mut(&id) else {
             panic!("metadata record does not fit the image: no broker {id} to change")
         };
@@ -113,6 +113,9 @@ impl MetadataImage {
         broker.in_controlled_shutdown = in_controlled_shutdown.unwrap_or(broker.in_controlled_shutdown);
         if let Some(log_dirs) = log_dirs {
             broker.log_dirs.clone_from(log_dirs);
+        }
+        if let Some(software) = software {
+            broker.software.clone_from(software);
         }
         delta.brokers.insert(id);
     }

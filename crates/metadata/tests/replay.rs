@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use highwater_metadata::{
     BrokerChange, BrokerRegistration, ConfigResource, HostPort, LeaderRecoveryState, MetadataDelta, MetadataImage,
-    MetadataRecord, PartitionChange, PartitionImage,
+    MetadataRecord, NodeSoftware, PartitionChange, PartitionImage,
 };
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, IncarnationId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex,
@@ -26,6 +26,7 @@ fn broker(id: i32, epoch: i64) -> MetadataRecord {
         log_dirs: Vec::new(),
         fenced: true,
         in_controlled_shutdown: false,
+        software: NodeSoftware::default(),
     })
 }
 
@@ -96,11 +97,8 @@ fn records_that_do_not_fit_stop_the_process() {
         (
             "which is at 1",
             MetadataRecord::BrokerChange(BrokerChange {
-                id: BrokerId(1),
-                epoch: BrokerEpoch(9),
                 fenced: Some(true),
-                in_controlled_shutdown: None,
-                log_dirs: None,
+                ..BrokerChange::nothing(BrokerId(1), BrokerEpoch(9))
             }),
         ),
         ("topic t exists", new_topic(2)),

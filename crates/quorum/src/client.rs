@@ -14,7 +14,7 @@ use highwater_controller::{Command, CommandError, CommandResponse, QuorumDescrip
 use highwater_env::{Env, clock, rng};
 use highwater_rpc::command::{decode_outcome, encode_command};
 use highwater_rpc::pb::quorum as pb;
-use highwater_types::{BrokerId, ErrorCode, MetadataOffset};
+use highwater_types::{BrokerId, ErrorCode, MetadataOffset, TopicIdPartition};
 use rand::RngCore as _;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -24,6 +24,8 @@ use crate::config::Voter;
 use crate::dedup::{CommandId, Outcome};
 use crate::describe_quorum;
 use crate::finder::{Finder, Pauses};
+use crate::history;
+use crate::history::KnownHistory;
 use crate::node::ControllerNode;
 use crate::submission::{Reply, Submission, unknown_outcome};
 
@@ -31,6 +33,8 @@ use crate::submission::{Reply, Submission, unknown_outcome};
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for one controller's answer. A controller that lost its quorum never answers; another may be active.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for a controller that reads all of its log.
+const HISTORY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Submits commands. Cheap to clone; clones share what is known of the active controller.
 #[derive(Clone)]
@@ -64,6 +68,33 @@ impl ControllerClient {
     pub(crate) fn with_finder(finder: Arc<Finder>) -> Self {
         let client = rng::get().next_u64();
         Self { shared: Arc::new(Shared { finder, client, next_sequence: AtomicU64::new(0) }) }
+    }
+
+    /// What the controllers know of a partition's past: the answer of the active one if it goes back to the partition's creation,
+    /// otherwise the one that goes back furthest. `None` when no controller answers.
+    pub async fn history(&self, target: TopicIdPartition) -> Option<KnownHistory> {
+        let finder = &self.shared.finder;
+        let active = finder.target();
+        let others = finder.voters().iter().copied().filter(|id| *id != active);
+        let mut best: Option<KnownHistory> = None;
+        for id in std::iter::once(active).chain(others) {
+            let answer = match finder.local(id) {
+                Some(local) => local.core().history(target).await.ok(),
+                None => tokio::time::timeout(HISTORY_TIMEOUT, finder.rpc(id).history(history::request(target)))
+                    .await
+                    .ok()
+                    .and_then(Result::ok)
+                    .and_then(|response| history::from_pb(response.into_inner())),
+            };
+            let Some(answer) = answer else { continue };
+            if best.as_ref().is_none_or(|best| answer.complete_from < best.complete_from) {
+                best = Some(answer);
+            }
+            if best.as_ref().is_some_and(KnownHistory::is_whole) {
+                break;
+            }
+        }
+        best
     }
 
     /// Has `command` decided and committed, within 30 seconds.

@@ -1,13 +1,13 @@
 //! What one node's part in the quorum is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_controller::ControllerConfig;
-use highwater_metadata::HostPort;
+use highwater_metadata::{HostPort, NodeSoftware};
 use highwater_types::BrokerId;
 
 use crate::QuorumError;
@@ -66,8 +66,8 @@ pub struct QuorumConfig {
     pub session_timeout: Duration,
     /// What decisions depend on.
     pub controller: ControllerConfig,
-    /// Feature levels that a new cluster starts with.
-    pub features: BTreeMap<String, i16>,
+    /// What this node runs. A new cluster starts with the highest levels of its features.
+    pub software: NodeSoftware,
     /// What to do when Raft stops.
     pub on_fatal: FatalHandler,
 }

@@ -1,10 +1,13 @@
 //! What the tasks and services of one controller share: its parts, how far it is, and the way to its write loop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_controller::Command;
 use highwater_env::{Env, clock};
+use highwater_metadata::NodeSoftware;
+use highwater_types::BrokerId;
 use openraft::async_runtime::WatchReceiver as _;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -16,7 +19,7 @@ use crate::feed::MetadataFeed;
 use crate::peers::Peers;
 use crate::raft_types::{Metrics, TypeConfig};
 use crate::sessions::Sessions;
-use crate::store::{Identity, StateMachine};
+use crate::store::{Identity, LogReader, StateMachine};
 use crate::submission::{Reply, Submission};
 use crate::{QuorumConfig, QuorumError};
 
@@ -51,6 +54,12 @@ pub(crate) struct Core {
     pub(crate) active: watch::Sender<Option<u64>>,
     pub(crate) sessions: Mutex<Sessions>,
     pub(crate) sessions_changed: Notify,
+    /// What the other voters run, as those that follow this one told.
+    pub(crate) voters_software: Mutex<BTreeMap<BrokerId, NodeSoftware>>,
+    /// The log, for [`Self::history`].
+    pub(crate) log: LogReader,
+    /// Held while the log is read for a history.
+    pub(crate) reading_history: tokio::sync::Mutex<()>,
     /// How long commands wait and take.
     pub(crate) event_times: EventTimes,
     /// To the write loop.
@@ -87,6 +96,13 @@ impl Core {
         let image = self.feed.image();
         let unfenced = image.brokers().filter(|broker| !broker.fenced).map(|broker| (broker.id, broker.epoch));
         self.sessions.lock().begin(unfenced, clock::mono_ms());
+    }
+
+    /// What this controller and those that follow it run.
+    pub(crate) fn controllers_software(&self) -> BTreeMap<BrokerId, NodeSoftware> {
+        let mut all = self.voters_software.lock().clone();
+        all.insert(self.config.node_id, self.config.software.clone());
+        all
     }
 
     /// Queues a command and waits for its outcome.

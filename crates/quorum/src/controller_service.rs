@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::controller_core::{Core, Phase};
 use crate::dedup::CommandId;
 use crate::describe_quorum;
+use crate::history;
 use crate::session_service::{self, ANSWERS, hint_to_pb};
 use crate::submission::{Reply, Submission};
 use crate::waiting::until;
@@ -76,6 +77,13 @@ impl Controller for ControllerService {
             }
         };
         Ok(Response::new(pb::DescribeQuorumResponse { result: Some(result) }))
+    }
+
+    async fn history(&self, request: Request<pb::HistoryRequest>) -> Result<Response<pb::HistoryResponse>, Status> {
+        let target = history::target_of(&request.into_inner())
+            .ok_or_else(|| Status::invalid_argument("a topic id has 16 bytes"))?;
+        let found = self.0.history(target).await.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(history::to_pb(&found)))
     }
 
     async fn session(

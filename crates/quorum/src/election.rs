@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_env::rng;
+use highwater_rpc::metadata::software_to_message;
 use highwater_rpc::pb::quorum as pb;
 use highwater_types::BrokerId;
 use openraft::async_runtime::WatchReceiver as _;
@@ -106,7 +107,8 @@ async fn watch(core: &Core, vote: Vote, leader: BrokerId) {
 
 async fn open(core: &Core, leader: BrokerId) -> Option<tonic::Streaming<pb::WatchEvent>> {
     let (mut client, peer) = core.peers.watch_client(leader)?;
-    let opened = client.watch(pb::WatchRequest { peer: Some(peer) });
+    let software = software_to_message(&core.config.software);
+    let opened = client.watch(pb::WatchRequest { peer: Some(peer), software });
     Some(tokio::time::timeout(OPEN_DEADLINE, opened).await.ok()?.ok()?.into_inner())
 }
 

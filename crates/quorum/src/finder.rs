@@ -70,6 +70,11 @@ impl Finder {
         })
     }
 
+    /// All controllers.
+    pub(crate) fn voters(&self) -> &[BrokerId] {
+        &self.voters
+    }
+
     /// This node's own controller, if it is the one to ask.
     pub(crate) fn local(&self, target: BrokerId) -> Option<&ControllerNode> {
         self.local.as_ref().filter(|local| local.core().config.node_id == target)

@@ -41,6 +41,7 @@ mod error;
 mod event_times;
 mod feed;
 mod finder;
+mod history;
 
 mod metadata_handle;
 mod metrics;
@@ -67,5 +68,6 @@ pub use error::QuorumError;
 pub use highwater_controller::{
     Command, CommandError, CommandResponse, QuorumDescription, QuorumReplica, RegisterBroker,
 };
+pub use history::KnownHistory;
 pub use metadata_handle::{MetadataHandle, MetadataPublisher};
 pub use node::ControllerNode;

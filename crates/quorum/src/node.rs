@@ -57,15 +57,17 @@ impl ControllerNode {
         let identity = Arc::new(Identity::open(env, kv.clone(), &config.metadata_dir, config.node_id).await?);
         check_cluster_id(&config, identity.cluster_id())?;
         let snapshots = SnapshotDir::new(env.fs.clone(), &config.metadata_dir);
-        let state_machine = StateMachine::open(kv.clone(), snapshots)?;
+        let state_machine = StateMachine::open(kv.clone(), snapshots, config.software.clone())?;
         let feed = state_machine.feed();
         let credentials = Arc::new(Credentials::new(config.node_id, identity.clone(), feed.clone()));
         let peers = Arc::new(Peers::new(env.net, &config.voters, credentials.clone()));
+        let log_store = LogStore::open(kv)?;
+        let log = log_store.reader();
         let raft = MetadataRaft::build(
             raft_id(config.node_id),
             Arc::new(raft_config(&config)?),
             PeerFactory(peers.clone()),
-            LogStore::open(kv)?,
+            log_store,
             state_machine,
         )
         .await
@@ -82,6 +84,9 @@ impl ControllerNode {
             active: watch::Sender::new(None),
             sessions: Mutex::new(Sessions::new(config.session_timeout)),
             sessions_changed: Notify::new(),
+            voters_software: Mutex::default(),
+            log,
+            reading_history: tokio::sync::Mutex::new(()),
             event_times: EventTimes::new(),
             queue,
             config,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
+use highwater_rpc::metadata::software_from_message;
 use highwater_rpc::pb::quorum as pb;
 use highwater_rpc::pb::quorum::raft_server::Raft;
 use openraft::async_runtime::WatchReceiver as _;
@@ -18,7 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::config::raft_id;
 use crate::controller_core::{Core, MetadataRaft, Phase};
-use crate::credentials::sorted_ids;
+use crate::credentials::{node_of, sorted_ids};
 use crate::raft_types::{SnapshotMeta, TypeConfig};
 use crate::store::SnapshotBytes;
 use crate::waiting::until;
@@ -156,7 +157,11 @@ impl Raft for RaftService {
     }
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let raft = self.raft(request.into_inner().peer)?;
+        let request = request.into_inner();
+        let from = request.peer.as_ref().and_then(|peer| node_of(peer.from_node));
+        let raft = self.raft(request.peer)?;
+        let software = software_from_message(request.software).map_err(invalid)?;
+        self.0.voters_software.lock().extend(from.map(|from| (from, software)));
         let (events, stream) = mpsc::channel(WATCH_QUEUE);
         let mut metrics = raft.metrics();
         let mut phase = self.0.phase.subscribe();

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_controller::{Bootstrap, Command, CommandError, Decision, RegisterController, decide};
+use highwater_controller::{Bootstrap, Command, CommandError, Decision, RegisterController, UpdateFeatures, decide};
 use highwater_env::{clock, rng};
 use highwater_metadata::{MetadataImage, MetadataRecord};
 use highwater_rpc::metadata::encode_records;
@@ -238,6 +238,11 @@ impl Batch {
                 });
                 &completed
             }
+            Command::UpdateFeatures(request) => {
+                let controllers = core.controllers_software();
+                completed = Command::UpdateFeatures(UpdateFeatures { controllers, ..request.clone() });
+                &completed
+            }
             other => other,
         };
         let Decision { records, response } =
@@ -258,7 +263,7 @@ fn opening_commands(core: &Core, image: &MetadataImage) -> Vec<Command> {
         Some(id) => id.to_owned(),
         None => {
             let id = core.config.cluster_id.clone().unwrap_or_else(random_cluster_id);
-            let features = core.config.features.clone();
+            let features = core.config.software.highest_levels();
             commands.push(Command::Bootstrap(Bootstrap { cluster_id: id.clone(), features }));
             id
         }

@@ -1,7 +1,9 @@
 //! Fields that many messages have.
 
 use bytes::Bytes;
-use highwater_metadata::{ConfigResource, Endpoint, HostPort, LeaderRecoveryState, SecurityProtocol};
+use highwater_metadata::{
+    ConfigResource, Endpoint, FeatureRange, HostPort, LeaderRecoveryState, NodeSoftware, SecurityProtocol,
+};
 use highwater_types::{BrokerId, DirectoryId, IncarnationId, TopicId, TopicName};
 
 use crate::ConversionError;
@@ -75,6 +77,17 @@ impl At {
         })
     }
 
+    /// Absent of nodes that do not tell.
+    pub(crate) fn software(self, value: Option<pb::NodeSoftware>) -> Result<NodeSoftware, ConversionError> {
+        let value = value.unwrap_or_default();
+        let range = |range: pb::FeatureRange| {
+            let levels = FeatureRange { min: self.narrow(range.min)?, max: self.narrow(range.max)? };
+            Ok((range.name, levels))
+        };
+        let features = value.features.into_iter().map(range).collect::<Result<_, ConversionError>>()?;
+        Ok(NodeSoftware { version: value.version, features })
+    }
+
     pub(crate) fn endpoints(self, values: Vec<pb::Endpoint>) -> Result<Vec<Endpoint>, ConversionError> {
         values.into_iter().map(|value| self.endpoint(value)).collect()
     }
@@ -104,6 +117,17 @@ pub(crate) fn resource_to_pb(resource: &ConfigResource) -> pb::ConfigResource {
         ConfigResource::DefaultBroker => Kind::DefaultBroker(pb::NoOp {}),
     };
     pb::ConfigResource { kind: Some(kind) }
+}
+
+pub(crate) fn software_to_pb(software: &NodeSoftware) -> Option<pb::NodeSoftware> {
+    let features = software.features.iter();
+    let features = features.map(|(name, range)| pb::FeatureRange {
+        name: name.clone(),
+        min: i32::from(range.min),
+        max: i32::from(range.max),
+    });
+    let message = pb::NodeSoftware { version: software.version.clone(), features: features.collect() };
+    (*software != NodeSoftware::default()).then_some(message)
 }
 
 pub(crate) fn host_port_to_pb(value: &HostPort) -> pb::HostPort {

@@ -2,17 +2,18 @@
 
 use bytes::Bytes;
 use highwater_metadata::{
-    BrokerChange, BrokerRegistration, ControllerRegistration, LeaderRecoveryState, MetadataRecord, PartitionChange,
-    PartitionImage,
+    BrokerChange, BrokerRegistration, ControllerRegistration, EventKind, LeaderRecoveryState, MetadataEvent,
+    MetadataRecord, NodeSoftware, PartitionChange, PartitionImage,
 };
 use highwater_types::{
-    BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId, TopicName,
+    BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId, Timestamp, TopicName,
 };
 use prost::Message;
 
 use crate::ConversionError;
 use crate::field::{
     At, broker_ids, bytes_of, bytes_of_directories, endpoints_to_pb, host_port_to_pb, numbers_of, resource_to_pb,
+    software_to_pb,
 };
 use crate::pb::metadata as pb;
 use crate::pb::metadata::record::Kind;
@@ -28,9 +29,25 @@ pub fn decode_records(bytes: &[u8]) -> Result<Vec<MetadataRecord>, ConversionErr
     message.records.into_iter().map(record_from_pb).collect()
 }
 
+/// What a node runs, as it is sent; `None` where there is nothing to tell.
+pub fn software_to_message(software: &NodeSoftware) -> Option<pb::NodeSoftware> {
+    software_to_pb(software)
+}
+
+/// What a node says that it runs.
+pub fn software_from_message(message: Option<pb::NodeSoftware>) -> Result<NodeSoftware, ConversionError> {
+    At("NodeSoftware", "features").software(message)
+}
+
 fn record_to_pb(record: &MetadataRecord) -> pb::Record {
     let kind = match record {
         MetadataRecord::NoOp => Kind::NoOp(pb::NoOp {}),
+        MetadataRecord::Event(event) => Kind::Event(pb::Event {
+            at: event.at.0,
+            kind: event.kind.code(),
+            broker: event.broker.map(BrokerId::get),
+            detail: event.detail.clone(),
+        }),
         MetadataRecord::ClusterId(id) => Kind::ClusterId(id.clone()),
         MetadataRecord::FeatureLevel { name, level } => {
             Kind::FeatureLevel(pb::FeatureLevel { name: name.clone(), level: i32::from(*level) })
@@ -47,6 +64,7 @@ fn record_to_pb(record: &MetadataRecord) -> pb::Record {
             fenced: change.fenced,
             in_controlled_shutdown: change.in_controlled_shutdown,
             log_dirs: change.log_dirs.as_deref().map(|ids| pb::DirectoryIds { ids: bytes_of_directories(ids) }),
+            software: change.software.as_ref().and_then(software_to_pb),
         }),
         MetadataRecord::UnregisterBroker { id, epoch } => {
             Kind::UnregisterBroker(pb::UnregisterBroker { id: id.get(), epoch: epoch.get() })
@@ -79,6 +97,15 @@ fn record_to_pb(record: &MetadataRecord) -> pb::Record {
 fn record_from_pb(record: pb::Record) -> Result<MetadataRecord, ConversionError> {
     Ok(match At("Record", "kind").required(record.kind)? {
         Kind::NoOp(_) => MetadataRecord::NoOp,
+        Kind::Event(message) => {
+            let unknown = || At("Event", "kind").invalid(format_args!("unknown kind {}", message.kind));
+            MetadataRecord::Event(MetadataEvent {
+                at: Timestamp(message.at),
+                kind: EventKind::from_code(message.kind).ok_or_else(unknown)?,
+                broker: message.broker.map(BrokerId),
+                detail: message.detail,
+            })
+        }
         Kind::ClusterId(id) => MetadataRecord::ClusterId(id),
         Kind::FeatureLevel(message) => MetadataRecord::FeatureLevel {
             level: At("FeatureLevel", "level").narrow(message.level)?,
@@ -96,6 +123,10 @@ fn record_from_pb(record: pb::Record) -> Result<MetadataRecord, ConversionError>
             fenced: message.fenced,
             in_controlled_shutdown: message.in_controlled_shutdown,
             log_dirs: message.log_dirs.map(|ids| At("BrokerChange", "log_dirs").directory_ids(&ids.ids)).transpose()?,
+            software: match message.software {
+                None => None,
+                told => Some(At("BrokerChange", "software").software(told)?),
+            },
         }),
         Kind::UnregisterBroker(message) => {
             MetadataRecord::UnregisterBroker { id: BrokerId(message.id), epoch: BrokerEpoch(message.epoch) }
@@ -137,6 +168,7 @@ fn broker_to_pb(registration: &BrokerRegistration) -> pb::RegisterBroker {
         log_dirs: bytes_of_directories(&registration.log_dirs),
         fenced: registration.fenced,
         in_controlled_shutdown: registration.in_controlled_shutdown,
+        software: software_to_pb(&registration.software),
     }
 }
 
@@ -152,6 +184,7 @@ fn broker_from_pb(message: pb::RegisterBroker) -> Result<BrokerRegistration, Con
         log_dirs: At(NAME, "log_dirs").directory_ids(&message.log_dirs)?,
         fenced: message.fenced,
         in_controlled_shutdown: message.in_controlled_shutdown,
+        software: At(NAME, "software").software(message.software)?,
     })
 }
 

@@ -13,7 +13,7 @@ use highwater_controller::{
     UpgradeType,
 };
 use highwater_metadata::config::ConfigSource;
-use highwater_metadata::{ConfigResource, Endpoint, HostPort, LeaderRecoveryState, SecurityProtocol};
+use highwater_metadata::{ConfigResource, Endpoint, HostPort, LeaderRecoveryState, NodeSoftware, SecurityProtocol};
 use highwater_rpc::command::{decode_command, decode_outcome, encode_command, encode_outcome};
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, ErrorCode, IncarnationId, LeaderEpoch, MetadataOffset, PartitionEpoch,
@@ -47,6 +47,7 @@ fn register_broker() -> RegisterBroker {
         has_offline_log_dirs: false,
         clean_shutdown: true,
         previous_session_valid: true,
+        software: NodeSoftware::of_this_build(),
     }
 }
 
@@ -114,6 +115,7 @@ fn commands() -> Vec<Command> {
             rack: None,
             clean_shutdown: false,
             previous_session_valid: false,
+            software: NodeSoftware::default(),
             ..register_broker()
         }),
         Command::UnfenceBroker(UnfenceBroker { session: SESSION, metadata_offset: MetadataOffset(7) }),
@@ -147,6 +149,7 @@ fn commands() -> Vec<Command> {
                 upgrade_type: UpgradeType::UnsafeDowngrade,
             }],
             validate_only: true,
+            controllers: BTreeMap::new(),
         }),
     ]
 }

@@ -1,13 +1,14 @@
 //! Records survive encoding, and bytes that are no records are refused.
 
 use highwater_metadata::{
-    BrokerChange, BrokerRegistration, ConfigResource, ControllerRegistration, Endpoint, HostPort, LeaderRecoveryState,
-    MetadataRecord, PartitionChange, PartitionImage, SecurityProtocol,
+    BrokerChange, BrokerRegistration, ConfigResource, ControllerRegistration, Endpoint, EventKind, HostPort,
+    LeaderRecoveryState, MetadataEvent, MetadataRecord, NodeSoftware, PartitionChange, PartitionImage,
+    SecurityProtocol,
 };
 use highwater_rpc::metadata::{decode_records, encode_records};
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId,
-    TopicId, TopicName,
+    Timestamp, TopicId, TopicName,
 };
 
 fn ids(ids: &[i32]) -> Vec<BrokerId> {
@@ -36,6 +37,7 @@ fn broker() -> BrokerRegistration {
         log_dirs: vec![DirectoryId::from_random(1), DirectoryId::from_random(2)],
         fenced: true,
         in_controlled_shutdown: true,
+        software: NodeSoftware::of_this_build(),
     }
 }
 
@@ -89,10 +91,17 @@ fn samples() -> Vec<MetadataRecord> {
             fenced,
             in_controlled_shutdown,
             log_dirs: fenced.map(|_| vec![DirectoryId::from_random(2)]),
+            software: fenced.map(|_| NodeSoftware::of_this_build()),
         })
+    };
+    let event = |broker, detail: &str| {
+        let (at, kind) = (Timestamp(i64::MAX), EventKind::BrokerFenced);
+        MetadataRecord::Event(MetadataEvent { at, kind, broker, detail: detail.to_owned() })
     };
     vec![
         MetadataRecord::NoOp,
+        event(None, ""),
+        event(Some(BrokerId(0)), "silent"),
         MetadataRecord::ClusterId("c".to_owned()),
         MetadataRecord::FeatureLevel { name: "f".to_owned(), level: -1 },
         MetadataRecord::RegisterController(ControllerRegistration {
@@ -107,6 +116,7 @@ fn samples() -> Vec<MetadataRecord> {
             log_dirs: Vec::new(),
             fenced: false,
             in_controlled_shutdown: false,
+            software: NodeSoftware::default(),
             ..broker()
         }),
         change(None, None),

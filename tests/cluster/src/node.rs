@@ -63,6 +63,11 @@ impl Node {
         self.child.as_ref().map(Child::id)
     }
 
+    /// What the process runs from its next start on.
+    pub fn install(&mut self, software: Software) {
+        self.software = software;
+    }
+
     /// Starts the process; its output is appended to `node.log` beside the properties.
     pub fn start(&mut self) -> Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;

@@ -13,6 +13,7 @@ mod network_cells;
 mod outcomes;
 mod reading;
 mod topic;
+mod upgrade;
 mod volumes;
 
 use std::process::ExitCode;
@@ -61,7 +62,7 @@ fn run() -> Result<usize> {
         if is_short { SHORT.contains(&name) } else { only.is_empty() || only.iter().any(|word| name.contains(word)) }
     };
     let network = volumes::may_mount().then(Network::enter).transpose()?;
-    let software = Software::Highwater(binary);
+    let software = Software::Highwater(binary.clone());
     let partitions = topic::PARTITIONS.to_string();
     // Leaderships go back soon, so that every node leads something when the next fault comes.
     let settings = [("num.partitions", partitions.as_str()), ("leader.imbalance.check.interval.seconds", "1")];
@@ -69,6 +70,19 @@ fn run() -> Result<usize> {
     for (name, fault) in cells::CELLS.iter().filter(|(name, _)| wanted(name)) {
         let mut cluster = Cluster::start_software(&software, 3, &settings)?;
         outcomes.run(name, &mut cluster, *fault);
+    }
+    if wanted("rolling upgrade") {
+        match upgrade::earlier() {
+            Some(earlier) => {
+                let mut cluster = Cluster::start(&earlier, 3, &settings)?;
+                outcomes.run("rolling upgrade", &mut cluster, |cluster| upgrade::roll(cluster, &binary));
+            }
+            None => println!(
+                "{:<40} skipped: {} names no binary of an earlier version",
+                "rolling upgrade",
+                upgrade::EARLIER
+            ),
+        }
     }
     for (name, fault) in network_cells::CELLS.iter().filter(|(name, _)| wanted(name)) {
         let Some(network) = &network else {

@@ -24,9 +24,10 @@ use crate::prometheus::Prometheus;
 
 /// What the checks share.
 pub struct Stage {
+    /// Ends first: a consumer whose cluster is gone waits for it when it is closed.
+    pub load: Load,
     pub cluster: Cluster,
     pub prometheus: Prometheus,
-    pub load: Load,
 }
 
 type Check = fn(&mut Stage) -> Result<String>;
@@ -69,7 +70,7 @@ fn run() -> Result<usize> {
     let cluster = Cluster::start(&binary, 3, &[("replica.lag.time.max.ms", "2000"), ("num.partitions", "6")])?;
     let prometheus = Prometheus::start(&cluster)?;
     let load = Load::start(&cluster.bootstrap())?;
-    let mut stage = Stage { cluster, prometheus, load };
+    let mut stage = Stage { load, cluster, prometheus };
     for (name, check) in CHECKS {
         if only.is_empty() || only.iter().any(|wanted| name.contains(wanted.as_str())) {
             let started = Instant::now();

@@ -9,6 +9,8 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use highwater_test_cluster::{Loopback, free_ports, kafka_class_path};
 
+/// Names a binary of an earlier version, which is installed on all nodes until a page installs the new one.
+const EARLIER: &str = "HIGHWATER_EARLIER";
 /// Nodes that a page may name; the first three form the cluster.
 const NODES: usize = 4;
 /// A page that takes longer hangs.
@@ -19,7 +21,7 @@ const SSH: &str = r#"#!/bin/bash
 node=$1; shift; home=$SITE/$node
 pid() { cat "$home/pid" 2>/dev/null; }
 alive() { grep -qs '^State:[[:space:]]*[^Z]' "/proc/$(pid)/status"; }
-start() { alive || { setsid "$HIGHWATER" server --config "$home/etc/server.properties" >> "$home/node.log" 2>&1 < /dev/null & echo $! > "$home/pid"; }; }
+start() { alive || { setsid "$home/highwater" server --config "$home/etc/server.properties" >> "$home/node.log" 2>&1 < /dev/null & echo $! > "$home/pid"; }; }
 stop() { alive && kill "$(pid)"; while alive; do sleep 0.05; done; }
 systemctl() {
   case "$*" in
@@ -31,7 +33,7 @@ systemctl() {
     *) echo "systemctl $*: not known here" >&2; return 1 ;;
   esac
 }
-apt-get() { [ "$*" = "install --yes highwater" ]; }
+apt-get() { [ "$*" = "install --yes highwater" ] && ln -sf "$HIGHWATER" "$home/highwater"; }
 command="$*"
 command=${command//\/var\/lib\/highwater/$home\/var}
 command=${command//\/etc\/highwater/$home\/etc}
@@ -134,6 +136,8 @@ impl Site {
             for directory in ["etc", "var"] {
                 fs::create_dir_all(home.join(directory))?;
             }
+            let installed = std::env::var_os(EARLIER).map_or_else(|| self.binary.clone(), PathBuf::from);
+            std::os::unix::fs::symlink(installed, home.join("highwater"))?;
             let at = |port: u16| self.translate(&format!("node{node}:{port}"));
             fs::write(home.join("http"), at(9094))?;
             let properties = format!(

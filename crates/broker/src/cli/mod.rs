@@ -10,6 +10,7 @@ mod config;
 mod consume;
 mod dev;
 mod doctor;
+mod explain;
 mod failure;
 mod group;
 mod json_record;
@@ -92,6 +93,11 @@ enum Command {
         #[command(subcommand)]
         command: broker::BrokerCommand,
     },
+    /// Say why a partition has its leader and its in-sync replicas.
+    Explain {
+        #[command(subcommand)]
+        command: explain::ExplainCommand,
+    },
     /// Look at this machine and the cluster, or at a configuration file, and say what to do.
     Doctor(doctor::DoctorArgs),
     /// Look at the files of partitions, without a node: print, check, compare indexes.
@@ -162,6 +168,7 @@ pub async fn run(cli: Cli, kv: Arc<dyn KvOpener>) -> ExitCode {
         Command::Config { command } => config::run(command).await,
         Command::Cluster { command } => cluster::run(command).await,
         Command::Broker { command } => broker::run(command).await,
+        Command::Explain { command } => explain::run(command).await,
         Command::Doctor(args) => doctor::run(args).await,
         Command::Log { command } => log::run(command),
         Command::Bench { command } => bench::run(command).await,

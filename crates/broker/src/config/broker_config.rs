@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use highwater_metadata::config::{HTTP_LISTENER, broker_key, split_list};
-use highwater_metadata::{Endpoint, HostPort, SecurityProtocol, StaticBrokerConfig};
+use highwater_metadata::{Endpoint, HostPort, NodeSoftware, SecurityProtocol, StaticBrokerConfig};
 use highwater_types::BrokerId;
 
 use super::listeners::{SecurityMap, is_wildcard, parse_host_port, parse_listeners};
@@ -63,6 +63,8 @@ pub struct BrokerConfig {
     pub rack: Option<String>,
     /// All properties, for values that can also be set at run time or per topic.
     pub static_config: StaticBrokerConfig,
+    /// What this process says that it runs: of this build, unless a test wants an older one.
+    pub software: NodeSoftware,
     /// Sentences to log at start.
     pub warnings: Vec<String>,
 }
@@ -170,6 +172,7 @@ impl Resolver<'_> {
             metadata_dir: metadata_root.join(METADATA_DIRECTORY),
             rack: self.properties.get("broker.rack").map(str::to_owned),
             static_config: self.collect(static_config)?,
+            software: NodeSoftware::of_this_build(),
             warnings: safety::warnings(self.properties),
         })
     }

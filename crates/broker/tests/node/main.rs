@@ -1,5 +1,7 @@
 //! One whole node in this process: real sockets on free ports, disk and key-value store in memory.
 
+mod features;
+mod history;
 mod metrics;
 
 use std::collections::BTreeMap;
@@ -61,6 +63,11 @@ impl Machine {
             Err(error) => error.to_string(),
         }
     }
+}
+
+/// Stops a node in order, and lets go of its directories.
+async fn stop(node: RunningBroker) {
+    node.shutdown().await;
 }
 
 async fn client(node: &RunningBroker) -> Conn {

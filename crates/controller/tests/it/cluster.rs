@@ -4,7 +4,9 @@ use highwater_controller::{
     BrokerSession, Command, CommandError, CommandResponse, ControllerConfig, CreateTopicsEntry, FenceBroker,
     RegisterBroker, UnfenceBroker, decide,
 };
-use highwater_metadata::{Endpoint, HostPort, MetadataDelta, MetadataImage, MetadataRecord, SecurityProtocol};
+use highwater_metadata::{
+    Endpoint, HostPort, MetadataDelta, MetadataImage, MetadataRecord, NodeSoftware, SecurityProtocol,
+};
 use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, IncarnationId, MetadataOffset, Timestamp};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -148,6 +150,7 @@ pub fn registration(id: i32, rack: Option<&str>, incarnation: u128) -> RegisterB
         has_offline_log_dirs: false,
         clean_shutdown: true,
         previous_session_valid: false,
+        software: NodeSoftware::of_this_build(),
     }
 }
 

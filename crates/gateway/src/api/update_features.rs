@@ -1,5 +1,6 @@
 //! UpdateFeatures (key 57): finalizes feature levels (KIP-584, KIP-778).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use highwater_controller::{Command, CommandError, CommandResponse, FeatureUpdate, UpdateFeatures, UpgradeType};
@@ -27,7 +28,8 @@ pub(crate) async fn handle(
         Err(error) => return refused(&error),
     };
     let validate_only = context.version >= UPGRADE_TYPE_VERSION && body.validate_only;
-    let command = Command::UpdateFeatures(UpdateFeatures { updates, validate_only });
+    let controllers = BTreeMap::new();
+    let command = Command::UpdateFeatures(UpdateFeatures { updates, validate_only, controllers });
     match state.services.controller.submit(command).await {
         Ok(CommandResponse::UpdateFeatures(results)) => answer(context.version, results),
         Ok(other) => unreachable!("UpdateFeatures was answered with {other:?}"),

@@ -1,6 +1,6 @@
 //! A small cluster: three brokers of which the third is fenced, brokers 1 and 3 with a second listener.
 
-use highwater_metadata::{HostPort, MetadataRecord, SecurityProtocol};
+use highwater_metadata::{HostPort, MetadataRecord, NodeSoftware, SecurityProtocol};
 use highwater_types::{BrokerEpoch, DirectoryId, IncarnationId, MetadataOffset, PartitionIndex, TopicId, TopicName};
 
 use super::*;
@@ -24,6 +24,7 @@ fn broker(id: i32, listeners: &[&str], fenced: bool) -> MetadataRecord {
         log_dirs: vec![DirectoryId::from_random(id as u128)],
         fenced,
         in_controlled_shutdown: false,
+        software: NodeSoftware::default(),
     })
 }
 

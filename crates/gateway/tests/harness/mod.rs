@@ -23,7 +23,7 @@ use highwater_coordinator_runtime::{Committed, CoordinatorConfig, GroupCoordinat
 use highwater_env::{Env, SimFs, SimKv, clock, rng};
 use highwater_gateway::{Controller, Gateway, GatewayConfig, ListenerConfig, Metadata, Services};
 use highwater_log::{Identity, LogDirectory};
-use highwater_metadata::{Endpoint, HostPort, MetadataImage, SecurityProtocol, StaticBrokerConfig};
+use highwater_metadata::{Endpoint, HostPort, MetadataImage, NodeSoftware, SecurityProtocol, StaticBrokerConfig};
 use highwater_replication::{
     AlterPartitionOutcome, AlterPartitionSender, DirectoryReporter, FailedLogDirectory, FetchRead, Isolation,
     IsrProposal, Lease, LogDirectories, Replicas, ReplicationConfig,
@@ -306,5 +306,6 @@ fn registration(id: BrokerId, address: SocketAddr, directory: DirectoryId) -> Re
         has_offline_log_dirs: false,
         clean_shutdown: true,
         previous_session_valid: false,
+        software: NodeSoftware::of_this_build(),
     }
 }

@@ -287,7 +287,10 @@ impl Open {
 
 /// Whether trying again cannot help.
 fn is_final(error: &CommandError) -> bool {
-    matches!(error.code, ErrorCode::InconsistentClusterId | ErrorCode::InvalidRegistration)
+    matches!(
+        error.code,
+        ErrorCode::InconsistentClusterId | ErrorCode::InvalidRegistration | ErrorCode::UnsupportedVersion
+    )
 }
 
 fn error_of(refused: pb::Refused) -> CommandError {

@@ -54,6 +54,11 @@ impl LogStore {
         Ok(Self { reader: LogReader { kv, vote: Arc::new(Mutex::new(vote)) }, flusher })
     }
 
+    /// A reader of this log.
+    pub(crate) fn reader(&self) -> LogReader {
+        self.reader.clone()
+    }
+
     fn kv(&self) -> &Arc<dyn Kv> {
         &self.reader.kv
     }
@@ -70,6 +75,11 @@ impl LogStore {
 }
 
 impl LogReader {
+    /// The first entries of `from..to`, or of what the log still has of it; nothing when there are none.
+    pub(crate) fn read_some(&self, from: u64, to: u64) -> io::Result<Vec<Entry>> {
+        self.read(from, to, READ_BYTES)
+    }
+
     /// Entries of `from..to`, stopping after the one that reaches `max_bytes`.
     fn read(&self, from: u64, to: u64, max_bytes: usize) -> io::Result<Vec<Entry>> {
         let mut entries: Vec<Entry> = Vec::new();

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use highwater_env::{Env, Kv};
 
 pub(crate) use identity::{AgreedDirectories, Identity, agreed_from_pb};
-pub(crate) use log_store::LogStore;
+pub(crate) use log_store::{LogReader, LogStore};
 pub(crate) use snapshot_file::SnapshotDir;
 pub use state_machine::{SnapshotBytes, StateMachine};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use highwater_env::{Kv, KvOp, clock, run_blocking};
-use highwater_metadata::MetadataImage;
+use highwater_metadata::{MetadataImage, NodeSoftware};
 use highwater_rpc::metadata::decode_records;
 use highwater_rpc::pb::quorum as pb;
 use highwater_types::MetadataOffset;
@@ -41,6 +41,8 @@ pub struct StateMachine {
     membership: StoredMembership,
     image: Arc<MetadataImage>,
     feed: Arc<MetadataFeed>,
+    /// What this node can do.
+    software: NodeSoftware,
 }
 
 /// Builds a snapshot of the state at the moment it was made, while the state machine goes on.
@@ -62,7 +64,10 @@ struct Batch {
 
 impl StateMachine {
     /// The state in `kv`, as of the last batch that a crash left there.
-    pub(crate) fn open(kv: Arc<dyn Kv>, snapshots: SnapshotDir) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the database fails or is damaged, and when the cluster is at a feature level that `software` does not know.
+    pub(crate) fn open(kv: Arc<dyn Kv>, snapshots: SnapshotDir, software: NodeSoftware) -> io::Result<Self> {
         let applied = match kv.get(SM_META, APPLIED)? {
             Some(bytes) => Some(log_id_from_pb(decode_stored::<pb::LogId>(&bytes, "the applied mark")?)),
             None => None,
@@ -80,8 +85,9 @@ impl StateMachine {
             None => MetadataOffset(0),
         };
         let image = Arc::new(image_keys::load(&kv, offset)?);
+        check_levels(&image, &software)?;
         let feed = Arc::new(MetadataFeed::new(image.clone(), applied.as_ref().map_or(0, |log_id| log_id.index())));
-        Ok(Self { kv, snapshots, applied, membership, image, feed })
+        Ok(Self { kv, snapshots, applied, membership, image, feed, software })
     }
 
     /// Where the committed images are published.
@@ -122,6 +128,9 @@ impl StateMachine {
         let records = decode_records(&decided.records).map_err(|error| damaged("a log entry", &error))?;
         let end = MetadataOffset(end.0 + records.len() as i64);
         let (image, delta) = self.image.apply(&records, end);
+        if delta.features {
+            check_levels(&image, &self.software)?;
+        }
         image_keys::ops_for_delta(&image, &delta, &mut batch.ops);
         batch.ops.push(put_meta(OFFSET, end.0.to_be_bytes().to_vec()));
         self.image = Arc::new(image);
@@ -196,6 +205,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         if decoded.meta != *meta {
             return Err(damaged("a received snapshot", &"it does not cover what was announced"));
         }
+        check_levels(&decoded.image, &self.software)?;
         self.snapshots.store(meta.last_log_id, snapshot.0).await?;
         let image = Arc::new(decoded.image);
         let mut ops = image_keys::ops_for_image(&image);
@@ -237,6 +247,19 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
         let meta = SnapshotMeta { last_log_id: self.applied, last_membership: self.membership.clone() };
         Ok(Snapshot { meta, snapshot: SnapshotBytes(file) })
     }
+}
+
+/// A node that does not know a finalized level would read half of the truth.
+fn check_levels(image: &MetadataImage, software: &NodeSoftware) -> io::Result<()> {
+    let Some((name, level)) = software.first_unknown(image) else { return Ok(()) };
+    let range = software.range(name).map_or("none".to_owned(), |range| range.to_string());
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!(
+            "this cluster has finalized version {level} of feature {name}, of which this software knows {range}: install the version \
+             of the other nodes"
+        ),
+    ))
 }
 
 fn put_meta(key: &[u8], value: Vec<u8>) -> KvOp {

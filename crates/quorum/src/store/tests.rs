@@ -7,7 +7,7 @@ use highwater_controller::{
     TopicSelector, UnfenceBroker, decide,
 };
 use highwater_env::{CrashMode, SimFs, SimKv};
-use highwater_metadata::{ConfigResource, Endpoint, HostPort, MetadataImage, SecurityProtocol};
+use highwater_metadata::{ConfigResource, Endpoint, HostPort, MetadataImage, NodeSoftware, SecurityProtocol};
 use highwater_rpc::metadata::encode_records;
 use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, IncarnationId, MetadataOffset, Timestamp};
 use openraft::EntryPayload;
@@ -48,7 +48,8 @@ impl Disk {
 
 fn open_stores(env: &Env, dir: &Path) -> (LogStore, StateMachine) {
     let kv = open_database(env, dir).unwrap();
-    let state_machine = StateMachine::open(kv.clone(), SnapshotDir::new(env.fs.clone(), dir)).unwrap();
+    let state_machine =
+        StateMachine::open(kv.clone(), SnapshotDir::new(env.fs.clone(), dir), NodeSoftware::of_this_build()).unwrap();
     (LogStore::open(kv).unwrap(), state_machine)
 }
 
@@ -210,6 +211,7 @@ fn registration(id: BrokerId, run: u128) -> RegisterBroker {
         has_offline_log_dirs: false,
         clean_shutdown: true,
         previous_session_valid: false,
+        software: NodeSoftware::of_this_build(),
     }
 }
 
@@ -222,7 +224,10 @@ async fn the_image_survives_restarts_and_snapshots() {
         let disk = Disk::new();
         let (_, mut state_machine) = disk.open();
         let mut image = MetadataImage::empty();
-        let bootstrap = Bootstrap { cluster_id: "cluster".to_owned(), features: BTreeMap::from([("x".to_owned(), 1)]) };
+        let bootstrap = Bootstrap {
+            cluster_id: "cluster".to_owned(),
+            features: BTreeMap::from([("eligible.leader.replicas.version".to_owned(), 1)]),
+        };
         let mut command = Command::Bootstrap(bootstrap);
         for index in 0..120 {
             let decision = decide(&image, &ControllerConfig::default(), Timestamp(0), &mut rng, &command);

@@ -16,7 +16,9 @@ use highwater_controller::{
     IncrementalAlterConfigs, RegisterBroker, ResourceConfigOperations,
 };
 use highwater_env::{CrashMode, Env, Listener, Net, SimFs, SimKv, grpc_serve};
-use highwater_metadata::{ConfigResource, Endpoint, HostPort, MetadataDelta, MetadataImage, SecurityProtocol};
+use highwater_metadata::{
+    ConfigResource, Endpoint, HostPort, MetadataDelta, MetadataImage, NodeSoftware, SecurityProtocol,
+};
 use highwater_types::{BrokerId, DirectoryId, IncarnationId, MetadataOffset};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
@@ -124,7 +126,7 @@ impl Cluster {
             cluster_id,
             session_timeout: SESSION,
             controller: ControllerConfig::default(),
-            features: BTreeMap::new(),
+            software: NodeSoftware::of_this_build(),
             on_fatal: FatalHandler(Arc::new(move |error| *noted.lock() = Some(error.to_string()))),
         };
         let runtime = new_runtime();
@@ -343,6 +345,7 @@ fn registration(id: i32, run: u128, port: u16) -> RegisterBroker {
         has_offline_log_dirs: false,
         clean_shutdown: true,
         previous_session_valid: false,
+        software: NodeSoftware::of_this_build(),
     }
 }
 

@@ -17,7 +17,7 @@ use highwater_env::{CrashMode, Env, SimFs, SimKv, grpc_serve};
 use highwater_log::{Identity, LogDirectory};
 use highwater_metadata::{
     BrokerRegistration, ConfigResource, HostPort, LeaderRecoveryState, MetadataDelta, MetadataImage, MetadataRecord,
-    PartitionChange, PartitionImage, StaticBrokerConfig,
+    NodeSoftware, PartitionChange, PartitionImage, StaticBrokerConfig,
 };
 use highwater_records::{
     BatchBuilder, Compression, RecordBatch, ValidatedBatch, ValidationLimits, split_batches, validate_produce,
@@ -554,6 +554,7 @@ fn registration(id: BrokerId, epoch: BrokerEpoch, port: u16, log_dirs: Vec<Direc
         log_dirs,
         fenced: false,
         in_controlled_shutdown: false,
+        software: NodeSoftware::default(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Commands.
 
+use std::collections::BTreeMap;
+
 use highwater_controller::{
     AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, AssignReplicasToDirs,
     Bootstrap, BrokerSession, Command, ConfigOperation, ConfigOperationKind, CreatePartitions, CreatePartitionsTopic,
@@ -15,6 +17,7 @@ use highwater_types::{
 use crate::ConversionError;
 use crate::field::{
     At, broker_ids, bytes_of, bytes_of_directories, endpoints_to_pb, host_port_to_pb, numbers_of, resource_to_pb,
+    software_to_pb,
 };
 use crate::pb::command as pb;
 use crate::pb::command::command::Kind;
@@ -141,6 +144,7 @@ pub(super) fn command_from_pb(message: pb::Command) -> Result<Command, Conversio
         Kind::UpdateFeatures(message) => Command::UpdateFeatures(UpdateFeatures {
             updates: message.updates.into_iter().map(feature_update_from_pb).collect::<Result<_, _>>()?,
             validate_only: message.validate_only,
+            controllers: BTreeMap::new(),
         }),
         Kind::OfflineLogDirs(message) => Command::OfflineLogDirs(OfflineLogDirs {
             session: At("OfflineLogDirs", "session").required(message.session).map(session_from_pb)?,
@@ -256,6 +260,7 @@ fn register_broker_to_pb(request: &RegisterBroker) -> pb::RegisterBroker {
         clean_shutdown: request.clean_shutdown,
         previous_session_valid: request.previous_session_valid,
         has_offline_log_dirs: request.has_offline_log_dirs,
+        software: software_to_pb(&request.software),
     }
 }
 
@@ -272,6 +277,7 @@ fn register_broker_from_pb(message: pb::RegisterBroker) -> Result<RegisterBroker
         clean_shutdown: message.clean_shutdown,
         previous_session_valid: message.previous_session_valid,
         has_offline_log_dirs: message.has_offline_log_dirs,
+        software: At(NAME, "software").software(message.software)?,
     })
 }
 

@@ -20,6 +20,11 @@ pub fn tests() -> Vec<Test> {
             run: topics::topics,
         },
         Test {
+            name: "cli-explain",
+            proves: "a partition's leader and ISR are explained by the events that made them so",
+            run: topics::explain,
+        },
+        Test {
             name: "cli-config",
             proves: "settings are shown with their source, set, validated and taken back",
             run: topics::config,

@@ -52,6 +52,26 @@ fn wait_for(cli: &Cli<'_>, of: &str, key: &str, expected: &[(&str, Value)]) -> R
     })
 }
 
+pub fn explain(context: &Context) -> Result<()> {
+    let cli = context.cli();
+    cli.ok("topic create cli-explain --partitions 1 --replication-factor 3")?;
+    // The broker that is asked may learn of the topic a moment later.
+    eventually(|| cli.ok("explain partition cli-explain-0").map(drop))?;
+    let told = cli.ok("explain partition cli-explain-0")?;
+    for part in ["leads since", "the ISR is", "the partition was created with it", "nothing is missing"] {
+        check(told.contains(part), || format!("no {part:?} in {told}"))?;
+    }
+    let page = cli.json("explain partition cli-explain-0")?;
+    let last = page["entries"].as_array().and_then(|entries| entries.last()).cloned().unwrap_or_default();
+    check(page["whole"] == true && page["state"]["replicas"].as_array().is_some_and(|all| all.len() == 3), || {
+        page.to_string()
+    })?;
+    check(last["event"]["at"].is_i64() && last["offset"].is_i64(), || page.to_string())?;
+    let unknown = cli.run("explain partition cli-explain-9", b"")?;
+    check(unknown.code == 1 && unknown.stderr.contains("UNKNOWN_TOPIC_OR_PARTITION"), || format!("{unknown:?}"))?;
+    cli.ok("topic delete cli-explain").map(drop)
+}
+
 pub fn config(context: &Context) -> Result<()> {
     let cli = context.cli();
     let topic = "--topic cli-config";

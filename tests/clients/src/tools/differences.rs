@@ -148,12 +148,12 @@ pub const DIFFERENCES: &[Difference] = &[
         steps: "cluster/features.*",
         lines: &[
             "-.*",
-            r"\+Feature: eligible.leader.replicas.version SupportedMinVersion: 1 .*",
+            r"\+Feature: (eligible.leader.replicas|highwater.metadata).version SupportedMinVersion: 1 .*",
             r"\+(Could not|Can not) .* The controllers do not support this feature.",
             r"\+\d out of \d operation\(s\) failed.",
             r"\+\[exit 1\]",
         ],
-        why: "The only feature is eligible.leader.replicas.version, which is always 1.",
+        why: "The features are eligible.leader.replicas.version, which is always 1, and highwater.metadata.version.",
     },
     Difference {
         steps: "cluster/api-versions",

@@ -1,5 +1,5 @@
-//! What the commands ask of a cluster, over the Kafka protocol alone: connections, requests grouped by the broker that has to
-//! answer them, and answers without the wire's types.
+//! What the commands ask of a cluster, over the Kafka protocol (and HTTP, for probes and histories): connections, requests grouped
+//! by the broker that has to answer them, and answers without the wire's types.
 
 mod cluster;
 mod cluster_client;
@@ -8,6 +8,7 @@ mod connection;
 mod coordinator;
 mod fetch;
 mod groups;
+mod http;
 mod log_dirs;
 mod offsets;
 mod partitioner;
@@ -21,6 +22,7 @@ pub(crate) use cluster_client::{ATTEMPTS, ClusterClient, RETRY_PAUSE, is_retriab
 pub(crate) use configs::{Alteration, ConfigEntry, Operation, Resource};
 pub(crate) use fetch::Fetched;
 pub(crate) use groups::{Group, Member, Offsets};
+pub(crate) use http::{http_address, http_get};
 pub(crate) use log_dirs::LogDir;
 pub(crate) use offsets::{EARLIEST, FoundOffset, LATEST, MAX_TIMESTAMP};
 pub(crate) use partitioner::partition_for_key;

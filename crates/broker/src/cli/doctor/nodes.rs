@@ -1,16 +1,18 @@
 //! Every broker as a client on this machine meets it: registered, resolvable, answering, ready, on time, with room on its disks.
 
+use std::time::Duration;
+
+use highwater_metadata::config::HTTP_LISTENER;
+
 use super::finding::Finding;
 use super::probe;
 use crate::cli::Failure;
 use crate::cli::broker::free_share;
-use crate::cli::client::{BrokerInfo, ClusterClient, Resource};
+use crate::cli::client::{BrokerInfo, ClusterClient, http_address, http_get};
 use crate::cli::output::{bytes, count};
 
-/// Setting with the address of metrics and probes.
-const HTTP_LISTENER: &str = "highwater.http.listener";
-/// Distance of its port from the port of the first listener, where it is not set.
-const HTTP_PORT_OFFSET: i32 = 2;
+/// Longest wait for a node to say whether it is ready.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Differences of clocks that are worth a warning and an error.
 const SKEW_WARNING_MS: i64 = 1000;
 const SKEW_ERROR_MS: i64 = 60_000;
@@ -72,27 +74,9 @@ async fn check_address(broker: &BrokerInfo, asked_locally: bool) -> Option<Findi
     })
 }
 
-/// Where a broker serves metrics and probes; `None` if it says that it does not.
-async fn http_address(client: &mut ClusterClient, broker: &BrokerInfo) -> Option<String> {
-    let configs = client.describe_configs(&Resource::Broker(broker.id), Some(&[HTTP_LISTENER.to_owned()])).await;
-    let set = configs.ok().and_then(|entries| entries.into_iter().next()?.value).filter(|value| !value.is_empty());
-    match set.as_deref() {
-        Some("none") => None,
-        Some(listener) => {
-            let (host, port) = listener.rsplit_once(':')?;
-            let everywhere = ["", "0.0.0.0", "[::]", "*"].contains(&host);
-            Some(if everywhere { format!("{}:{port}", broker.host) } else { listener.to_owned() })
-        }
-        None => {
-            let beside = BrokerInfo { port: broker.port + HTTP_PORT_OFFSET, ..broker.clone() };
-            Some(beside.address())
-        }
-    }
-}
-
 async fn check_http(client: &mut ClusterClient, broker: &BrokerInfo, skews: &mut Vec<(i32, i64)>) -> Option<Finding> {
     let address = http_address(client, broker).await?;
-    Some(match probe::get(&address, "/readyz").await {
+    Some(match http_get(&address, "/readyz", PATIENCE).await {
         Ok(page) => {
             skews.extend(page.skew_ms.map(|skew| (broker.id, skew)));
             match page.status {

@@ -75,6 +75,11 @@ pub fn record(before: &MetadataImage, after: &MetadataImage, record: &MetadataRe
     let name = |id: TopicId| after.topic(id).or(before.topic(id)).unwrap().name.clone();
     let text = match record {
         MetadataRecord::NoOp => "nothing".to_owned(),
+        MetadataRecord::Event(event) => {
+            let broker = event.broker.map_or(String::new(), |broker| format!(" {broker}"));
+            let detail = if event.detail.is_empty() { String::new() } else { format!(", {}", event.detail) };
+            format!("because {}{broker}{detail}", event.kind.name())
+        }
         MetadataRecord::ClusterId(id) => format!("cluster {id}"),
         MetadataRecord::FeatureLevel { name, level } => format!("feature {name} {level}"),
         MetadataRecord::RegisterController(controller) => {
