@@ -23,6 +23,10 @@ use crate::wiring::LinkLease;
 /// this is what each stop costs.
 const HAND_OVER: Duration = Duration::from_secs(5);
 
+/// Longest time in which clients are told where the leaders are now. Most have gone after the first answer; who goes on asking
+/// is cut off.
+const CLIENTS_LEAVE: Duration = Duration::from_secs(1);
+
 /// The parts of the role broker.
 pub(crate) struct BrokerParts {
     pub(crate) link: BrokerLink,
@@ -104,10 +108,15 @@ impl RunningBroker {
     /// reads nothing twice, another controller becomes active.
     pub async fn shutdown(&self) {
         if let Some(broker) = &self.broker {
-            if self.config.flag("controlled.shutdown.enable") && !broker.link.controlled_shutdown(HAND_OVER).await {
+            let hand_over = self.config.flag("controlled.shutdown.enable");
+            let handed_over = hand_over && broker.link.controlled_shutdown(HAND_OVER).await;
+            if hand_over && !handed_over {
                 tracing::warn!("no other broker took the leaderships over within {HAND_OVER:?}: going on");
             }
             if let Some(gateway) = broker.gateway.get() {
+                if handed_over {
+                    gateway.leave(CLIENTS_LEAVE).await;
+                }
                 gateway.shutdown().await;
             }
             broker.groups.shutdown();

@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +21,10 @@ use crate::output::Output;
 use crate::reply_queue::{Handled, Reply, ReplyQueue};
 use crate::timing::Timing;
 
+/// A client that is told to go elsewhere and then asks nothing for so long has gone. Clients pause about 100 ms before they try
+/// again (`retry.backoff.ms`).
+const MOVED_ON: Duration = Duration::from_millis(200);
+
 /// What a request may know about the connection it came on.
 #[derive(Debug)]
 pub(crate) struct ConnectionInfo {
@@ -30,12 +34,19 @@ pub(crate) struct ConnectionInfo {
     pub(crate) peer: SocketAddr,
     /// When the connection last completed a frame or a reply.
     last_active: AtomicU64,
+    /// Whether the client has asked for the metadata of topics on it.
+    asked_metadata: AtomicBool,
 }
 
 impl ConnectionInfo {
     /// Facts of a connection accepted now.
     pub(crate) fn new(listener: Arc<str>, peer: SocketAddr) -> Self {
-        Self { listener, peer, last_active: AtomicU64::new(clock::mono_ms().0) }
+        Self { listener, peer, last_active: AtomicU64::new(clock::mono_ms().0), asked_metadata: AtomicBool::new(false) }
+    }
+
+    /// The client asks for the metadata of topics. True if it did so before.
+    pub(crate) fn asks_metadata_again(&self) -> bool {
+        self.asked_metadata.swap(true, Ordering::Relaxed)
     }
 
     fn touch(&self) {
@@ -128,12 +139,18 @@ where
     }
 
     /// Serves requests until the connection ends, and says why it did.
-    pub(crate) async fn run(mut self, max_idle: Duration, mut shutdown: watch::Receiver<bool>) -> End {
+    pub(crate) async fn run(mut self, max_idle: Duration, mut stage: watch::Receiver<Stage>) -> End {
         let info = Arc::clone(&self.info);
+        let mut leaving = stage.clone();
+        let left = async {
+            until(&mut leaving, Stage::Leaving).await;
+            until_idle(&info, MOVED_ON).await;
+        };
         tokio::select! {
             biased;
-            () = until_stopped(&mut shutdown) => End::ShuttingDown,
+            () = until(&mut stage, Stage::Stopped) => End::ShuttingDown,
             end = self.serve() => end,
+            () = left => End::ShuttingDown,
             () = until_idle(&info, max_idle) => End::Idle,
         }
     }
@@ -188,9 +205,20 @@ where
     }
 }
 
-/// Returns once the node stops, also when it went away without saying so.
-pub(crate) async fn until_stopped(shutdown: &mut watch::Receiver<bool>) {
-    let _ = shutdown.wait_for(|stopping| *stopping).await;
+/// How far a node has come with stopping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// It serves clients.
+    Serving,
+    /// Others have taken over what it did: no new connections, and each that is there ends once its client has moved on.
+    Leaving,
+    /// All connections end.
+    Stopped,
+}
+
+/// Returns once the node has come so far, also when it went away without saying so.
+pub(crate) async fn until(stage: &mut watch::Receiver<Stage>, reached: Stage) {
+    let _ = stage.wait_for(|stage| *stage >= reached).await;
 }
 
 /// Returns once the connection has been idle for `max_idle`; for ever if that is zero.

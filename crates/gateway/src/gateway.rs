@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use highwater_env::{Env, Listener};
 use highwater_metadata::MetadataDelta;
@@ -10,13 +11,16 @@ use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::config::GatewayConfig;
+use crate::connection::Stage;
 use crate::dispatch::Dispatcher;
 use crate::fetch_sessions::FetchSessions;
 use crate::listener::{Acceptor, ConnectionLimits};
 use crate::metrics::GatewayMetrics;
 use crate::producer_ids::ProducerIds;
+use crate::recently_fenced::RecentlyFenced;
 use crate::state::{GatewayState, Services};
 use crate::topic_configs::TopicConfigs;
 use crate::topic_creation::TopicCreation;
@@ -48,7 +52,7 @@ pub enum StartError {
 /// A gateway at work. Dropping it stops it without waiting.
 pub struct Gateway {
     state: Arc<GatewayState>,
-    stop: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
     acceptors: Mutex<JoinSet<()>>,
 }
 
@@ -70,16 +74,27 @@ impl Gateway {
         Ok(BoundGateway { config, listeners })
     }
 
-    /// Follows the metadata: forgets figures of deleted topics. Called after the image was published.
+    /// Follows the metadata: which brokers are alive, and which topics have figures. Called after the image was published.
     pub fn apply_metadata(&self, delta: &MetadataDelta) {
+        self.state.recently_fenced.in_image(&self.state.image(), Instant::now());
         for topic in delta.deleted_topics.values() {
             self.state.metrics.forget_topic(&topic.name);
         }
     }
 
+    /// Lets clients go, after the leaderships have moved: stops accepting, goes on answering who is connected, where to go
+    /// mostly, and closes each connection that is quiet. Returns when none is left, at the latest after `within`.
+    pub async fn leave(&self, within: Duration) {
+        self.stage.send_replace(Stage::Leaving);
+        let mut acceptors = std::mem::take(&mut *self.acceptors.lock());
+        let all = async { while acceptors.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(within, all).await;
+        *self.acceptors.lock() = acceptors;
+    }
+
     /// Stops accepting, closes all connections, and returns when every task has ended.
     pub async fn shutdown(&self) {
-        self.stop.send_replace(true);
+        self.stage.send_replace(Stage::Stopped);
         let mut acceptors = std::mem::take(&mut *self.acceptors.lock());
         while acceptors.join_next().await.is_some() {}
     }
@@ -107,13 +122,15 @@ impl BoundGateway {
             topic_configs: TopicConfigs::new(config.static_config.clone()),
             fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots, metrics.fetch_sessions.clone()),
             producer_ids: ProducerIds::new(config.node_id, metadata, controller),
+            recently_fenced: RecentlyFenced::default(),
             topic_creation: TopicCreation::default(),
             services,
             metrics,
             config,
         });
         let handler = Arc::new(Dispatcher::new(Arc::clone(&state)));
-        let (stop, stopped) = watch::channel(false);
+        let (stage, stages) = watch::channel(Stage::Serving);
+        state.recently_fenced.in_image(&state.image(), Instant::now());
         let mut acceptors = JoinSet::new();
         for (name, listener) in listeners {
             let acceptor = Acceptor {
@@ -124,10 +141,10 @@ impl BoundGateway {
                 limits: Arc::clone(&limits),
                 max_request_bytes: state.config.max_request_bytes,
                 max_idle: state.config.max_idle,
-                shutdown: stopped.clone(),
+                stage: stages.clone(),
             };
             acceptors.spawn(acceptor.run());
         }
-        Ok(Gateway { state, stop, acceptors: Mutex::new(acceptors) })
+        Ok(Gateway { state, stage, acceptors: Mutex::new(acceptors) })
     }
 }

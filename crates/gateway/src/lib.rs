@@ -35,6 +35,7 @@ mod listener;
 mod metrics;
 mod output;
 mod producer_ids;
+mod recently_fenced;
 mod reply_queue;
 mod response_errors;
 mod state;

@@ -11,7 +11,7 @@ use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::connection::{Connection, ConnectionInfo, End, FrameHandler, until_stopped};
+use crate::connection::{Connection, ConnectionInfo, End, FrameHandler, Stage, until};
 use crate::metrics::ListenerMetrics;
 
 /// Pause after a failed accept (too many open files, mostly): long enough not to spin, short enough not to be noticed.
@@ -81,19 +81,19 @@ pub(crate) struct Acceptor<H> {
     pub(crate) max_idle: Duration,
     /// Figures of this listener.
     pub(crate) metrics: ListenerMetrics,
-    /// Turns true when the node stops.
-    pub(crate) shutdown: watch::Receiver<bool>,
+    /// Whether the node stops.
+    pub(crate) stage: watch::Receiver<Stage>,
 }
 
 impl<H: FrameHandler> Acceptor<H> {
-    /// Serves until shutdown, then waits for all its connections to end.
+    /// Serves until the node begins to stop, then waits for all its connections to end.
     pub(crate) async fn run(self) {
         let mut connections = JoinSet::new();
-        let mut shutdown = self.shutdown.clone();
+        let mut stage = self.stage.clone();
         loop {
             tokio::select! {
                 biased;
-                () = until_stopped(&mut shutdown) => break,
+                () = until(&mut stage, Stage::Leaving) => break,
                 Some(ended) = connections.join_next() => report_panic(ended),
                 (accepted, permit) = self.accept() => match accepted {
                     Ok((conn, peer)) => self.admit(conn, peer, permit, &mut connections),
@@ -125,7 +125,7 @@ impl<H: FrameHandler> Acceptor<H> {
         let (reader, writer) = conn.into_split();
         let handler = Arc::clone(&self.handler);
         let connection = Connection::new(info, reader, writer, handler, self.max_request_bytes);
-        let serve = connection.run(self.max_idle, self.shutdown.clone());
+        let serve = connection.run(self.max_idle, self.stage.clone());
         let metrics = self.metrics.clone();
         let name = Arc::clone(&self.name);
         metrics.open.inc();

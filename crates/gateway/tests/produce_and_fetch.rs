@@ -10,6 +10,8 @@ use harness::client::Client;
 use harness::requests::{create, fetch, name, produce, values};
 use harness::samples::batch;
 use highwater_protocol::messages::*;
+use highwater_records::{BatchBuilder, Compression, RecordBatch};
+use highwater_types::Timestamp;
 
 #[tokio::test]
 async fn what_is_produced_is_fetched() {
@@ -98,6 +100,61 @@ async fn bad_produces_get_kafkas_errors_and_change_nothing() {
     }
     let response = client.call(11, &fetch("t", &[(0, 0)], 0, 0)).await;
     assert_eq!(response.responses[0].partitions[0].high_watermark, 0);
+}
+
+#[tokio::test]
+async fn rejected_records_are_named() {
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "keyed", 1, &[("cleanup.policy", "compact")]).await;
+    create(&mut client, "timely", 1, &[("message.timestamp.before.max.ms", "1000")]).await;
+    let mut half_keyed = BatchBuilder::new(Compression::None);
+    let now = highwater_env::clock::wall_ms();
+    for (key, timestamp) in [(Some(&b"k"[..]), now), (None, now), (Some(b"k"), Timestamp(5)), (None, Timestamp(6))] {
+        half_keyed.append(timestamp, key, Some(b"v"), &[]);
+    }
+    let half_keyed = half_keyed.build();
+    for (topic, error, indexes, says) in [("keyed", 87, [1, 3], "key"), ("timely", 32, [2, 3], "imestamp")] {
+        let response = client.call(9, &produce(topic, 0, -1, half_keyed.clone())).await;
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!((partition.error_code, partition.base_offset), (error, -1), "{topic}");
+        assert!(partition.error_message.is_some(), "{topic}");
+        let found: Vec<i32> = partition.record_errors.iter().map(|error| error.batch_index).collect();
+        assert_eq!(found, indexes, "{topic}");
+        let messages = partition.record_errors.iter().map(|error| error.batch_index_error_message.as_ref());
+        assert!(messages.flatten().filter(|message| message.contains(says)).count() == 2, "{partition:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_topics_codec_and_level_are_applied() {
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    let text: Vec<u8> = (0..40_000_u32).map(|byte| b'a' + ((byte * byte / 7) % 23) as u8).collect();
+    let mut sent = BatchBuilder::new(Compression::Snappy);
+    sent.append(highwater_env::clock::wall_ms(), None, Some(&text), &[]);
+    let sent = sent.build();
+    type Settings = &'static [(&'static str, &'static str)];
+    let cases: [(&str, Settings, Compression); 5] = [
+        ("producer", &[], Compression::Snappy),
+        ("none", &[("compression.type", "uncompressed")], Compression::None),
+        ("lz4", &[("compression.type", "lz4"), ("compression.lz4.level", "17")], Compression::Lz4),
+        ("fast", &[("compression.type", "gzip"), ("compression.gzip.level", "1")], Compression::Gzip),
+        ("best", &[("compression.type", "gzip"), ("compression.gzip.level", "9")], Compression::Gzip),
+    ];
+    let mut sizes = Vec::new();
+    for (topic, configs, codec) in cases {
+        create(&mut client, topic, 1, configs).await;
+        let response = client.call(9, &produce(topic, 0, -1, sent.clone())).await;
+        assert_eq!(response.responses[0].partition_responses[0].error_code, 0, "{topic}");
+        let response = client.call(11, &fetch(topic, &[(0, 0)], 1, 5000)).await;
+        let records = response.responses[0].partitions[0].records.clone().unwrap();
+        let batch = RecordBatch::parse(&records).unwrap();
+        assert_eq!(batch.header().attributes.compression(), Ok(codec), "{topic}");
+        assert!(batch.records().unwrap().iter().all(|record| record.unwrap().value == Some(&text)), "{topic}");
+        sizes.push(records.len());
+    }
+    assert!(sizes[1] > text.len() && sizes[3] > sizes[4], "gzip's levels differ: {sizes:?}");
 }
 
 #[tokio::test]

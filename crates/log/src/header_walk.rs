@@ -46,6 +46,11 @@ impl HeaderWalk {
         Ok(Some((position, header)))
     }
 
+    /// Puts the cursor back to `position`, where a batch starts.
+    pub(crate) fn go_back(&mut self, position: u64) {
+        self.position = position;
+    }
+
     fn corrupt(&self, reason: String) -> ReadError {
         ReadError::Corrupt { path: self.path.clone(), position: self.position, reason }
     }

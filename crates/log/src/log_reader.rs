@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use crate::aborted_transaction::AbortedTransaction;
 use crate::error::ReadError;
 use crate::file_names::FileKind;
+use crate::header_walk::HeaderWalk;
 use crate::segment::Segment;
 use crate::segment_index::SegmentIndex;
 use crate::tail_cache::Tail;
@@ -338,37 +339,46 @@ impl LogReader {
     /// The batch that holds `offset`, or the next one where compaction left a gap.
     fn locate(&self, view: &LogView, offset: Offset) -> Result<Option<Located>, ReadError> {
         for (number, segment) in view.segments.iter().enumerate().skip(view.floor(offset)) {
-            let hint = self.ask_index(segment, |index| index.position_before(offset))?;
-            let found = match walk_to(segment, hint, offset) {
-                // An index that passes its checks may still be of another time: the batches have the last word.
-                Err(ReadError::Corrupt { .. }) | Ok(Walked::Overshot) if hint > 0 => walk_to(segment, 0, offset)?,
-                found => found?,
-            };
-            if let Walked::Found(position, header) = found {
-                return Ok(Some(Located { segment: number, position, header }));
+            let found = self.walk_near(segment, offset, |mut walk| {
+                while let Some((position, header)) = walk.next_header()? {
+                    if header.last_offset() >= offset {
+                        return Ok(Some(Located { segment: number, position, header }));
+                    }
+                }
+                Ok(None)
+            })?;
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)
     }
-}
 
-/// Outcome of looking for an offset in a segment.
-enum Walked {
-    Found(u64, BatchHeader),
-    /// The first batch looked at lies behind the offset already.
-    Overshot,
-    NotThere,
-}
-
-fn walk_to(segment: &Segment, start: u64, offset: Offset) -> Result<Walked, ReadError> {
-    let mut walk = segment.walk(start)?;
-    while let Some((position, header)) = walk.next_header()? {
-        if header.last_offset() >= offset {
-            let overshot = position == start && start > 0 && header.base_offset > offset;
-            return Ok(if overshot { Walked::Overshot } else { Walked::Found(position, header) });
+    /// Walks from where the index says that `offset` is, or from the segment's start where the batches contradict it: an index
+    /// that passes its checks may still be of another time, and the batches have the last word.
+    pub(crate) fn walk_near<T>(
+        &self,
+        segment: &Arc<Segment>,
+        offset: Offset,
+        attempt: impl Fn(HeaderWalk) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let hint = self.ask_index(segment, |index| index.position_before(offset))?;
+        if hint > 0 {
+            let mut walk = segment.walk(hint)?;
+            let first = match walk.next_header() {
+                Err(ReadError::Corrupt { .. }) => None,
+                first => first?,
+            };
+            if first.is_some_and(|(_, header)| header.base_offset <= offset) {
+                walk.go_back(hint);
+                match attempt(walk) {
+                    Err(ReadError::Corrupt { .. }) => {}
+                    result => return result,
+                }
+            }
         }
+        attempt(segment.walk(0)?)
     }
-    Ok(Walked::NotThere)
 }
 
 /// Appends to `result` the batches from `position` on that end below `up_to` and fit `budget_bytes`. Returns whether the

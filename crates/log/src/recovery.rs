@@ -263,8 +263,9 @@ impl<'a> Recovery<'a> {
 
     /// `limit` is where the next segment begins.
     ///
-    /// A batch's offset is not in its checksum. So a batch that leaves a gap is believed only once the one behind it agrees,
-    /// and not at all if it jumps over the durable mark: that is where a batch ended, and compaction moves the mark first.
+    /// A batch's offset is not in its checksum. So a batch that leaves a gap is not believed if the one behind it has its place in
+    /// the gap, and not at all if it jumps over the durable mark: that is where a batch ended, and compaction moves the mark first.
+    /// One behind it that has no place at all says nothing: it may be unflushed and torn, and this one flushed.
     fn scan_segment(
         &mut self,
         segment: &Arc<Segment>,
@@ -285,7 +286,7 @@ impl<'a> Recovery<'a> {
             let next = scan.next_batch()?;
             if let Some((position, batch)) = held.take() {
                 if let Scanned::Batch(_, next) = &next
-                    && next.header().base_offset < batch.header().next_offset()
+                    && (scanned.end..batch.header().next_offset()).contains(&next.header().base_offset)
                 {
                     let (found, behind) = (batch.header().base_offset, next.header().base_offset);
                     scanned.stop(position, format!("a batch from {found} on, with {behind} behind it"), segment);

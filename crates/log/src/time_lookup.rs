@@ -71,18 +71,18 @@ impl LogReader {
         timestamp: Timestamp,
         log_start: Offset,
     ) -> Result<Option<TimestampOffset>, ReadError> {
-        let start =
-            self.ask_index(segment, |index| index.position_before(index.offset_before_time(timestamp).max(log_start)))?;
-        let mut walk = segment.walk(start)?;
-        while let Some((position, header)) = walk.next_header()? {
-            if header.max_timestamp >= timestamp && header.last_offset() >= log_start {
-                let batch = read_batch(segment, position, &header)?;
-                if let Some(found) = first_in_batch(segment, position, &batch, timestamp, log_start)? {
-                    return Ok(Some(found));
+        let from = self.ask_index(segment, |index| index.offset_before_time(timestamp))?.max(log_start);
+        self.walk_near(segment, from, |mut walk| {
+            while let Some((position, header)) = walk.next_header()? {
+                if header.max_timestamp >= timestamp && header.last_offset() >= log_start {
+                    let batch = read_batch(segment, position, &header)?;
+                    if let Some(found) = first_in_batch(segment, position, &batch, timestamp, log_start)? {
+                        return Ok(Some(found));
+                    }
                 }
             }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 
     /// The largest timestamp of records at or behind the log start.
@@ -90,18 +90,18 @@ impl LogReader {
         if segment.base() >= log_start {
             return segment.largest_timestamp(self.interval_bytes());
         }
-        let mut largest = Timestamp::NONE;
-        let start = self.ask_index(segment, |index| index.position_before(log_start))?;
-        let mut walk = segment.walk(start)?;
-        while let Some((position, header)) = walk.next_header()? {
-            if header.base_offset >= log_start {
-                largest = largest.max(indexed(&header, position).max_timestamp);
-            } else if header.last_offset() >= log_start {
-                let batch = read_batch(segment, position, &header)?;
-                largest = largest.max(largest_in_batch(segment, position, &batch, log_start)?);
+        self.walk_near(segment, log_start, |mut walk| {
+            let mut largest = Timestamp::NONE;
+            while let Some((position, header)) = walk.next_header()? {
+                if header.base_offset >= log_start {
+                    largest = largest.max(indexed(&header, position).max_timestamp);
+                } else if header.last_offset() >= log_start {
+                    let batch = read_batch(segment, position, &header)?;
+                    largest = largest.max(largest_in_batch(segment, position, &batch, log_start)?);
+                }
             }
-        }
-        Ok(largest)
+            Ok(largest)
+        })
     }
 }
 

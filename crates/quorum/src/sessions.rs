@@ -2,8 +2,8 @@
 //!
 //! A session is *held* while heartbeats come. It is *ended*, for the broker to be fenced, when
 //! - no heartbeat came for the session time-out (a hang, a cut link), or
-//! - it has no stream for [`REDIAL_GRACE`], because it broke just after a heartbeat or because this controller is new, and its
-//!   address refuses connections (a dead process), or
+//! - it has no stream, because it broke just after a heartbeat or because this controller is new, and its address refuses
+//!   connections (a dead process), or
 //! - the broker said goodbye.
 //!
 //! From then on no lease is granted until the fencing is committed; a broker that still heartbeats is unfenced afterwards,
@@ -14,12 +14,11 @@ use std::time::Duration;
 
 use highwater_types::{BrokerEpoch, BrokerId, MetadataOffset, MonoMs};
 
-/// How long a broker without a stream has to open one: some round trips to dial and open a stream, so that a reset by
-/// something on the way does not cost leaderships; well below the half second in which clients shall have a new leader.
-pub(crate) const REDIAL_GRACE: Duration = Duration::from_millis(200);
-
-/// Pause between two attempts to find out whether a broker without a stream is dead: it may also die after the first.
-const PROBE_PAUSE: Duration = Duration::from_millis(300);
+/// A broker without a stream is dialled after this time, and again after pauses that double: a dying process may close its
+/// connections before its listener, and one that lives on may die later.
+const FIRST_PROBE: Duration = Duration::from_millis(5);
+/// Longest pause between two such attempts.
+const PROBE_PAUSE_MAX: Duration = Duration::from_millis(300);
 
 /// A stream that breaks so long after its last heartbeat broke because the link was cut, not because the process died: the
 /// keepalive of a connection needs longer than this to find out. Then a refused connection proves nothing, and the broker's
@@ -49,6 +48,8 @@ struct Session {
     /// When to dial the broker, to find out whether it is dead. `None` while it has a stream, while it is being dialled, and
     /// when a refusal would prove nothing.
     probe: Option<MonoMs>,
+    /// Pause before the probe after that.
+    pause: Duration,
     /// It has ended, and the fencing is on its way.
     ended: bool,
 }
@@ -72,8 +73,8 @@ impl Sessions {
         self.brokers = unfenced
             .into_iter()
             .map(|(id, epoch)| {
-                let probe = Some(now + REDIAL_GRACE);
-                (id, Session { epoch, stream: None, heard: now, offset: None, deadline, probe, ended: false })
+                let (probe, pause) = (Some(now + FIRST_PROBE), FIRST_PROBE);
+                (id, Session { epoch, stream: None, heard: now, offset: None, deadline, probe, pause, ended: false })
             })
             .collect();
     }
@@ -88,8 +89,9 @@ impl Sessions {
     pub(crate) fn open(&mut self, id: BrokerId, epoch: BrokerEpoch, stream: u64, now: MonoMs) {
         let deadline = now + self.timeout;
         let ended = self.brokers.get(&id).is_some_and(|session| session.epoch == epoch && session.ended);
-        let session = Session { epoch, stream: Some(stream), heard: now, offset: None, deadline, probe: None, ended };
-        self.brokers.insert(id, session);
+        let (stream, pause) = (Some(stream), FIRST_PROBE);
+        self.brokers
+            .insert(id, Session { epoch, stream, heard: now, offset: None, deadline, probe: None, pause, ended });
     }
 
     /// A heartbeat came on `stream`, from a broker that has applied the metadata up to `offset`. True if the broker may be
@@ -113,8 +115,8 @@ impl Sessions {
             && session.stream == Some(stream)
         {
             session.stream = None;
-            // Dialled after the grace, not before: a dying process may close its connections before its listener.
-            session.probe = (now - session.heard <= FRESH).then_some(now + REDIAL_GRACE);
+            session.probe = (now - session.heard <= FRESH).then_some(now + FIRST_PROBE);
+            session.pause = FIRST_PROBE;
         }
     }
 
@@ -140,7 +142,8 @@ impl Sessions {
             && session.epoch == broker.epoch
             && session.stream.is_none()
         {
-            session.probe = Some(now + PROBE_PAUSE);
+            session.pause = (session.pause * 2).min(PROBE_PAUSE_MAX);
+            session.probe = Some(now + session.pause);
         }
     }
 
@@ -244,11 +247,11 @@ mod tests {
     fn a_dead_process_is_fenced_unless_it_came_back() {
         let (mut sessions, stream) = opened();
         sessions.disconnected(ONE, stream, MonoMs(5));
-        assert_eq!(sessions.take_probes(MonoMs(204)), []);
-        assert_eq!(sessions.take_probes(MonoMs(205)), [BROKER]);
-        assert_eq!(sessions.take_probes(MonoMs(205)), [], "named once");
-        sessions.dialled(BROKER, true, MonoMs(206));
-        assert_eq!(sessions.take_ended(MonoMs(206)), [BROKER]);
+        assert_eq!(sessions.take_probes(MonoMs(9)), []);
+        assert_eq!(sessions.take_probes(MonoMs(10)), [BROKER]);
+        assert_eq!(sessions.take_probes(MonoMs(10)), [], "named once");
+        sessions.dialled(BROKER, true, MonoMs(11));
+        assert_eq!(sessions.take_ended(MonoMs(11)), [BROKER]);
 
         let (mut sessions, stream) = opened();
         sessions.disconnected(ONE, stream, MonoMs(5));
@@ -265,13 +268,17 @@ mod tests {
     fn a_broker_that_dies_later_is_found_out_later() {
         let (mut sessions, stream) = opened();
         sessions.disconnected(ONE, stream, MonoMs(5));
-        assert_eq!(sessions.take_probes(MonoMs(205)), [BROKER]);
-        sessions.dialled(BROKER, false, MonoMs(210));
-        assert_eq!(sessions.take_ended(MonoMs(210)), []);
-        assert_eq!(sessions.next_event(), Some(MonoMs(510)));
-        assert_eq!(sessions.take_probes(MonoMs(510)), [BROKER]);
-        sessions.dialled(BROKER, true, MonoMs(511));
-        assert_eq!(sessions.take_ended(MonoMs(511)), [BROKER]);
+        assert_eq!(sessions.take_probes(MonoMs(10)), [BROKER]);
+        sessions.dialled(BROKER, false, MonoMs(10));
+        assert_eq!(sessions.take_ended(MonoMs(10)), []);
+        let mut now = 10;
+        for pause in [10, 20, 40, 80, 160, 300, 300] {
+            now += pause;
+            assert_eq!(sessions.next_event(), Some(MonoMs(now)));
+            assert_eq!(sessions.take_probes(MonoMs(now)), [BROKER]);
+            sessions.dialled(BROKER, now > 800, MonoMs(now));
+        }
+        assert_eq!(sessions.take_ended(MonoMs(now)), [BROKER]);
     }
 
     #[test]
@@ -298,10 +305,10 @@ mod tests {
     fn a_broker_that_died_with_the_controller_is_found_by_the_next_one() {
         let mut sessions = Sessions::new(TIMEOUT);
         sessions.begin([(ONE, EPOCH)], MonoMs(100));
-        assert_eq!(sessions.next_event(), Some(MonoMs(300)));
-        assert_eq!(sessions.take_probes(MonoMs(300)), [BROKER]);
-        sessions.dialled(BROKER, true, MonoMs(301));
-        assert_eq!(sessions.take_ended(MonoMs(301)), [BROKER]);
+        assert_eq!(sessions.next_event(), Some(MonoMs(105)));
+        assert_eq!(sessions.take_probes(MonoMs(105)), [BROKER]);
+        sessions.dialled(BROKER, true, MonoMs(106));
+        assert_eq!(sessions.take_ended(MonoMs(106)), [BROKER]);
     }
 
     #[test]

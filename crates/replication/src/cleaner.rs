@@ -257,3 +257,23 @@ fn report(context: &Context, partition: &Arc<Partition>, error: &CompactionError
 fn no_room(partition: &Partition) {
     tracing::warn!(partition = %partition.name, "no room to compact the log; it is tried again later");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_cleaners_share_the_bytes_of_a_second() {
+        let config = |max_bytes_per_second| CleanerConfig {
+            threads: 2,
+            backoff: Duration::ZERO,
+            max_bytes_per_second,
+            buffer_bytes: 0,
+            load_factor: 0.9,
+        };
+        assert_eq!(config(1e6).duration_of(500_000, 1), Duration::from_millis(500));
+        assert_eq!(config(1e6).duration_of(500_000, 2), Duration::from_secs(1));
+        assert_eq!(config(f64::MAX).duration_of(SLICE_BYTES, 4), Duration::ZERO);
+        assert!(config(0.0).duration_of(SLICE_BYTES, 1) > Duration::from_secs(60), "no division by zero");
+    }
+}

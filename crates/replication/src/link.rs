@@ -6,14 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use highwater_rpc::replication::Slot;
 use highwater_types::{BrokerId, TopicIdPartition};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::link_slot::AckQueue;
 use crate::partition::Partition;
+
+/// How long after its stream broke a leader is suspected to be dead. The controller needs some milliseconds to find out.
+const SUSPICION: Duration = Duration::from_millis(500);
 
 /// The links of this broker, by leader.
 #[derive(Default)]
@@ -34,6 +39,8 @@ pub(crate) struct Link {
     pub leader: BrokerId,
     pub acks: Arc<AckQueue>,
     inbox: Mutex<Inbox>,
+    /// When the last stream broke, while there is no other.
+    broken: Mutex<Option<Instant>>,
     next_slot: AtomicU32,
 }
 
@@ -83,6 +90,12 @@ impl Links {
         }
     }
 
+    /// Leaders that are followed here and whose stream has just broken: they may have died.
+    pub fn suspects(&self) -> Vec<BrokerId> {
+        let state = self.state.lock();
+        state.links.iter().filter(|(_, (link, _))| link.is_suspect()).map(|(&leader, _)| leader).collect()
+    }
+
     /// Lets go of all partitions and follows none any more. Returns the tasks, to be aborted.
     pub fn stop(&self) -> Vec<JoinHandle<()>> {
         let mut state = self.state.lock();
@@ -99,7 +112,27 @@ impl Links {
 
 impl Link {
     fn new(leader: BrokerId) -> Arc<Self> {
-        Arc::new(Self { leader, acks: Arc::default(), inbox: Mutex::default(), next_slot: AtomicU32::new(1) })
+        Arc::new(Self {
+            leader,
+            acks: Arc::default(),
+            inbox: Mutex::default(),
+            broken: Mutex::default(),
+            next_slot: AtomicU32::new(1),
+        })
+    }
+
+    /// A stream was opened.
+    pub fn opened(&self) {
+        *self.broken.lock() = None;
+    }
+
+    /// The stream that was open broke.
+    pub fn broke(&self) {
+        *self.broken.lock() = Some(Instant::now());
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.broken.lock().is_some_and(|at| at.elapsed() < SUSPICION)
     }
 
     fn follow(&self, partition: &Arc<Partition>) {
@@ -135,5 +168,29 @@ impl Link {
     /// Looks into the inbox.
     pub fn with_inbox<R>(&self, look: impl FnOnce(&mut Inbox) -> R) -> R {
         look(&mut self.inbox.lock())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_is_suspected_while_its_stream_is_broken() {
+        let links = Links::default();
+        let link = Link::new(BrokerId(1));
+        links.state.lock().links.insert(BrokerId(1), (link.clone(), idle_task()));
+        assert_eq!(links.suspects(), [], "never connected");
+        link.broke();
+        assert_eq!(links.suspects(), [BrokerId(1)]);
+        link.opened();
+        assert_eq!(links.suspects(), []);
+        *link.broken.lock() = Instant::now().checked_sub(SUSPICION);
+        assert_eq!(links.suspects(), [], "long ago");
+    }
+
+    fn idle_task() -> JoinHandle<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.spawn(std::future::ready(()))
     }
 }

@@ -12,7 +12,7 @@ use highwater_types::TopicIdPartition;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::backoff::Backoff;
 use crate::link::Link;
@@ -35,7 +35,14 @@ pub(crate) async fn run_link(node: Arc<Node>, link: Arc<Link>) {
     loop {
         link.wanted().await;
         let ended = match LinkStream::connect(&node, &link).await {
-            Ok(mut stream) => stream.run(&mut backoff).await,
+            Ok(mut stream) => {
+                link.opened();
+                let ended = stream.run(&mut backoff).await;
+                if ended.code() != Code::Ok {
+                    link.broke();
+                }
+                ended
+            }
             Err(status) => status,
         };
         tracing::debug!(leader = %link.leader, status = %ended, "replication stream ended");

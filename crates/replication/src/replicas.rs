@@ -10,7 +10,9 @@ use highwater_log::ActiveProducer;
 use highwater_metadata::{MetadataDelta, MetadataImage};
 use highwater_records::{AppendOrigin, ValidatedBatch, ValidationLimits, validate_produce};
 use highwater_rpc::replication::ReplicationServer;
-use highwater_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicIdPartition, TopicPartition};
+use highwater_types::{
+    BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicIdPartition, TopicPartition,
+};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -308,6 +310,12 @@ impl Replicas {
         self.context.relocations.clear();
         self.context.reports.clear();
         self.context.attention.take();
+    }
+
+    /// Leaders that are followed here and whose replication stream broke less than half a second ago, and is not back: they may
+    /// have died, and the metadata may be about to say so. Mostly none.
+    pub fn suspected_leaders(&self) -> Vec<BrokerId> {
+        self.context.links.suspects()
     }
 
     fn named(&self, topic: &str, partition: PartitionIndex) -> Option<Arc<Partition>> {

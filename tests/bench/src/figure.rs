@@ -103,6 +103,8 @@ pub const FIGURES: &[Figure] = &[
     ),
     shown("I2", "i2.creation_s", "their creation", "s", Lower),
     shown("I2", "i2.private_mb", "their private memory", "MB", Lower),
+    shown("I2", "i2.private_bytes_each", "the same for each partition", "B", Lower),
+    shown("I2", "i2.more_open_files", "open files more than without them", "", Lower),
     shown("I2", "i2.idle_cores", "CPU at rest", "cores", Lower),
     row("K", "k.steady_cores", "groups of ten members, heartbeats: CPU of all nodes", "cores", Lower, ratio(4.0, 8.0)),
     shown("K", "k.rebalance.cpu_ms", "CPU of one rebalance", "ms", Lower),

@@ -1,7 +1,9 @@
-//! Metadata (key 3): brokers, topics, partitions and their leaders; creates unknown topics where that is allowed.
+//! Metadata (key 3): brokers, topics, partitions and their leaders; creates unknown topics where that is allowed. Where a leader
+//! may just have died, the answer waits for what the controller makes of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use highwater_controller::CommandError;
 use highwater_metadata::{MetadataImage, PartitionImage, TopicImage};
@@ -12,16 +14,23 @@ use highwater_protocol::messages::metadata_response::{
 };
 use highwater_protocol::messages::{self, MetadataRequest, MetadataResponse};
 use highwater_types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
+use tokio::time::Instant;
 
 use crate::authorized_operations;
+use crate::controller::wait_for;
 use crate::dispatch::Answer;
-use crate::endpoints::{alive_brokers, alive_endpoint, controller_for_clients, offline_replicas};
+use crate::endpoints::{alive_endpoint, controller_for_clients, listed_brokers, offline_replicas};
 use crate::state::{GatewayState, RequestContext};
 use crate::topic_creation::first_use_entry;
 use crate::wire::{broker_ids, name_of, string};
 
 /// First version in which topics can be asked for by id.
 const TOPIC_ID_VERSION: i16 = 12;
+/// Longest wait for what became of a leader that may have died.
+const SUSPENSE: Duration = Duration::from_millis(500);
+/// A client that asks for topics again on the same connection has mostly just lost its leader, and may know before this node
+/// does: the system closes a dead process's connections one after the other.
+const NOTICE: Duration = Duration::from_millis(5);
 /// First version that tells a leader without this listener from no leader.
 const LISTENER_ERROR_VERSION: i16 = 6;
 
@@ -32,7 +41,21 @@ pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: Me
         _ => Vec::new(),
     };
     if missing.is_empty() {
-        return Answer::Now(respond(&state, &image, &context, &body, &BTreeMap::new()).into());
+        let again = body.topics.is_some() && context.connection.asks_metadata_again();
+        if !again && !is_led_by(&image, &body, &state.services.replicas.suspected_leaders()) {
+            return Answer::Now(respond(&state, &image, &context, &body, &BTreeMap::new()).into());
+        }
+        // It would take the old leader for the answer, and wait.
+        let answer = async move {
+            if again {
+                tokio::time::sleep(NOTICE).await;
+            }
+            let suspects = state.services.replicas.suspected_leaders();
+            let decided = |image: &MetadataImage| (!is_led_by(image, &body, &suspects)).then_some(());
+            wait_for(&*state.services.metadata, SUSPENSE, decided).await;
+            respond(&state, &state.image(), &context, &body, &BTreeMap::new()).into()
+        };
+        return Answer::Parked(Box::pin(answer));
     }
     let creation = async move {
         let entries = missing.iter().map(|name| first_use_entry(&state.config, name)).collect();
@@ -44,6 +67,23 @@ pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: Me
         respond(&state, &state.image(), &context, &body, &creating).into()
     };
     Answer::Exclusive(Box::pin(creation))
+}
+
+/// Whether the answer would name one of `suspects` as a leader.
+fn is_led_by(image: &MetadataImage, body: &MetadataRequest, suspects: &[BrokerId]) -> bool {
+    let suspects: Vec<BrokerId> = suspects.iter().copied().filter(|&id| image.is_unfenced(id)).collect();
+    if suspects.is_empty() {
+        return false;
+    }
+    let leads = |topic: &TopicImage| topic.iter().any(|(_, partition)| suspects.contains(&partition.leader));
+    let Some(topics) = &body.topics else { return image.topics_by_name().any(|topic| leads(topic)) };
+    topics.iter().any(|asked| {
+        let topic = match &asked.name {
+            Some(name) => image.topic_by_name(name),
+            None => image.topic(TopicId(asked.topic_id)),
+        };
+        topic.is_some_and(|topic| leads(topic))
+    })
 }
 
 /// `allow_auto_topic_creation` exists from version 4 on; older clients always allowed it, and so the decoder says.
@@ -81,7 +121,7 @@ fn respond(
     let view = View { image, listener: context.listener(), version: context.version, body };
     MetadataResponse::default()
         .with_brokers(
-            alive_brokers(image, view.listener)
+            listed_brokers(image, view.listener, &state.recently_fenced.in_image(image, Instant::now()))
                 .map(|(broker, endpoint)| {
                     MetadataResponseBroker::default()
                         .with_node_id(messages::BrokerId(broker.id.get()))

@@ -54,7 +54,7 @@ impl FrameHandler for Script {
 struct Harness {
     client: DuplexStream,
     script: Arc<Script>,
-    stop: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
     end: tokio::task::JoinHandle<End>,
 }
 
@@ -67,11 +67,11 @@ impl Harness {
         let (client, server) = tokio::io::duplex(1 << 20);
         let (reader, writer) = tokio::io::split(server);
         let script = Arc::new(Script::default());
-        let (stop, stopped) = watch::channel(false);
+        let (stage, stages) = watch::channel(Stage::Serving);
         let info = Arc::new(ConnectionInfo::new("PLAINTEXT".into(), "127.0.0.1:1".parse().unwrap()));
         let connection = Connection::new(info, reader, writer, Arc::clone(&script), 1000);
-        let end = tokio::spawn(connection.run(max_idle, stopped));
-        Self { client, script, stop, end }
+        let end = tokio::spawn(connection.run(max_idle, stages));
+        Self { client, script, stage, end }
     }
 
     async fn send(&mut self, frames: &[&str]) {
@@ -190,7 +190,19 @@ async fn a_client_that_leaves_ends_the_connection_though_replies_wait() {
 async fn shutdown_ends_the_connection() {
     let mut h = Harness::start();
     h.send(&["p1"]).await;
-    h.stop.send(true).unwrap();
+    h.stage.send(Stage::Stopped).unwrap();
+    assert!(matches!(h.end.await.unwrap(), End::ShuttingDown));
+}
+
+#[tokio::test]
+async fn a_node_that_leaves_answers_until_the_client_has_moved_on() {
+    let mut h = Harness::start();
+    h.stage.send(Stage::Leaving).unwrap();
+    for _ in 0..5 {
+        tokio::time::sleep(MOVED_ON / 3).await;
+        h.send(&["n1"]).await;
+        h.expect("n1;").await;
+    }
     assert!(matches!(h.end.await.unwrap(), End::ShuttingDown));
 }
 

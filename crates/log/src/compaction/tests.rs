@@ -23,7 +23,7 @@ use super::{Compaction, CompactionSettings, CompactionStep};
 use crate::log_reader::LogView;
 use crate::read_committed::consume;
 use crate::segment::Segment;
-use crate::{CompactionError, Identity, Log, LogConfig, LogDirectory, LogError, LogReader, ReadError};
+use crate::{CompactionError, Identity, Log, LogConfig, LogDirectory, LogError, LogReader, ReadError, TimestampOffset};
 
 const SEEDS: u64 = 60;
 const STEPS: usize = 150;
@@ -197,7 +197,6 @@ impl History {
     }
 
     fn append(&mut self) {
-        let timestamp = Timestamp(self.clock);
         let codec = Compression::ALL[self.rng.random_range(0..Compression::ALL.len())];
         let mut builder = BatchBuilder::new(codec);
         let count = self.rng.random_range(1..5);
@@ -217,6 +216,8 @@ impl History {
         for number in 0..count {
             let key = vec![b'k', self.rng.random_range(0..KEYS)];
             let value = self.rng.random_bool(0.8).then(|| vec![self.rng.random(); self.rng.random_range(0..60)]);
+            // Times are in no order.
+            let timestamp = Timestamp(self.clock - self.rng.random_range(0..10_000));
             builder.append(timestamp, Some(&key), value.as_deref(), &[]);
             let offset = self.log_end.plus(number.into());
             self.written.insert(offset, Written { key, value, timestamp, transaction, aborted: false });
@@ -315,6 +316,7 @@ impl History {
                     self.disk.heal();
                     let end = pass.end();
                     self.check_newest_only(end, pass.now());
+                    self.check_times();
                 }
                 Err(CompactionError::Log(error)) => return Err(error),
                 Err(error) => panic!("{error}"),
@@ -456,6 +458,7 @@ impl History {
             found.keys().find(|offset| **offset < self.consumer.position && !self.consumer.seen.contains(offset));
         assert_eq!(lost, None, "the consumer missed a record that is there");
         self.check_every_position(&found);
+        self.check_times();
         self.check_full_scan();
         self.check_read_committed(&found);
     }
@@ -469,6 +472,25 @@ impl History {
             assert!(batch.header().last_offset() >= from);
             let skipped = found.range(from..).next().filter(|(offset, _)| **offset < batch.header().base_offset);
             assert_eq!(skipped, None, "read from {from}");
+        }
+    }
+
+    /// Looking for a time finds the first record, or marker, that is left and not older; the newest is the newest of those left.
+    fn check_times(&mut self) {
+        let (log_end, log) = (self.log_end, self.log.as_ref().unwrap());
+        let read = log.reader().read(Offset::ZERO, log_end, usize::MAX, true).unwrap();
+        let mut left = Vec::new();
+        for batch in split_batches(&Bytes::from(read.batches.concat())) {
+            let records = batch.unwrap().records().unwrap();
+            left.extend(records.iter().map(Result::unwrap).map(|record| (record.offset, record.timestamp)));
+        }
+        let answer = |found: Option<TimestampOffset>| found.map(|found| (found.offset, found.timestamp));
+        let newest = left.iter().copied().reduce(|newest, next| if next.1 > newest.1 { next } else { newest });
+        assert_eq!(answer(log.max_timestamp().unwrap()), newest);
+        let near = left.iter().step_by(5).flat_map(|(_, time)| [time.0 - 1, time.0, time.0 + 1]);
+        for time in near.chain([0, i64::MAX]).map(Timestamp) {
+            let first = left.iter().copied().find(|(_, found)| *found >= time);
+            assert_eq!(answer(log.offset_for_timestamp(time).unwrap()), first, "first at or after {time:?}");
         }
     }
 

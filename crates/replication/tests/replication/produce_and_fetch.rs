@@ -142,6 +142,13 @@ async fn offsets_are_listed() {
     assert_eq!(list(&cluster, OffsetSpec::Timestamp(before)).offset, Offset(0));
     assert_eq!(list(&cluster, OffsetSpec::Timestamp(Timestamp(before.0 + 1_000_000))).offset, Offset::NONE);
     assert!(list(&cluster, OffsetSpec::MaxTimestamp).offset >= Offset(0));
+    assert_eq!(list(&cluster, OffsetSpec::EarliestLocal), earliest);
+    let tiered = list(&cluster, OffsetSpec::LatestTiered);
+    assert_eq!(
+        (tiered.offset, tiered.timestamp),
+        (Offset::NONE, Timestamp::NONE),
+        "nothing is tiered, as Kafka says it"
+    );
     let end = cluster.node(0).replicas.offset_for_leader_epoch(id, LeaderEpoch::NONE, LeaderEpoch(0)).unwrap();
     assert_eq!(end, (LeaderEpoch(0), Offset(3)));
 }

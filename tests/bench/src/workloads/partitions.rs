@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use highwater_test_cluster::Cluster;
+use highwater_test_cluster::{Cluster, Node};
 
 use super::Run;
 use crate::admin::{Topic, request_topics, wait_for_brokers, wait_for_leaders, wait_until_served};
@@ -41,6 +41,7 @@ pub fn at_rest(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
 pub fn many(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
     let cluster = run.start(1)?;
     wait_for_brokers(&cluster)?;
+    let (private_before, files_before) = (cluster.figures().private_bytes as f64, open_files(&cluster));
     let started = Instant::now();
     let mut connection = Connection::open(cluster.nodes()[0].address())?;
     for number in 0..run.scale.many_partitions / MANY_PARTITIONS_PER_TOPIC {
@@ -53,7 +54,16 @@ pub fn many(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
         findings.note("i2.creation_s", started.elapsed().as_secs_f64());
     }
     watch(run, &cluster, "i2", findings);
+    let private = cluster.figures().private_bytes as f64 - private_before;
+    findings.note("i2.private_bytes_each", private / f64::from(run.scale.many_partitions));
+    findings.note("i2.more_open_files", open_files(&cluster) as f64 - files_before as f64);
     Ok(())
+}
+
+/// Files and sockets that the nodes have open.
+fn open_files(cluster: &Cluster) -> usize {
+    let directories = cluster.nodes().iter().filter_map(Node::pid).map(|pid| format!("/proc/{pid}/fd"));
+    directories.filter_map(|directory| std::fs::read_dir(directory).ok()).map(Iterator::count).sum()
 }
 
 /// CPU and memory at rest.

@@ -149,3 +149,54 @@ fn no_damage_below_the_durable_mark_costs_flushed_batches() {
         }
     }
 }
+
+/// Everything that is found by way of an index.
+fn looked_up(log: &Log, times: &[i64]) -> Vec<String> {
+    let (reader, end) = (log.reader(), log.log_end());
+    let read = |from: i64| format!("{:?}", reader.read(Offset(from), end, 1, true).unwrap().batches);
+    let found = |time: &i64| format!("{:?}", log.offset_for_timestamp(Timestamp(*time)).unwrap());
+    let newest = format!("{:?}", log.max_timestamp().unwrap());
+    let reads = (log.log_start().get()..end.get()).map(read);
+    reads.chain(times.iter().map(found)).chain([newest]).collect()
+}
+
+#[test]
+fn an_index_of_another_time_misleads_nobody() {
+    let times: Vec<i64> = (0..60).map(|number| NOW.0 + 100 * number - 350 * (number % 4)).collect();
+    // Positions of later batches, and positions at which none starts.
+    let spoils: [fn(&mut [u8]); 2] = [
+        |index| {
+            for entry in 0..index.len() / 8 - 1 {
+                index.copy_within(8 * entry + 12..8 * entry + 16, 8 * entry + 4);
+            }
+            let last = index.len() - 1;
+            index[last] += 1;
+        },
+        |index| index.chunks_exact_mut(8).for_each(|entry| entry[7] ^= 1),
+    ];
+    for spoil in spoils {
+        let disk = SimFs::new();
+        let directory = open_directory(&disk);
+        let mut log = open_log(&directory, &small()).unwrap();
+        for &time in &times {
+            log.append_leader(&Sent::plain(&[time]).validated(), LeaderEpoch(0), NOW).unwrap();
+        }
+        log.set_log_start(Offset(5)).unwrap();
+        let expected = looked_up(&log, &times);
+        log.close().unwrap();
+        directory.close(None).unwrap();
+        disk.crash(CrashMode::Drop, 0);
+        let mut spoilt = 0;
+        for (name, mut content) in files(&disk).into_iter().filter(|(name, _)| name.ends_with(".index")) {
+            if content.len() > 16 {
+                spoil(&mut content);
+                let path = Path::new(DIR).join("topic-0").join(name);
+                Fs::Sim(disk.clone()).write_atomic(&path, &content).unwrap();
+                spoilt += 1;
+            }
+        }
+        assert!(spoilt > 1);
+        let log = open_log(&open_directory(&disk), &small()).unwrap();
+        assert_eq!(looked_up(&log, &times), expected);
+    }
+}

@@ -2,6 +2,7 @@
 
 mod crash_points;
 mod damage;
+mod due;
 mod model;
 mod random_histories;
 mod relocation;
