@@ -48,8 +48,8 @@ pub(crate) fn image(topics: &[(&str, TopicId, &[i32])]) -> MetadataImage {
 /// The image after broker `id` was fenced.
 pub(crate) fn fence(image: &MetadataImage, id: i32) -> MetadataImage {
     let epoch = BrokerEpoch(i64::from(id));
-    let (fenced, in_controlled_shutdown, log_dirs) = (Some(true), None, None);
-    let change = BrokerChange { id: BrokerId(id), epoch, fenced, in_controlled_shutdown, log_dirs };
+    let (fenced, in_controlled_shutdown, log_dirs, software) = (Some(true), None, None, None);
+    let change = BrokerChange { id: BrokerId(id), epoch, fenced, in_controlled_shutdown, log_dirs, software };
     image.apply(&[MetadataRecord::BrokerChange(change)], MetadataOffset(image.offset().0 + 1)).0
 }
 
