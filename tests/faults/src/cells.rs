@@ -166,13 +166,13 @@ fn emptied_disk(cluster: &mut Cluster) -> Result<()> {
     cluster.wait_ready()
 }
 
-/// Bytes change that had been flushed, in the middle of a replica: when somebody reads them, the node must notice, set the replica
-/// aside and fetch it again.
+/// Bytes change in the middle of a replica that was closed in order, so that no recovery looks at them: when somebody reads them, the
+/// node must notice, set the replica aside and fetch it again.
 fn corrupted_segment(cluster: &mut Cluster) -> Result<()> {
     let node = 2;
     let leads = load::leaders(&cluster.bootstrap())?.iter().position(|leader| *leader == Some(node));
     let partition = leads.with_context(|| format!("node {node} leads nothing"))?;
-    cluster.node(node).kill();
+    cluster.node(node).terminate()?;
     let data = cluster.data_directory(node);
     let segment = data.join(format!("{}-{partition}/{:020}.log", topic::TOPIC, 0));
     let mut bytes = std::fs::read(&segment)?;
