@@ -11,18 +11,9 @@ pub(crate) fn alive_brokers<'a>(
     image: &'a MetadataImage,
     listener: &'a str,
 ) -> impl Iterator<Item = (&'a BrokerRegistration, &'a Endpoint)> {
-    listed_brokers(image, listener, &[])
-}
-
-/// Brokers that have the listener and are unfenced or among `recently_fenced`, in ascending order of id.
-pub(crate) fn listed_brokers<'a>(
-    image: &'a MetadataImage,
-    listener: &'a str,
-    recently_fenced: &[BrokerId],
-) -> impl Iterator<Item = (&'a BrokerRegistration, &'a Endpoint)> {
     image
         .brokers()
-        .filter(|broker| !broker.fenced || recently_fenced.contains(&broker.id))
+        .filter(|broker| !broker.fenced)
         .filter_map(move |broker| broker.listener(listener).map(|endpoint| (&**broker, endpoint)))
 }
 

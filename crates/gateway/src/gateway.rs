@@ -11,7 +11,6 @@ use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use crate::config::GatewayConfig;
 use crate::connection::Stage;
@@ -20,7 +19,6 @@ use crate::fetch_sessions::FetchSessions;
 use crate::listener::{Acceptor, ConnectionLimits};
 use crate::metrics::GatewayMetrics;
 use crate::producer_ids::ProducerIds;
-use crate::recently_fenced::RecentlyFenced;
 use crate::state::{GatewayState, Services};
 use crate::topic_configs::TopicConfigs;
 use crate::topic_creation::TopicCreation;
@@ -74,9 +72,8 @@ impl Gateway {
         Ok(BoundGateway { config, listeners })
     }
 
-    /// Follows the metadata: which brokers are alive, and which topics have figures. Called after the image was published.
+    /// Follows the metadata: forgets figures of deleted topics. Called after the image was published.
     pub fn apply_metadata(&self, delta: &MetadataDelta) {
-        self.state.recently_fenced.in_image(&self.state.image(), Instant::now());
         for topic in delta.deleted_topics.values() {
             self.state.metrics.forget_topic(&topic.name);
         }
@@ -122,7 +119,6 @@ impl BoundGateway {
             topic_configs: TopicConfigs::new(config.static_config.clone()),
             fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots, metrics.fetch_sessions.clone()),
             producer_ids: ProducerIds::new(config.node_id, metadata, controller),
-            recently_fenced: RecentlyFenced::default(),
             topic_creation: TopicCreation::default(),
             services,
             metrics,
@@ -130,7 +126,6 @@ impl BoundGateway {
         });
         let handler = Arc::new(Dispatcher::new(Arc::clone(&state)));
         let (stage, stages) = watch::channel(Stage::Serving);
-        state.recently_fenced.in_image(&state.image(), Instant::now());
         let mut acceptors = JoinSet::new();
         for (name, listener) in listeners {
             let acceptor = Acceptor {

@@ -35,7 +35,6 @@ mod listener;
 mod metrics;
 mod output;
 mod producer_ids;
-mod recently_fenced;
 mod reply_queue;
 mod response_errors;
 mod state;

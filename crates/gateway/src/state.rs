@@ -13,7 +13,6 @@ use crate::controller::{Controller, Metadata};
 use crate::fetch_sessions::FetchSessions;
 use crate::metrics::GatewayMetrics;
 use crate::producer_ids::ProducerIds;
-use crate::recently_fenced::RecentlyFenced;
 use crate::topic_configs::TopicConfigs;
 use crate::topic_creation::TopicCreation;
 
@@ -44,8 +43,6 @@ pub(crate) struct GatewayState {
     pub(crate) fetch_sessions: FetchSessions,
     /// Producer ids this node may hand out.
     pub(crate) producer_ids: ProducerIds,
-    /// Brokers that clients may have known as alive a moment ago.
-    pub(crate) recently_fenced: RecentlyFenced,
     /// Topics being created on first use.
     pub(crate) topic_creation: TopicCreation,
 }

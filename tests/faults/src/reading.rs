@@ -19,6 +19,8 @@ use crate::topic::{PARTITIONS, TOPIC, key};
 
 /// Time for a fetch to get through once faults have ended.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Pause before a question is asked again.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Most records that one event of the history holds.
 const AT_ONCE: usize = 500;
 
@@ -119,12 +121,27 @@ impl Reader {
         let mut ends = Positions::new();
         for partition in 0..PARTITIONS {
             self.record(Outcome::Invoke, Operation::End { key: key(partition), offset: None });
-            let (_, end) =
-                self.consumer.fetch_watermarks(TOPIC, partition, PATIENCE).context("the end of a partition")?;
+            let end = self.end(partition).context("the end of a partition")?;
             self.record(Outcome::Ok, Operation::End { key: key(partition), offset: Some(end) });
             ends.insert(partition, end);
         }
         Ok(ends)
+    }
+
+    /// The end of one partition. A leader that has just been elected asks for patience, and clients retry then.
+    fn end(&self, partition: i32) -> KafkaResult<i64> {
+        let began = Instant::now();
+        loop {
+            match self.consumer.fetch_watermarks(TOPIC, partition, PATIENCE) {
+                Err(error)
+                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OffsetNotAvailable)
+                        && began.elapsed() < PATIENCE =>
+                {
+                    std::thread::sleep(RETRY_PAUSE);
+                }
+                ended => return ended.map(|(_, end)| end),
+            }
+        }
     }
 
     /// Reads what comes within that time; how many records.

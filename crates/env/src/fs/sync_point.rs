@@ -53,7 +53,7 @@ impl SyncPoint {
         match &self.0 {
             // SAFETY: the descriptor is open for as long as `directory` lives.
             Kind::Real(directory) => match unsafe { libc::syncfs(directory.as_raw_fd()) } {
-                // Kernels before 6.12 say so as well of an ext4 whose journal was aborted. A flush of a file does not.
+                // Older kernels say so as well of an ext4 whose journal was aborted. A flush of one inode does not.
                 0 => directory.sync_data(),
                 _ => Err(io::Error::last_os_error()),
             },

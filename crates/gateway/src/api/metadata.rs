@@ -14,12 +14,11 @@ use highwater_protocol::messages::metadata_response::{
 };
 use highwater_protocol::messages::{self, MetadataRequest, MetadataResponse};
 use highwater_types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
-use tokio::time::Instant;
 
 use crate::authorized_operations;
 use crate::controller::wait_for;
 use crate::dispatch::Answer;
-use crate::endpoints::{alive_endpoint, controller_for_clients, listed_brokers, offline_replicas};
+use crate::endpoints::{alive_brokers, alive_endpoint, controller_for_clients, offline_replicas};
 use crate::state::{GatewayState, RequestContext};
 use crate::topic_creation::first_use_entry;
 use crate::wire::{broker_ids, name_of, string};
@@ -121,7 +120,7 @@ fn respond(
     let view = View { image, listener: context.listener(), version: context.version, body };
     MetadataResponse::default()
         .with_brokers(
-            listed_brokers(image, view.listener, &state.recently_fenced.in_image(image, Instant::now()))
+            alive_brokers(image, view.listener)
                 .map(|(broker, endpoint)| {
                     MetadataResponseBroker::default()
                         .with_node_id(messages::BrokerId(broker.id.get()))

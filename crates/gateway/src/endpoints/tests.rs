@@ -1,6 +1,6 @@
 //! A small cluster: three brokers of which the third is fenced, brokers 1 and 3 with a second listener.
 
-use highwater_metadata::{BrokerChange, HostPort, MetadataRecord, NodeSoftware, SecurityProtocol};
+use highwater_metadata::{HostPort, MetadataRecord, NodeSoftware, SecurityProtocol};
 use highwater_types::{BrokerEpoch, DirectoryId, IncarnationId, MetadataOffset, PartitionIndex, TopicId, TopicName};
 
 use super::*;
@@ -43,14 +43,6 @@ pub(crate) fn image(topics: &[(&str, TopicId, &[i32])]) -> MetadataImage {
     }
     let end = MetadataOffset(i64::try_from(records.len()).unwrap());
     MetadataImage::empty().apply(&records, end).0
-}
-
-/// The image after broker `id` was fenced.
-pub(crate) fn fence(image: &MetadataImage, id: i32) -> MetadataImage {
-    let epoch = BrokerEpoch(i64::from(id));
-    let (fenced, in_controlled_shutdown, log_dirs, software) = (Some(true), None, None, None);
-    let change = BrokerChange { id: BrokerId(id), epoch, fenced, in_controlled_shutdown, log_dirs, software };
-    image.apply(&[MetadataRecord::BrokerChange(change)], MetadataOffset(image.offset().0 + 1)).0
 }
 
 fn ids(brokers: &[i32]) -> Vec<BrokerId> {

@@ -74,6 +74,11 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         steps: "configs/broker-all",
+        lines: &[r"\+replica.alter.log.dirs.io.max.bytes.per.second=.*"],
+        why: "Kafka shows this key only where it is set.",
+    },
+    Difference {
+        steps: "configs/broker-all",
         lines: &[r".broker.id=.*"],
         why: "Kafka fills broker.id in from node.id; here it shows what is in server.properties.",
     },

@@ -100,7 +100,7 @@ fn move_replicas(context: &Context) -> Result<()> {
     let of_file = ["--reassignment-json-file", file.as_str()];
     let throttle = ["--execute", "--replica-alter-log-dirs-throttle", "1000000"];
     let started = tools.run(REASSIGN, &[&of_file[..], &throttle].concat())?;
-    check(started.contains("Successfully started log directory moves for"), || started.clone())?;
+    check(started.contains("Successfully started moving log directory to"), || started.clone())?;
     let during = tools.places()?;
     check(during.values().flatten().any(|place| place.is_future), || format!("no copies on their way: {during:?}"))?;
     let ours = cli.json("broker log-dirs 1")?;
