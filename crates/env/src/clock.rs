@@ -9,7 +9,7 @@ use highwater_types::{MonoMs, Timestamp};
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 pub fn wall_ms() -> Timestamp {
     #[cfg(feature = "sim")]
-    if let Some(since_epoch) = turmoil::since_epoch() {
+    if let Some(since_epoch) = simulated(turmoil::since_epoch) {
         return Timestamp(as_i64(since_epoch.as_millis()));
     }
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -21,7 +21,7 @@ pub fn wall_ms() -> Timestamp {
 /// Follows `tokio::time`: in a paused test runtime it moves only with that runtime's clock.
 pub fn mono_ms() -> MonoMs {
     #[cfg(feature = "sim")]
-    if let Some(elapsed) = turmoil::sim_elapsed() {
+    if let Some(elapsed) = simulated(turmoil::sim_elapsed) {
         return MonoMs(as_u64(elapsed.as_millis()));
     }
     let now = tokio::time::Instant::now().into_std();
@@ -31,11 +31,30 @@ pub fn mono_ms() -> MonoMs {
 /// Monotonic time in microseconds since the same start as [`mono_ms`]: for latency figures only.
 pub fn mono_us() -> u64 {
     #[cfg(feature = "sim")]
-    if let Some(elapsed) = turmoil::sim_elapsed() {
+    if let Some(elapsed) = simulated(turmoil::sim_elapsed) {
         return as_u64(elapsed.as_micros());
     }
     let now = tokio::time::Instant::now().into_std();
     as_u64(now.saturating_duration_since(anchor(now)).as_micros())
+}
+
+#[cfg(feature = "sim")]
+thread_local! {
+    /// A simulation has started a node on this thread.
+    static MAY_BE_SIMULATED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// From now on the clocks of this thread look for a simulation first. They do not always, for outside of one turmoil builds an
+/// error, two allocations, at each reading, and tests count allocations.
+#[cfg(feature = "sim")]
+pub(crate) fn look_for_simulation() {
+    MAY_BE_SIMULATED.set(true);
+}
+
+/// What the simulation's clock says; `None` outside of a simulated host.
+#[cfg(feature = "sim")]
+fn simulated(clock: fn() -> Option<std::time::Duration>) -> Option<std::time::Duration> {
+    if MAY_BE_SIMULATED.get() { clock() } else { None }
 }
 
 /// The moment that `MonoMs(0)` stands for: the first reading of this process.

@@ -66,6 +66,7 @@ impl Env {
     /// A host of a running turmoil simulation. The disk and the store belong to the host and outlive its crashes.
     #[cfg(feature = "sim")]
     pub fn simulated(disk: SimFs, kv: SimKv) -> Self {
+        clock::look_for_simulation();
         Self { net: Net::Sim, fs: Fs::Sim(disk), kv: Arc::new(kv) }
     }
 }
