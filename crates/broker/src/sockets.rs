@@ -8,6 +8,10 @@ use highwater_gateway::{BoundGateway, Gateway, GatewayConfig, ListenerConfig};
 use crate::StartError;
 use crate::config::BrokerConfig;
 
+/// The `replica.selector.class` that sends consumers to followers in their rack; the other one, like none, keeps them with
+/// leaders.
+const RACK_AWARE_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
 /// The bound sockets of one node.
 pub(crate) struct Sockets {
     pub(crate) gateway: Option<BoundGateway>,
@@ -83,6 +87,8 @@ fn gateway_config(config: &BrokerConfig) -> GatewayConfig {
         max_idle: config.milliseconds("connections.max.idle.ms"),
         fetch_max_bytes: as_usize(config.number("fetch.max.bytes")),
         fetch_session_cache_slots: as_usize(config.number("max.incremental.fetch.session.cache.slots")),
+        rack: config.rack.clone(),
+        rack_aware_reads: config.value("replica.selector.class") == Some(RACK_AWARE_SELECTOR),
         auto_create_topics: config.flag("auto.create.topics.enable"),
         num_partitions: as_i32(config.number("num.partitions")),
         default_replication_factor: as_i16(config.number("default.replication.factor")),

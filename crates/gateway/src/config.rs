@@ -37,6 +37,11 @@ pub struct GatewayConfig {
     pub fetch_max_bytes: usize,
     /// `max.incremental.fetch.session.cache.slots`: most fetch sessions of clients that are kept (KIP-227).
     pub fetch_session_cache_slots: usize,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// Whether `replica.selector.class` is Kafka's RackAwareReplicaSelector: a client in another rack is sent to a follower in
+    /// its own (KIP-392).
+    pub rack_aware_reads: bool,
     /// `auto.create.topics.enable`.
     pub auto_create_topics: bool,
     /// `num.partitions`: partitions of automatically created topics.
@@ -66,6 +71,8 @@ impl GatewayConfig {
             max_idle: Duration::from_secs(600),
             fetch_max_bytes: 55 * 1024 * 1024,
             fetch_session_cache_slots: 1000,
+            rack: None,
+            rack_aware_reads: false,
             auto_create_topics: true,
             num_partitions: 1,
             default_replication_factor: 1,
@@ -74,5 +81,10 @@ impl GatewayConfig {
             offsets_topic_segment_bytes: 100 * 1024 * 1024,
             max_request_partition_size_limit: 2000,
         }
+    }
+
+    /// Whether a client in that rack, empty for none, should rather read from a follower in its own.
+    pub(crate) fn sends_to_rack(&self, rack: &str) -> bool {
+        self.rack_aware_reads && !rack.is_empty() && self.rack.as_deref() != Some(rack)
     }
 }

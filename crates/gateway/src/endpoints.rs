@@ -29,6 +29,20 @@ pub(crate) fn offline_replicas(image: &MetadataImage, partition: &PartitionImage
     partition.replicas.iter().copied().filter(is_offline).collect()
 }
 
+/// Replicas of the partition in that rack that a client on that listener can reach, its leader left out.
+pub(crate) fn followers_in_rack(
+    image: &MetadataImage,
+    partition: TopicIdPartition,
+    rack: &str,
+    listener: &str,
+) -> Vec<BrokerId> {
+    let Some(partition) = image.topic_partition(partition) else { return Vec::new() };
+    let is_there = |id: BrokerId| image.broker(id).is_some_and(|broker| broker.rack.as_deref() == Some(rack));
+    let is_candidate =
+        |&id: &BrokerId| id != partition.leader && is_there(id) && alive_endpoint(image, id, listener).is_some();
+    partition.replicas.iter().copied().filter(is_candidate).collect()
+}
+
 /// The broker that a client should take for the controller. Brokers forward what only the controller can do, so any will
 /// do (as in KRaft mode of Kafka): this one, or while it is fenced the first that is not.
 pub(crate) fn controller_for_clients(image: &MetadataImage, this: BrokerId, listener: &str) -> BrokerId {

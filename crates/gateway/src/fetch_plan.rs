@@ -3,7 +3,7 @@
 //! Knows no request encoding and no waiting; reads through a function that it is given.
 
 use highwater_replication::{FetchError, FetchRead, FetchResult};
-use highwater_types::{ErrorCode, PartitionIndex, TopicIdPartition};
+use highwater_types::{BrokerId, ErrorCode, PartitionIndex, TopicIdPartition};
 
 use crate::fetch_session::AskedPartition;
 
@@ -35,7 +35,7 @@ impl FetchEntry {
         match &self.outcome {
             None => self.target.is_err(),
             Some(Err(_)) => true,
-            Some(Ok(result)) => result.diverging.is_some(),
+            Some(Ok(result)) => result.diverging.is_some() || result.preferred_read_replica != BrokerId::NONE,
         }
     }
 }

@@ -15,12 +15,16 @@ use crate::wire::text;
 /// First version that names topics by id.
 const TOPIC_ID_VERSION: i16 = 13;
 
+/// First version whose clients may be answered by followers (KIP-392).
+const FOLLOWER_VERSION: i16 = 11;
+
 /// The topics and partitions of one fetch.
 pub(crate) struct FetchTargets<'a> {
     image: &'a MetadataImage,
     /// Whether topics are named by id.
     pub(crate) by_id: bool,
     isolation: Isolation,
+    from_follower: bool,
     /// Topics as the answer is to name them; an id of zero where the name is unknown.
     pub(crate) topics: Vec<(StrBytes, TopicId)>,
     /// Partitions, those of a topic one after the other.
@@ -34,7 +38,14 @@ impl<'a> FetchTargets<'a> {
             1 => Isolation::ReadCommitted,
             _ => Isolation::ReadUncommitted,
         };
-        Self { image, by_id: version >= TOPIC_ID_VERSION, isolation, topics: Vec::new(), entries: Vec::new() }
+        Self {
+            image,
+            by_id: version >= TOPIC_ID_VERSION,
+            isolation,
+            from_follower: version >= FOLLOWER_VERSION,
+            topics: Vec::new(),
+            entries: Vec::new(),
+        }
     }
 
     /// All that the request names.
@@ -128,6 +139,7 @@ impl<'a> FetchTargets<'a> {
             max_bytes: 0,
             min_one_batch: false,
             isolation: self.isolation,
+            from_follower: self.from_follower,
         });
         self.entries.push(FetchEntry { topic: self.topics.len() - 1, partition, asked, target, outcome: None });
     }

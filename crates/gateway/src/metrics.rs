@@ -128,6 +128,8 @@ pub(crate) struct GatewayMetrics {
     faults: IntCounterVec,
     /// Of fetch sessions.
     pub(crate) fetch_sessions: FetchSessionMetrics,
+    /// Partitions of fetches whose client was sent to a follower.
+    pub(crate) fetch_redirects: IntCounter,
     /// Indexed by API key.
     apis: Box<[OnceLock<Arc<ApiMetrics>>]>,
     totals: TopicTotals,
@@ -164,6 +166,7 @@ impl GatewayMetrics {
                 partitions: register(registry, requests::FETCH_SESSION_PARTITIONS.int_gauge())?,
                 evictions: register(registry, requests::FETCH_SESSION_EVICTIONS.int_counter())?,
             },
+            fetch_redirects: register(registry, requests::FETCH_REDIRECTS.int_counter())?,
             apis: (0..API_KEYS).map(|_| OnceLock::new()).collect(),
             totals: register(registry, TopicTotals::new(topics::SECTION.metrics))?,
             topics: ArcSwap::from_pointee(BTreeMap::new()),

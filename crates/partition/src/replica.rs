@@ -254,6 +254,12 @@ impl Replica {
         matches!(&self.role, Role::Follower(follower) if follower.link == Link::Closed)
     }
 
+    /// As follower: whether the log was found to be a prefix of the leader's, in this epoch. Then nothing below the high
+    /// watermark is cut any more, as long as the leader leads.
+    pub fn is_following(&self) -> bool {
+        matches!(&self.role, Role::Follower(follower) if follower.link == Link::Open)
+    }
+
     /// Whether [`Event::Tick`] may change something.
     pub fn needs_ticks(&self, now: MonoMs) -> bool {
         matches!(&self.role, Role::Leader(leader) if leader.needs_ticks(self.surroundings(now)))

@@ -12,7 +12,8 @@ use highwater_types::{ErrorCode, Offset};
 use tokio::time::{Instant, timeout_at};
 
 use crate::HighWatermarkWait;
-use crate::partition::{Aftermath, Partition, State};
+use crate::aftermath::Aftermath;
+use crate::partition::{Partition, State};
 
 impl Partition {
     /// Deletes the records below `offset`, or all that are committed, and waits until that is durable on every replica that
@@ -84,10 +85,7 @@ impl State {
         // The log may have been cut and begun anew meanwhile.
         self.durable_log_start = self.durable_log_start.max(log_start.min(now));
         self.step(partition, Event::Flushed { flushed }, aftermath);
-        let cursors = self.replica.cursors();
-        if let Some(link) = self.link.as_mut().filter(|link| self.replica.accepts_push(link.epoch)) {
-            link.acknowledge(cursors.log_end, cursors.flushed, self.durable_log_start, false);
-        }
+        self.tell_leader();
     }
 
     /// As leader: answers the deletions that the low watermark has reached.

@@ -1,4 +1,4 @@
-//! Reading as leader: what a fetch may ask of one partition and what it gets.
+//! Reading: what a fetch may ask of one partition and what it gets.
 
 use bytes::Bytes;
 use highwater_log::AbortedTransaction;
@@ -30,6 +30,8 @@ pub struct FetchRead {
     pub min_one_batch: bool,
     /// Which records may be seen.
     pub isolation: Isolation,
+    /// Whether an in-sync follower may answer as well, up to the high watermark that it knows (KIP-392).
+    pub from_follower: bool,
 }
 
 /// The client's log ends, in that epoch, beyond the leader's: it must go back.
@@ -58,6 +60,8 @@ pub struct FetchResult {
     pub size_bytes: usize,
     /// Set when the client's log diverges; then there are no records.
     pub diverging: Option<DivergingEpoch>,
+    /// Where the client should read instead (KIP-392), and then there are no records; else [`BrokerId::NONE`].
+    pub preferred_read_replica: BrokerId,
 }
 
 /// The leader and its epoch, for errors that should teach the client (KIP-951).

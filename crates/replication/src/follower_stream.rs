@@ -6,7 +6,7 @@
 //! longer than [`PAUSE`]. Where records keep arriving during round trips, small frames always keep that pause between them:
 //! each costs a dozen wake-ups on two nodes. An idle stream, or one whose producer waits for each acknowledgement, delays
 //! nothing. Positions without records (the high watermark after an acknowledgement) ride with the records that come next;
-//! only where none come within [`POSITIONS_DELAY`] do they get a frame.
+//! only where none come within [`POSITIONS_DELAY`], or where consumers read from the follower, do they get a frame.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -40,8 +40,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// [`TRIPS`]).
 const BUSY: u32 = 64;
 const TRIPS: u32 = 16;
-/// How long a new high watermark may wait for records to ride with. Nobody waits for it: a follower uses it to checkpoint, and
-/// to know sooner, once it leads, what was committed.
+/// How long a new high watermark may wait for records to ride with, where no consumer waits for it: a follower uses it to
+/// checkpoint, and to know sooner, once it leads, what was committed.
 const POSITIONS_DELAY: Duration = Duration::from_millis(10);
 
 /// Where the pushes of a slot come from: the partition.
@@ -114,6 +114,10 @@ pub(crate) struct FollowerSlot {
     positions_wait: AtomicBool,
     /// What the follower has deleted durably.
     log_start: AtomicI64,
+    /// The first offset that can be read there; none before the first acknowledgement.
+    first_offset: AtomicI64,
+    /// Whether consumers were sent to this follower.
+    has_readers: AtomicBool,
     sent: Mutex<Sent>,
 }
 
@@ -135,6 +139,8 @@ impl FollowerSlot {
             queued: AtomicBool::new(false),
             positions_wait: AtomicBool::new(false),
             log_start: AtomicI64::new(0),
+            first_offset: AtomicI64::new(i64::MAX),
+            has_readers: AtomicBool::new(false),
             sent: Mutex::new(Sent { next: open.log_end, told: (Offset::NONE, Offset::NONE) }),
         }
     }
@@ -157,6 +163,9 @@ impl FollowerSlot {
 
     /// The partition's high watermark or log start moved, and it has no new records.
     pub fn on_positions(self: &Arc<Self>) {
+        if self.has_readers.load(Ordering::Relaxed) {
+            return self.mark_dirty(0);
+        }
         if self.queued.load(Ordering::Acquire) || self.positions_wait.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -174,9 +183,22 @@ impl FollowerSlot {
         Offset(self.log_start.load(Ordering::Acquire))
     }
 
-    /// The follower has deleted everything below `log_start` durably.
-    pub fn on_log_start(&self, log_start: Offset) {
-        self.log_start.store(log_start.get(), Ordering::Release);
+    /// The first offset that can be read from the follower.
+    pub fn first_offset(&self) -> Offset {
+        Offset(self.first_offset.load(Ordering::Acquire))
+    }
+
+    /// The follower has deleted everything below `deleted` durably, and what can be read there begins at `first_offset`, if it
+    /// serves consumers at all.
+    pub fn on_log_start(&self, deleted: Offset, first_offset: Option<Offset>) {
+        self.log_start.store(deleted.get(), Ordering::Release);
+        self.first_offset.store(first_offset.map_or(i64::MAX, Offset::get), Ordering::Release);
+    }
+
+    /// Consumers of this partition read from the follower from now on, as far as it knows the high watermark: it hears of that
+    /// without delay.
+    pub fn on_readers(&self) {
+        self.has_readers.store(true, Ordering::Relaxed);
     }
 
     /// The leadership or the session is over: the follower is told to open again.

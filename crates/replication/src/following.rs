@@ -8,8 +8,9 @@ use highwater_partition::{EpochEnd, Event};
 use highwater_rpc::replication::{Open, Push, Slot};
 use highwater_types::{BrokerId, LeaderEpoch, Offset};
 
+use crate::aftermath::Aftermath;
 use crate::link_slot::{AckQueue, LinkSlot};
-use crate::partition::{Aftermath, Partition, State};
+use crate::partition::{Partition, State};
 
 /// Why a push was not taken; the partition must be opened again.
 #[derive(Debug, thiserror::Error)]

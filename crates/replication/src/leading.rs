@@ -10,8 +10,9 @@ use highwater_rpc::replication::{Ack, Open, OpenOutcome, Opened, Push};
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::aftermath::Aftermath;
 use crate::follower_stream::{FollowerSlot, FollowerStream, NextPush, PushSource};
-use crate::partition::{Aftermath, Partition, State};
+use crate::partition::{Partition, State};
 use crate::{Acks, AppendOutcome, HighWatermarkWait, LeaderHint, ProduceError};
 
 impl Partition {
@@ -52,7 +53,7 @@ impl Partition {
 
     /// A follower acknowledged.
     pub fn on_follower_ack(self: &Arc<Self>, slot: &FollowerSlot, ack: &Ack) {
-        slot.on_log_start(ack.log_start);
+        slot.on_log_start(ack.log_start, ack.first_offset);
         self.step(Event::FollowerAcked {
             replica: slot.stream.replica,
             session: slot.session,

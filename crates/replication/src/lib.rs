@@ -12,6 +12,7 @@
 //! Architecture invariant: the high watermark is set in one place only, `highwater_partition::Replica::step`.
 //! Architecture invariant: a stream error affects that stream only; partitions notice nothing but the silence.
 
+mod aftermath;
 mod append;
 mod background;
 mod backoff;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use highwater_partition::LogCursors;
 use highwater_rpc::replication::{Ack, Slot};
 use highwater_types::{LeaderEpoch, Offset};
 use parking_lot::Mutex;
@@ -61,10 +62,11 @@ impl LinkSlot {
         Self { slot, epoch, queue: queue.clone(), told: None }
     }
 
-    /// Everything below is appended, and flushed; everything below `log_start` is deleted for good. With `flush_awaited`,
-    /// the leader does not wait for what was only appended, since a flush of it was asked for.
-    pub fn acknowledge(&mut self, log_end: Offset, flushed: Offset, log_start: Offset, flush_awaited: bool) {
-        let ack = Ack { slot: self.slot, log_end, flushed, log_start };
+    /// Where the log is; everything below `deleted` is deleted for good. With `flush_awaited`, the leader does not wait for what
+    /// was only appended, since a flush of it was asked for.
+    pub fn acknowledge(&mut self, cursors: LogCursors, deleted: Offset, flush_awaited: bool) {
+        let LogCursors { log_start, flushed, log_end } = cursors;
+        let ack = Ack { slot: self.slot, log_end, flushed, log_start: deleted, first_offset: Some(log_start) };
         let only_appended = self.told.is_some_and(|told| told == Ack { log_end: told.log_end, ..ack });
         self.told = Some(ack);
         let urgent = !(flush_awaited && only_appended && flushed < log_end);

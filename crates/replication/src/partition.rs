@@ -15,17 +15,18 @@ use std::sync::{Arc, Weak};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use highwater_env::{clock, run_blocking};
 use highwater_log::{FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SpaceUse};
-use highwater_partition::{Action, Durability, Event, IsrChange, Replica, RoleKind};
+use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
 use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 
+use crate::aftermath::{Aftermath, News};
 use crate::follower_stream::FollowerSlot;
 use crate::future_log::FutureLog;
 use crate::home::Home;
 use crate::link_slot::LinkSlot;
 use crate::log_slot::{LogSlot, cursors_of};
 use crate::on_flushed::OnFlushed;
-use crate::parked_acks::{ParkedAcks, Reply};
+use crate::parked_acks::ParkedAcks;
 use crate::snapshot::Snapshot;
 use crate::waiter::Waiters;
 use crate::{Lease, PartitionFigures, PartitionRole, PartitionStatus};
@@ -96,61 +97,10 @@ pub(crate) struct State {
     actions: Vec<Action>,
 }
 
-/// What the followers are to hear.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum News {
-    #[default]
-    None,
-    /// Soon: a new high watermark or log start.
-    Positions,
-    /// At once.
-    Records,
-}
-
 /// What works on an open log without the partition's lock.
 struct Handles {
     reader: Arc<LogReader>,
     flush: Arc<FlushTarget>,
-}
-
-/// What is done after the lock is released.
-#[derive(Default)]
-pub(crate) struct Aftermath {
-    released: Vec<(Reply, Result<(), ErrorCode>)>,
-    proposals: Vec<IsrChange>,
-    news: News,
-    /// Bytes of the new records.
-    news_bytes: usize,
-    wake_fetches: bool,
-    flush: bool,
-    follow: Option<Option<BrokerId>>,
-    isr_changed: Option<(bool, bool)>,
-    closed: Vec<Arc<FollowerSlot>>,
-    persist_log_start: bool,
-    watch: bool,
-}
-
-impl Aftermath {
-    /// New records are to be pushed, so many bytes, or an opening was accepted.
-    pub fn tell_followers(&mut self, bytes: usize) {
-        self.news = News::Records;
-        self.news_bytes += bytes;
-    }
-
-    /// The log is to be flushed.
-    pub fn flush(&mut self) {
-        self.flush = true;
-    }
-
-    /// The log start is to be made durable, and then acknowledged.
-    pub fn secure_log_start(&mut self) {
-        self.persist_log_start = true;
-    }
-
-    /// These requests are answered.
-    pub fn answer(&mut self, replies: impl Iterator<Item = Reply>) {
-        self.released.extend(replies.map(|reply| (reply, Ok(()))));
-    }
 }
 
 impl Partition {
@@ -460,6 +410,7 @@ impl Partition {
             if log_start > state.replica.cursors().log_start {
                 state.step(self, Event::LogStartMoved { log_start }, aftermath);
                 aftermath.tell_followers(0);
+                state.tell_leader();
             }
             Some(result)
         })
@@ -529,6 +480,7 @@ impl State {
         Snapshot {
             failed: self.failed || self.log.is_gone(),
             role: replica.role(),
+            in_sync_follower: replica.is_following() && self.isr.contains(&replica.id()),
             leader: replica.leader(),
             leader_epoch: replica.leader_epoch(),
             log_start: cursors.log_start,
@@ -551,6 +503,14 @@ impl State {
     /// Effective `min.insync.replicas`.
     fn min_isr(&self) -> usize {
         self.replica.settings().min_isr.min(self.replicas.len()).max(1)
+    }
+
+    /// As follower: acknowledges where the log is now, though nothing was appended or flushed.
+    pub fn tell_leader(&mut self) {
+        let cursors = self.replica.cursors();
+        if let Some(link) = self.link.as_mut().filter(|link| self.replica.accepts_push(link.epoch)) {
+            link.acknowledge(cursors, self.durable_log_start, false);
+        }
     }
 
     /// Whether a flush must follow an append.
@@ -629,8 +589,9 @@ impl State {
             Action::AdvanceLogStart { log_start } => self.advance_log_start(partition, log_start, aftermath),
             Action::Acknowledge { log_end, flushed } => {
                 let flush_awaited = self.is_strict();
+                let cursors = LogCursors { log_start: self.replica.cursors().log_start, flushed, log_end };
                 if let Some(link) = &mut self.link {
-                    link.acknowledge(log_end, flushed, self.durable_log_start, flush_awaited);
+                    link.acknowledge(cursors, self.durable_log_start, flush_awaited);
                 }
             }
         }

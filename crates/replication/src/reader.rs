@@ -1,19 +1,26 @@
-//! Reading as leader, from the published snapshot: no partition lock on the way of a fetch.
+//! Reading as leader or in-sync follower, from the published snapshot: no partition lock on the way of a fetch.
 
+use std::cmp::Reverse;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
 use highwater_log::{LogReader, ReadError, TimestampOffset};
-use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
+use highwater_types::{BrokerId, ErrorCode, LeaderEpoch, Offset, Timestamp};
 
-use crate::partition::Partition;
+use crate::partition::{Partition, State};
 use crate::snapshot::Snapshot;
 use crate::{DivergingEpoch, FetchError, FetchRead, FetchResult, Isolation, ListedOffset, OffsetSpec};
 
 impl Partition {
     /// Reads for a consumer.
     pub fn read(self: &Arc<Self>, read: &FetchRead) -> Result<FetchResult, FetchError> {
-        let snapshot = self.check(read.current_leader_epoch)?;
+        let snapshot = self.snapshot();
+        if read.from_follower {
+            snapshot.check_reader(read.current_leader_epoch)?;
+        } else {
+            snapshot.check_leader(read.current_leader_epoch)?;
+        }
+        self.check_lease()?;
         if let Some(diverging) = self.diverging(read, &snapshot)? {
             let aborted = (read.isolation == Isolation::ReadCommitted).then(Vec::new);
             return Ok(FetchResult { diverging: Some(diverging), aborted, ..empty(&snapshot) });
@@ -30,7 +37,27 @@ impl Partition {
         let (found, aborted) = found.map_err(|error| self.on_read_error(error, &snapshot))?;
         // M9, once more: the read may have taken long, and the lease may have lapsed meanwhile.
         self.check_lease()?;
+        if snapshot.in_sync_follower && !self.snapshot().is_same_following(&snapshot) {
+            // Another leader may have had the log cut meanwhile, and have continued it.
+            return Err(self.snapshot().refuse(ErrorCode::NotLeaderOrFollower));
+        }
         Ok(FetchResult { records: found.batches, size_bytes: found.size, aborted, ..empty(&snapshot) })
+    }
+
+    /// As leader: the in-sync follower among `candidates` that a client should read from instead, with the positions and no
+    /// records; `None` if none of them holds what the client asks for.
+    pub fn redirect(
+        self: &Arc<Self>,
+        read: &FetchRead,
+        candidates: &[BrokerId],
+    ) -> Result<Option<FetchResult>, FetchError> {
+        let snapshot = self.check(read.current_leader_epoch)?;
+        if read.offset < snapshot.log_start {
+            return Ok(None);
+        }
+        let best = self.locked(|state, _| state.best_follower(candidates, read.offset));
+        let aborted = (read.isolation == Isolation::ReadCommitted).then(Vec::new);
+        Ok(best.map(|id| FetchResult { preferred_read_replica: id, aborted, ..empty(&snapshot) }))
     }
 
     /// Answers ListOffsets.
@@ -107,10 +134,14 @@ impl Partition {
         }
         let found = self.locked(|state, aftermath| state.epoch_end(self, read.last_fetched_epoch, aftermath));
         let (epoch, end_offset) = found.ok_or_else(|| FetchError::new(ErrorCode::KafkaStorageError))?;
+        let diverges = epoch < read.last_fetched_epoch || end_offset < read.offset;
+        if diverges && snapshot.in_sync_follower {
+            // It may only be that this replica does not have the client's last record yet.
+            return Err(snapshot.refuse(ErrorCode::OffsetNotAvailable));
+        }
         if epoch == LeaderEpoch::NONE {
             return Err(out_of_range(snapshot));
         }
-        let diverges = epoch < read.last_fetched_epoch || end_offset < read.offset;
         Ok(diverges.then_some(DivergingEpoch { epoch, end_offset }))
     }
 
@@ -151,6 +182,22 @@ impl Partition {
     }
 }
 
+impl State {
+    /// Of these, the in-sync follower that can serve `offset` and has most of the log.
+    fn best_follower(&self, candidates: &[BrokerId], offset: Offset) -> Option<BrokerId> {
+        let isr = self.replica.isr()?.committed();
+        let slot_of = |id: BrokerId| self.followers.iter().find(|slot| slot.stream.replica == id);
+        let able = self.replica.follower_ends().filter_map(|(id, end)| {
+            let is_in_sync = candidates.contains(&id) && isr.contains(&id);
+            let slot = slot_of(id).filter(|slot| is_in_sync && slot.first_offset() <= offset && offset <= end)?;
+            Some((end, Reverse(id), slot))
+        });
+        let (_, Reverse(id), slot) = able.max_by_key(|&(end, id, _)| (end, id))?;
+        slot.on_readers();
+        Some(id)
+    }
+}
+
 fn limit(snapshot: &Snapshot, isolation: Isolation) -> Offset {
     match isolation {
         Isolation::ReadUncommitted => snapshot.high_watermark,
@@ -175,5 +222,6 @@ fn empty(snapshot: &Snapshot) -> FetchResult {
         aborted: None,
         size_bytes: 0,
         diverging: None,
+        preferred_read_replica: BrokerId::NONE,
     }
 }

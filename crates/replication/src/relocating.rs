@@ -8,9 +8,10 @@ use highwater_log::{LogConfig, LogDirectory, LogError};
 use highwater_partition::Event;
 use highwater_types::LeaderEpoch;
 
+use crate::aftermath::Aftermath;
 use crate::future_log::{CopyStep, FutureLog, RelocationError};
 use crate::log_slot::LogSlot;
-use crate::partition::{Aftermath, Partition, State};
+use crate::partition::{Partition, State};
 
 /// Bytes of batches that are copied under the partition's lock, at most: what was appended during the last flush of the copy.
 const TAIL_BYTES: usize = 1 << 20;

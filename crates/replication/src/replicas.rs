@@ -146,9 +146,15 @@ impl Replicas {
         partition.append(&batch, Acks::All, Some(leader_epoch))
     }
 
-    /// Reads as leader.
+    /// Reads as leader, or as in-sync follower if the read may come to one.
     pub fn read(&self, read: &FetchRead) -> Result<FetchResult, FetchError> {
         self.readable(read.partition)?.read(read)
+    }
+
+    /// As leader: which of `candidates` the client should read from instead (KIP-392): an in-sync follower that holds what it
+    /// asks for. `None` if there is none. What is found then has the positions and no records.
+    pub fn redirect(&self, read: &FetchRead, candidates: &[BrokerId]) -> Result<Option<FetchResult>, FetchError> {
+        self.readable(read.partition)?.redirect(read, candidates)
     }
 
     /// Registers `waiter` with all of `partitions`; position i in the slice is what [`FetchWaiter::ready`] reports.

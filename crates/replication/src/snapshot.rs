@@ -11,6 +11,8 @@ pub(crate) struct Snapshot {
     /// The log directory failed or the log is closed.
     pub failed: bool,
     pub role: RoleKind,
+    /// It follows, its log is a prefix of the leader's, and it is in the ISR as far as this broker was told.
+    pub in_sync_follower: bool,
     pub leader: BrokerId,
     pub leader_epoch: LeaderEpoch,
     pub log_start: Offset,
@@ -29,6 +31,15 @@ impl Snapshot {
 
     /// Refuses what only the leader answers, and clients whose idea of the leadership is older or newer (KIP-320).
     pub fn check_leader(&self, current_leader_epoch: LeaderEpoch) -> Result<(), FetchError> {
+        self.check(current_leader_epoch, self.role == RoleKind::Leader)
+    }
+
+    /// As [`Self::check_leader`], of what an in-sync follower may answer as well (KIP-392).
+    pub fn check_reader(&self, current_leader_epoch: LeaderEpoch) -> Result<(), FetchError> {
+        self.check(current_leader_epoch, self.role == RoleKind::Leader || self.in_sync_follower)
+    }
+
+    fn check(&self, current_leader_epoch: LeaderEpoch, is_in_charge: bool) -> Result<(), FetchError> {
         if self.failed {
             return Err(FetchError::new(ErrorCode::KafkaStorageError));
         }
@@ -40,7 +51,12 @@ impl Snapshot {
                 return Err(self.refuse(ErrorCode::UnknownLeaderEpoch));
             }
         }
-        if self.role == RoleKind::Leader { Ok(()) } else { Err(self.refuse(ErrorCode::NotLeaderOrFollower)) }
+        if is_in_charge { Ok(()) } else { Err(self.refuse(ErrorCode::NotLeaderOrFollower)) }
+    }
+
+    /// Whether both are of the same time as in-sync follower of one leader.
+    pub fn is_same_following(&self, other: &Self) -> bool {
+        self.in_sync_follower && other.in_sync_follower && self.leader_epoch == other.leader_epoch
     }
 
     /// An error that tells the client who leads.

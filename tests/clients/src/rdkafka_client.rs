@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use highwater_test_cluster::Cluster;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::types::RDKafkaErrorCode;
 
 use crate::{Context, Test, check};
 
@@ -26,6 +28,11 @@ pub fn tests() -> Vec<Test> {
             name: "rdkafka-admin",
             proves: "topics are created, described, enlarged and deleted; refusals carry Kafka's codes",
             run: |context| tokio::runtime::Runtime::new()?.block_on(admin(context)),
+        },
+        Test {
+            name: "rdkafka-follower",
+            proves: "a consumer with client.rack reads from the follower in its rack, and from others once that is gone",
+            run: follower,
         },
         Test {
             name: "rdkafka-transactions-refused",
@@ -75,12 +82,71 @@ async fn idempotent(context: &Context) -> Result<()> {
     check(consumer.poll(Duration::from_millis(500)).is_none(), || "a record was read twice".to_owned())
 }
 
+/// A cluster of its own, because each node needs a rack.
+fn follower(context: &Context) -> Result<()> {
+    const TOPIC: &str = "rdkafka-follower";
+    const RECORDS: usize = 2000;
+    let selector = ("replica.selector.class", "org.apache.kafka.common.replica.RackAwareReplicaSelector");
+    let mut cluster = Cluster::start(&context.binary, 3, &[("broker.rack", "rack-{id}"), selector])?;
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", cluster.bootstrap());
+    let runtime = tokio::runtime::Runtime::new()?;
+    let produce = |count: usize| -> Result<()> {
+        let producer: FutureProducer = config.clone().set("acks", "all").set("linger.ms", "2").create()?;
+        let mut sent = Vec::new();
+        for _ in 0..count {
+            let record = FutureRecord::<(), _>::to(TOPIC).payload("follow");
+            sent.push(producer.send_result(record).map_err(|(error, _)| error)?);
+        }
+        runtime.block_on(async {
+            for delivery in sent {
+                delivery.await?.map_err(|(error, _)| error)?;
+            }
+            Ok(())
+        })
+    };
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let topic = NewTopic::new(TOPIC, 1, TopicReplication::Fixed(3));
+    runtime.block_on(admin.create_topics([&topic], &AdminOptions::new()))?;
+    produce(RECORDS)?;
+    let metadata = admin.inner().fetch_metadata(Some(TOPIC), PATIENCE)?;
+    let leader = metadata.topics()[0].partitions()[0].leader();
+    let nearest = (1..=3).find(|id| *id != leader).context("three nodes")?;
+
+    let consumer: BaseConsumer = config
+        .clone()
+        .set("group.id", "rdkafka-follower-readers")
+        .set("auto.offset.reset", "earliest")
+        .set("client.rack", format!("rack-{nearest}"))
+        .create()?;
+    consumer.subscribe(&[TOPIC])?;
+    for count in 0..RECORDS {
+        next_message(&consumer).with_context(|| format!("after {count} records"))?;
+    }
+    let series = format!("kafka_server_brokertopicmetrics_bytesout_total{{topic=\"{TOPIC}\"}}");
+    let read_from = |cluster: &mut Cluster, id: i32| cluster.node(id as usize).metric(&series);
+    let (here, there) = (read_from(&mut cluster, nearest)?, read_from(&mut cluster, leader)?);
+    check(here > Some(0.0) && there.unwrap_or(0.0) == 0.0, || {
+        format!("{here:?} bytes of the follower, {there:?} of the leader")
+    })?;
+
+    cluster.node(nearest as usize).kill();
+    produce(RECORDS)?;
+    for count in 0..RECORDS {
+        next_message(&consumer).with_context(|| format!("after {count} records without the follower"))?;
+    }
+    Ok(())
+}
+
 /// The next record; a poll may also return for events of the client's own.
 fn next_message(consumer: &BaseConsumer) -> Result<BorrowedMessage<'_>> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
-        if let Some(message) = consumer.poll(Duration::from_millis(500)) {
-            return Ok(message?);
+        match consumer.poll(Duration::from_millis(500)) {
+            // librdkafka tells of connections that it makes again by itself.
+            Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::BrokerTransportFailure) => {}
+            Some(message) => return Ok(message?),
+            None => {}
         }
     }
     bail!("nothing within {PATIENCE:?}")

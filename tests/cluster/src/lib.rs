@@ -43,7 +43,7 @@ impl Cluster {
     }
 
     /// As [`Self::start_software`]; `prepare` is called with each node's home, before anything but its properties is there. In
-    /// the values of `extra`, `{home}` stands for that directory.
+    /// the values of `extra`, `{home}` stands for that directory, and `{id}` for `node.id`.
     pub fn start_prepared(
         software: &Software,
         count: usize,
@@ -82,7 +82,10 @@ impl Cluster {
             let mut properties: Vec<(&str, String)> = properties;
             for (key, value) in extra {
                 properties.retain(|(name, _)| name != key);
-                properties.push((key, value.replace("{home}", &home.display().to_string())));
+                properties.push((
+                    key,
+                    value.replace("{home}", &home.display().to_string()).replace("{id}", &(index + 1).to_string()),
+                ));
             }
             let text: String = properties.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
             let config = home.join("server.properties");

@@ -20,6 +20,11 @@ pub fn address(node: usize) -> String {
     format!("{}:9092", host(node))
 }
 
+/// The rack of a node, which it has for itself.
+pub fn rack(node: usize) -> String {
+    format!("r{}", node + 1)
+}
+
 /// One node's belongings.
 #[derive(Clone)]
 struct Machine {
@@ -120,6 +125,8 @@ async fn start(node: usize, durability: Durability, machine: Machine) -> turmoil
         ("log.dirs", LOG_DIRS.join(",")),
         ("highwater.durability", durability.to_owned()),
         ("highwater.http.listener", String::new()),
+        ("broker.rack", rack(node)),
+        ("replica.selector.class", "org.apache.kafka.common.replica.RackAwareReplicaSelector".to_owned()),
         ("log.roll.ms", "4000".to_owned()),
         ("replica.lag.time.max.ms", "5000".to_owned()),
     ];

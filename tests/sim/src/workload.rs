@@ -20,7 +20,7 @@ use highwater_types::{ErrorCode, Offset, PartitionIndex, ProducerEpoch, Producer
 use tokio::time::sleep;
 
 use crate::client::Client;
-use crate::cluster::address;
+use crate::cluster::{address, rack};
 use crate::history::{Acknowledged, History, key};
 use crate::plan::NODES;
 
@@ -68,6 +68,10 @@ pub async fn create_topic() -> Result<()> {
 struct Router {
     clients: BTreeMap<usize, Client>,
     leaders: BTreeMap<i32, usize>,
+    /// The rack that it tells in fetches; empty for none.
+    rack: String,
+    /// Followers that leaders sent it to (KIP-392).
+    preferred: BTreeMap<i32, usize>,
     next: usize,
 }
 
@@ -99,6 +103,14 @@ impl Router {
         self.leaders.get(&partition).copied().context("no leader")
     }
 
+    /// The node to read the partition from.
+    async fn source(&mut self, partition: i32) -> Result<usize> {
+        match self.preferred.get(&partition) {
+            Some(&follower) => Ok(follower),
+            None => self.leader(partition).await,
+        }
+    }
+
     /// Asks that node; after a failure nothing is believed of it any more.
     async fn call<R: KafkaRequest>(
         &mut self,
@@ -116,7 +128,13 @@ impl Router {
 
     fn forget(&mut self, partition: i32, node: usize) {
         self.clients.remove(&node);
+        self.lost(partition);
+    }
+
+    /// The node did not answer for the partition: whom to ask must be found out again.
+    fn lost(&mut self, partition: i32) {
         self.leaders.remove(&partition);
+        self.preferred.remove(&partition);
     }
 }
 
@@ -236,9 +254,10 @@ impl Producer {
     }
 }
 
-/// Reads every partition from the beginning, over and over, until `stop`.
+/// Reads every partition from the beginning, over and over, until `stop`; from the follower in its rack where there is one.
 pub async fn consume(history: History, stop: impl Fn() -> bool) -> Result<()> {
     let mut reader = Reader::new(&history, false);
+    reader.router.rack = rack(NODES - 1);
     let mut positions: BTreeMap<i32, Offset> = BTreeMap::new();
     while !stop() {
         for partition in 0..PARTITIONS {
@@ -324,7 +343,7 @@ impl<'a> Reader<'a> {
 
     /// One fetch; notes what it read and gives the next position.
     async fn fetch(&mut self, partition: i32, from: Offset) -> Result<Offset> {
-        let node = self.router.leader(partition).await?;
+        let node = self.router.source(partition).await?;
         let wanted = FetchPartition::default()
             .with_partition(partition)
             .with_current_leader_epoch(-1)
@@ -338,12 +357,16 @@ impl<'a> Reader<'a> {
             .with_min_bytes(0)
             .with_max_bytes(1 << 20)
             .with_session_epoch(-1)
+            .with_rack_id(StrBytes::from_string(self.router.rack.clone()))
             .with_topics(vec![topic]);
         let answer = self.router.call(partition, node, 11, &request).await?;
         let answer = answer.responses.first().and_then(|topic| topic.partitions.first()).context("no partition")?;
         if answer.error_code != 0 {
-            self.router.leaders.remove(&partition);
+            self.router.lost(partition);
             bail!("fetch: {:?}", ErrorCode::from_code(answer.error_code));
+        }
+        if let Ok(preferred) = usize::try_from(answer.preferred_read_replica.0 - 1) {
+            self.router.preferred.insert(partition, preferred);
         }
         let (mut next, mut records) = (from, Vec::new());
         for batch in split_batches(&answer.records.clone().unwrap_or_default()) {

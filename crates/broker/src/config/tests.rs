@@ -120,6 +120,11 @@ fn problems_are_named_all_at_once() {
         ("log.dirs=,", "log.dirs names no directory"),
         ("log.dirs=/a,/a", "log.dirs lists /a twice"),
         ("node.id=1\nbroker.id=2", "differ: remove broker.id"),
+        (
+            "replica.selector.class=com.example.NearestReplica",
+            "String must be one of: org.apache.kafka.common.replica.LeaderSelector, \
+             org.apache.kafka.common.replica.RackAwareReplicaSelector",
+        ),
     ];
     for (file, expected) in cases {
         let error = resolve(file).expect_err(file).to_string();

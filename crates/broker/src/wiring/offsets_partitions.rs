@@ -62,6 +62,7 @@ impl PartitionWriter for OffsetsPartitions {
             max_bytes,
             min_one_batch: true,
             isolation: Isolation::ReadUncommitted,
+            from_follower: false,
         };
         let result = self.replicas.read(&read).map_err(|error| error.code)?;
         Ok((result.records, result.high_watermark))

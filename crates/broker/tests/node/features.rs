@@ -6,6 +6,7 @@ use highwater_protocol::messages::{ApiVersionsRequest, UpdateFeaturesRequest};
 use highwater_types::ErrorCode;
 
 use super::*;
+use crate::pair::{PATIENCE, Pair};
 
 /// A release before the one that has level 2.
 fn earlier(mut config: BrokerConfig) -> BrokerConfig {
@@ -13,62 +14,6 @@ fn earlier(mut config: BrokerConfig) -> BrokerConfig {
     config.software.features.insert(METADATA_VERSION.to_owned(), FeatureRange { min: 1, max: 1 });
     config
 }
-
-/// A controller and broker, 1, and a broker, 2, whose files outlive them.
-struct Pair {
-    machines: [Machine; 2],
-    addresses: Vec<String>,
-}
-
-impl Pair {
-    async fn new() -> Self {
-        let mut ports = Vec::new();
-        for _ in 0..4 {
-            ports.push(Net::Tcp.bind("127.0.0.1:0").await.unwrap());
-        }
-        let addresses = ports.iter().map(|port| port.local_addr().unwrap().to_string()).collect();
-        Self { machines: [Machine::default(), Machine::default()], addresses }
-    }
-
-    fn config(&self, id: usize) -> BrokerConfig {
-        let [controller, first, second, internal] = [0, 1, 2, 3].map(|index| &self.addresses[index]);
-        let voters = format!("1@{controller}");
-        let common = [("controller.quorum.voters", voters.as_str()), ("controller.listener.names", "CONTROLLER")];
-        let http = ("highwater.http.listener", "127.0.0.1:0");
-        let listeners = match id {
-            1 => format!("PLAINTEXT://{first},CONTROLLER://{controller}"),
-            _ => format!("PLAINTEXT://{second}"),
-        };
-        let (roles, number) = (if id == 1 { "broker,controller" } else { "broker" }, id.to_string());
-        let mut all = common.to_vec();
-        all.extend([http, ("node.id", &number), ("process.roles", roles), ("listeners", &listeners)]);
-        if id == 2 {
-            all.push(("highwater.internal.listener", internal));
-        }
-        Machine::config(&all)
-    }
-
-    async fn try_start(&self, id: usize, config: BrokerConfig) -> Result<RunningBroker, String> {
-        let machine = &self.machines[id - 1];
-        let env = Env::in_memory(machine.disk.clone(), machine.store.clone());
-        Broker::start(config, env).await.map_err(|error| error.to_string())
-    }
-
-    async fn start(&self, id: usize, config: BrokerConfig) -> RunningBroker {
-        let node = self.try_start(id, config).await.unwrap();
-        let ready = async {
-            while !node.is_ready() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        if timeout(PATIENCE, ready).await.is_err() {
-            panic!("node {id} does not become ready: {:?}", node.problem());
-        }
-        node
-    }
-}
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks for level 2: the error, and its message.
 async fn raise(node: &RunningBroker) -> (i16, String) {
@@ -94,11 +39,11 @@ async fn level(node: &RunningBroker) -> i16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_level_is_raised_once_the_last_node_knows_it_and_then_nodes_that_do_not_are_kept_out() {
     let pair = Pair::new().await;
-    let first = pair.start(1, earlier(pair.config(1))).await;
-    let second = pair.start(2, earlier(pair.config(2))).await;
+    let first = pair.start(1, earlier(pair.config(1, &[]))).await;
+    let second = pair.start(2, earlier(pair.config(2, &[]))).await;
     assert_eq!(level(&first).await, 1, "a cluster of earlier nodes begins at their level");
     stop(first).await;
-    let first = pair.start(1, pair.config(1)).await;
+    let first = pair.start(1, pair.config(1, &[])).await;
 
     let (code, message) = raise(&first).await;
     assert_eq!(code, ErrorCode::InvalidUpdateVersion.code());
@@ -106,12 +51,12 @@ async fn a_level_is_raised_once_the_last_node_knows_it_and_then_nodes_that_do_no
     stop(second).await;
     let (_, message) = raise(&first).await;
     assert!(message.contains("Broker 2 only supports versions 1-1"), "also while it is down: {message}");
-    let second = pair.start(2, pair.config(2)).await;
+    let second = pair.start(2, pair.config(2, &[])).await;
     assert_eq!(raise(&first).await, (0, String::new()));
     assert_eq!(level(&first).await, 2);
 
     stop(second).await;
-    let second = pair.try_start(2, earlier(pair.config(2))).await.unwrap();
+    let second = pair.try_start(2, earlier(pair.config(2, &[]))).await.unwrap();
     let refused = async {
         loop {
             if let Some(problem) =
@@ -125,6 +70,6 @@ async fn a_level_is_raised_once_the_last_node_knows_it_and_then_nodes_that_do_no
     timeout(PATIENCE, refused).await.expect("the broker is refused, and says why");
     stop(second).await;
     stop(first).await;
-    let refused = pair.try_start(1, earlier(pair.config(1))).await.err().unwrap();
+    let refused = pair.try_start(1, earlier(pair.config(1, &[]))).await.err().unwrap();
     assert!(refused.contains("has finalized version 2 of feature highwater.metadata.version"), "{refused}");
 }

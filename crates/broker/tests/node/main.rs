@@ -1,8 +1,10 @@
 //! One whole node in this process: real sockets on free ports, disk and key-value store in memory.
 
 mod features;
+mod follower_reads;
 mod history;
 mod metrics;
+mod pair;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! Fetch (key 1): reads as leader, with one waiter on all partitions while there is too little to answer.
+//! Fetch (key 1): reads as leader or in-sync follower, with one waiter on all partitions while there is too little to answer.
 //!
+//! A client in another rack than this leader is sent to an in-sync follower in its own, if there is one (KIP-392).
 //! A fetch within a session (KIP-227) names what changed since the one before, and its answer holds what is news to the
 //! client. A session ends, with session id 0 in the answer, when one of its partitions does not exist (any more).
 
@@ -13,12 +14,12 @@ use highwater_protocol::{
     AbortedTransaction, EpochEndOffset, FetchPartitionResponse, FetchResponseBody, FetchTopicResponse, ResponseBody,
     StrBytes,
 };
-use highwater_replication::{FetchResult, FetchWaiter};
+use highwater_replication::{FetchError, FetchRead, FetchResult, FetchWaiter};
 use highwater_types::{ErrorCode, PartitionIndex, TopicId, TopicIdPartition};
 
 use crate::connection::ConnectionInfo;
 use crate::dispatch::Answer;
-use crate::endpoints::LeaderHints;
+use crate::endpoints::{LeaderHints, followers_in_rack};
 use crate::fetch_plan::{FetchEntry, FetchPlan};
 use crate::fetch_session::FetchSession;
 use crate::fetch_sessions::{ContinuedSession, SessionUse};
@@ -67,6 +68,8 @@ struct Fetch {
     state: Arc<GatewayState>,
     connection: Arc<ConnectionInfo>,
     session: SessionUse,
+    /// The client's rack, if it is to read from a follower there.
+    rack: Option<StrBytes>,
     /// Whether topics are named by id.
     by_id: bool,
     /// Topics as the answer is to name them; an id of zero where the name is unknown.
@@ -101,12 +104,13 @@ impl Fetch {
         count_requests(&state, &image, &topics);
         let max_bytes = usize::try_from(body.max_bytes).unwrap_or(0).min(state.config.fetch_max_bytes);
         let plan = FetchPlan::new(entries, max_bytes, usize::try_from(body.min_bytes).unwrap_or(0));
-        Ok(Self { state, connection, session, by_id, topics, plan })
+        let rack = state.config.sends_to_rack(&body.rack_id).then(|| body.rack_id.clone());
+        Ok(Self { state, connection, session, rack, by_id, topics, plan })
     }
 
     fn read_all(&mut self) {
-        let replicas = &self.state.services.replicas;
-        self.plan.read_all(|read| replicas.read(read));
+        let source = Source { state: &self.state, connection: &self.connection, rack: self.rack.as_deref() };
+        self.plan.read_all(|read| source.read(read));
     }
 
     /// Waits until there is enough to answer, at most for `max_wait`.
@@ -114,8 +118,7 @@ impl Fetch {
         let mut deadline = pin!(tokio::time::sleep(max_wait));
         let waiter = FetchWaiter::new();
         let state = Arc::clone(&self.state);
-        let replicas = &state.services.replicas;
-        let _registration = replicas.register_waiter(&self.plan.readable(), Arc::clone(&waiter));
+        let _registration = state.services.replicas.register_waiter(&self.plan.readable(), Arc::clone(&waiter));
         // What changed between the first read and the registration.
         self.read_all();
         while !self.plan.is_satisfied() {
@@ -124,14 +127,15 @@ impl Fetch {
                 changed = waiter.ready() => changed,
                 () = &mut deadline => return,
             };
+            let source = Source { state: &state, connection: &self.connection, rack: self.rack.as_deref() };
             for position in changed {
-                self.plan.read_again(position, |read| replicas.read(read));
+                self.plan.read_again(position, |read| source.read(read));
             }
         }
     }
 
     fn into_response(self) -> ResponseBody {
-        let Self { state, connection, session, by_id, topics, plan: FetchPlan { entries, .. } } = self;
+        let Self { state, connection, session, by_id, topics, plan: FetchPlan { entries, .. }, .. } = self;
         let image = state.image();
         let mut answers = Answers::new(&image, &connection, topics);
         let session = match session {
@@ -153,6 +157,31 @@ impl Fetch {
             }
             Err(error) => FetchResponseBody { error, session_id: id.0, ..FetchResponseBody::default() }.into(),
         }
+    }
+}
+
+/// Where one fetch reads.
+struct Source<'a> {
+    state: &'a GatewayState,
+    connection: &'a ConnectionInfo,
+    rack: Option<&'a str>,
+}
+
+impl Source<'_> {
+    fn read(&self, read: &FetchRead) -> Result<FetchResult, FetchError> {
+        let replicas = &self.state.services.replicas;
+        if let Some(rack) = self.rack {
+            let image = self.state.image();
+            let candidates = followers_in_rack(&image, read.partition, rack, &self.connection.listener);
+            // Who does not lead knows no followers, and serves what it may.
+            if !candidates.is_empty()
+                && let Ok(Some(elsewhere)) = replicas.redirect(read, &candidates)
+            {
+                self.state.metrics.fetch_redirects.inc();
+                return Ok(elsewhere);
+            }
+        }
+        replicas.read(read)
     }
 }
 
@@ -234,6 +263,7 @@ fn answer(entry: FetchEntry) -> FetchPartitionResponse {
         last_stable_offset: result.last_stable_offset,
         log_start_offset: result.log_start,
         aborted_transactions: result.aborted.map(wire_aborted),
+        preferred_read_replica: result.preferred_read_replica,
         diverging_epoch: result
             .diverging
             .map(|diverging| EpochEndOffset { epoch: diverging.epoch, end_offset: diverging.end_offset }),

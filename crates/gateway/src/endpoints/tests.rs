@@ -81,3 +81,18 @@ fn hints_name_each_reachable_leader_once() {
     assert_eq!(endpoints.iter().map(|endpoint| endpoint.node_id).collect::<Vec<_>>(), ids(&[1, 2]));
     assert_eq!((endpoints[0].host.as_str(), endpoints[0].rack.as_deref()), ("external-1", Some("rack-1")));
 }
+
+#[test]
+fn followers_in_a_rack_are_those_that_the_client_can_reach() {
+    let image = image(&[("t", TOPIC_ID, &[1])]);
+    let found = |partition, rack, listener| {
+        let key = TopicIdPartition { topic_id: TOPIC_ID, partition: PartitionIndex(partition) };
+        followers_in_rack(&image, key, rack, listener)
+    };
+    assert_eq!(found(0, "rack-2", "EXTERNAL"), ids(&[2]));
+    // On another listener, the leader itself, fenced, in no rack, of no partition.
+    let nobody = [(0, "rack-2", "INTERNAL"), (0, "rack-1", "EXTERNAL"), (0, "rack-3", "EXTERNAL")];
+    for (partition, rack, listener) in nobody.into_iter().chain([(0, "", "EXTERNAL"), (9, "rack-2", "EXTERNAL")]) {
+        assert_eq!(found(partition, rack, listener), ids(&[]), "{rack} of {partition} by {listener}");
+    }
+}

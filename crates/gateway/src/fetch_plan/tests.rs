@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use highwater_replication::{DivergingEpoch, Isolation};
-use highwater_types::{LeaderEpoch, Offset, TopicId};
+use highwater_types::{BrokerId, LeaderEpoch, Offset, TopicId};
 
 use super::*;
 
@@ -24,6 +24,7 @@ fn read_batches(sizes: &[usize], read: &FetchRead) -> FetchResult {
         aborted: None,
         size_bytes,
         diverging: None,
+        preferred_read_replica: BrokerId::NONE,
     }
 }
 
@@ -42,6 +43,7 @@ fn entry(index: i32, max_bytes: i32) -> FetchEntry {
         max_bytes: 0,
         min_one_batch: false,
         isolation: Isolation::ReadUncommitted,
+        from_follower: false,
     };
     FetchEntry { topic: 0, partition: PartitionIndex(index), asked, target: Ok(read), outcome: None }
 }

@@ -190,6 +190,7 @@ impl PartitionWriter for OffsetsWriter {
             max_bytes,
             min_one_batch: true,
             isolation: Isolation::ReadUncommitted,
+            from_follower: false,
         };
         self.replicas.read(&read).map(|found| (found.records, found.high_watermark)).map_err(|error| error.code)
     }

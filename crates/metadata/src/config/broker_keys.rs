@@ -256,7 +256,7 @@ config_table! {
     ignored  fixed   public   "replica.fetch.wait.max.ms": Int = "500", Any, [], "How long a leader may wait before it answers a follower. Leaders push at once.";
     honoured fixed   public   "replica.high.watermark.checkpoint.interval.ms": Long = "5000", Any, [], "How often high watermarks are written to disk.";
     honoured fixed   public   "replica.lag.time.max.ms": Long = "30000", Any, [], "A follower that was not caught up for this long leaves the in-sync replicas.";
-    ignored  fixed   public   "replica.selector.class": String = null, Any, [], "Java class that picks the replica a consumer reads from. Consumers read from leaders.";
+    honoured fixed   public   "replica.selector.class": String = null, OneOf(&["org.apache.kafka.common.replica.LeaderSelector", "org.apache.kafka.common.replica.RackAwareReplicaSelector"]), [], "Name of the Java class that picks the replica a consumer reads from: with RackAwareReplicaSelector an in-sync one in the consumer's client.rack, else the leader. Classes of your own cannot be loaded.";
     ignored  fixed   public   "replica.socket.receive.buffer.bytes": Int = "65536", Any, [], "Receive buffer of a follower's socket.";
     ignored  fixed   public   "replica.socket.timeout.ms": Int = "30000", Any, [], "How long a follower waits for its leader on a socket.";
     ignored  fixed   public   "replication.quota.window.num": Int = "11", AtLeast(1), [], "Windows over which replication is throttled. Nothing is throttled.";

@@ -94,6 +94,11 @@ section! {
     )
     .kafka("kafka.server:type=FetchSessionCache,name=IncrementalFetchSessionEvictionsPerSec")
     .when_bad("Rises all the time: more consumers than max.incremental.fetch.session.cache.slots. They go on with full fetches.");
+    FETCH_REDIRECTS = Metric::counter(
+        "highwater_server_fetch_redirects_total", "partitions",
+        "Partitions in fetches whose client was sent to an in-sync follower in its own rack (KIP-392).",
+    )
+    .when_bad("Rises as fast as fetches do: clients come back to the leader, because followers refuse them or cannot be reached.");
     CONNECTION_COUNT = Metric::gauge(
         "kafka_server_socketservermetrics_connection_count", "connections", "Open client connections.",
     )

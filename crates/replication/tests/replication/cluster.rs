@@ -558,6 +558,7 @@ impl Cluster {
             max_bytes: 1 << 20,
             min_one_batch: true,
             isolation: Isolation::ReadUncommitted,
+            from_follower: false,
         };
         let result = self.node(node).replicas.read(&read).map_err(|error| error.code)?;
         let batches = result.records.iter().flat_map(split_batches);

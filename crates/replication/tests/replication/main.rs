@@ -5,6 +5,7 @@ mod cluster;
 mod directories;
 mod disk_full;
 mod failover;
+mod follower_reads;
 mod many_partitions;
 mod produce_and_fetch;
 mod relocation;

@@ -18,6 +18,7 @@ fn read_at(partition: TopicIdPartition, offset: i64) -> FetchRead {
         max_bytes: 1 << 20,
         min_one_batch: true,
         isolation: Isolation::ReadUncommitted,
+        from_follower: false,
     }
 }
 

@@ -46,6 +46,7 @@ fn read_committed(cluster: &Cluster, node: usize, id: TopicIdPartition, offset: 
         max_bytes: 1 << 20,
         min_one_batch: true,
         isolation: Isolation::ReadCommitted,
+        from_follower: false,
     };
     let result = cluster.node(node).replicas.read(&read).expect("readable");
     let batches = result.records.iter().flat_map(highwater_records::split_batches).count();

@@ -27,6 +27,7 @@ impl From<FollowerFrame> for pb::FollowerFrame {
                     log_end: ack.log_end.get(),
                     flushed: ack.flushed.get(),
                     log_start: ack.log_start.get(),
+                    first_offset: ack.first_offset.map(Offset::get),
                 })
                 .collect(),
             closes: frame.closes.iter().map(|slot| slot.0).collect(),
@@ -63,6 +64,7 @@ impl TryFrom<pb::FollowerFrame> for FollowerFrame {
                 log_end: offset("Ack", "log_end", ack.log_end)?,
                 flushed: offset("Ack", "flushed", ack.flushed)?,
                 log_start: offset("Ack", "log_start", ack.log_start)?,
+                first_offset: ack.first_offset.map(|first| offset("Ack", "first_offset", first)).transpose()?,
             })
         };
         Ok(Self {

@@ -72,6 +72,8 @@ pub struct Ack {
     pub flushed: Offset,
     /// Everything below is deleted, and no loss of power brings it back.
     pub log_start: Offset,
+    /// The first offset that can be read there; `None` of a follower that serves no consumers.
+    pub first_offset: Option<Offset>,
 }
 
 /// What a leader sends.
