@@ -365,7 +365,7 @@ impl Partition {
             aftermath.wake_fetches |= snapshot.role != before.role
                 || snapshot.leader_epoch != before.leader_epoch
                 || snapshot.failed != before.failed;
-            // Those who wait must hear of it when the disk fails under the flush they wait for.
+            // Those who wait must hear of it when the disk fails under the flush they wait for, and when the lease lapses.
             let waited_for = !state.parked.is_empty() || !state.deletions.is_empty();
             aftermath.watch = state.replica.needs_ticks(clock::mono_ms()) || waited_for;
             (result, (aftermath.news > News::None).then(|| state.followers.clone()))
@@ -431,7 +431,14 @@ impl Partition {
         if self.directory().is_some_and(|directory| !directory.is_online()) {
             return self.fail("the log directory is offline");
         }
-        self.step(Event::Tick);
+        // A leader that is cut off from the controllers cannot know that it still leads, and its clients should look elsewhere.
+        let leased = self.lease.is_valid();
+        self.locked(|state, aftermath| {
+            if !leased {
+                state.turn_away(aftermath);
+            }
+            state.step(self, Event::Tick, aftermath);
+        });
     }
 
     /// The disk failed: out of service.
@@ -642,10 +649,15 @@ impl State {
         self.step(partition, Event::Flushed { flushed }, aftermath);
     }
 
-    fn resign(&mut self, aftermath: &mut Aftermath) {
+    /// Those who wait for a watermark will not hear of it from this broker.
+    fn turn_away(&mut self, aftermath: &mut Aftermath) {
         let code = if self.failed { ErrorCode::KafkaStorageError } else { ErrorCode::NotLeaderOrFollower };
         let refused = Err(code);
         aftermath.released.extend(self.parked.take().chain(self.deletions.take()).map(|reply| (reply, refused)));
+    }
+
+    fn resign(&mut self, aftermath: &mut Aftermath) {
+        self.turn_away(aftermath);
         aftermath.closed.extend(self.followers.iter().cloned());
         self.followers = Arc::new([]);
     }
