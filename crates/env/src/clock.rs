@@ -52,7 +52,7 @@ thread_local! {
 /// From now on the clocks of this thread look for a simulation first. They do not always, for outside of one turmoil builds an
 /// error, two allocations, at each reading, and tests count allocations.
 #[cfg(feature = "sim")]
-pub(crate) fn look_for_simulation() {
+pub fn look_for_simulation() {
     MAY_BE_SIMULATED.set(true);
 }
 
