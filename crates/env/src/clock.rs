@@ -5,12 +5,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use highwater_types::{MonoMs, Timestamp};
 
+#[cfg(feature = "sim")]
+mod skew;
+#[cfg(feature = "sim")]
+pub use skew::WallClockSkew;
+
 /// Wall-clock time in milliseconds since 1970. May step in either direction; only for timestamps that leave the node.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 pub fn wall_ms() -> Timestamp {
     #[cfg(feature = "sim")]
     if let Some(since_epoch) = simulated(turmoil::since_epoch) {
-        return Timestamp(as_i64(since_epoch.as_millis()));
+        return Timestamp(as_i64(since_epoch.as_millis()).saturating_add(skew::of_this_host_ms()));
     }
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(as_i64(since_epoch.as_millis()))

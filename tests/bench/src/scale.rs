@@ -29,7 +29,7 @@ pub struct Scale {
     pub restart_partitions: i32,
     /// Data on that node (M2).
     pub restart_gigabytes: f64,
-    /// How often a node is started, or killed, within one run (M1, M3, M4).
+    /// How often a node is started, or killed, within one run (M1, M3, M4, M5).
     pub repetitions: usize,
     /// How long a cluster at rest is watched (I, N).
     pub idle_seconds: u64,
