@@ -23,7 +23,7 @@ endif
 DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim clients metrics-check operations faults bench bench-vs-kafka bench-micro demo fuzz mutants \
+.PHONY: help deps build up down test verify fix sim mutants-sim clients metrics-check operations faults bench bench-vs-kafka bench-micro demo fuzz mutants \
   deb tarball deploy-check deploy-test guide
 
 help: ## list the targets
@@ -58,12 +58,15 @@ fix: ## repair what can be repaired: formatting, simple lints, generated documen
 	$(CARGO) run --quiet --package highwater-broker --bin highwater -- reference > docs/cli-reference.md
 	$(CARGO) xtask metrics > docs/metrics.md
 
-sim: ## simulate whole clusters under faults: SEEDS=n many, or SEED=n to replay one; ARGS=--power-loss, ARGS=--disks
+sim: ## simulate whole clusters under faults: SEEDS=n many from FIRST=n on, or SEED=n to replay one; ARGS=--power-loss, ARGS=--disks
 	@if [ -n "$(SEED)" ]; then \
 	  $(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- replay $(SEED) $(ARGS); \
 	else \
-	  $(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- sweep --seeds $(SEEDS) $(ARGS); \
+	  $(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- sweep --seeds $(SEEDS) $(if $(FIRST),--first $(FIRST)) $(ARGS); \
 	fi
+
+mutants-sim: ## nodes with deliberate defects, one at a time, until a simulated seed catches each: ARGS="--seeds n"
+	$(CARGO) run --quiet --package highwater-sim --bin highwater-sim -- mutants $(ARGS)
 
 clients: build ## run client libraries that nobody here wrote against three nodes
 	@deploy/local/install-dependencies clients

@@ -5,12 +5,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use highwater_types::{MonoMs, Timestamp};
 
+#[cfg(feature = "sim")]
+mod skew;
+#[cfg(feature = "sim")]
+pub use skew::WallClockSkew;
+
 /// Wall-clock time in milliseconds since 1970. May step in either direction; only for timestamps that leave the node.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 pub fn wall_ms() -> Timestamp {
     #[cfg(feature = "sim")]
     if let Some(since_epoch) = simulated(turmoil::since_epoch) {
-        return Timestamp(as_i64(since_epoch.as_millis()));
+        return Timestamp(as_i64(since_epoch.as_millis()).saturating_add(skew::of_this_host_ms()));
     }
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(as_i64(since_epoch.as_millis()))
@@ -47,7 +52,7 @@ thread_local! {
 /// From now on the clocks of this thread look for a simulation first. They do not always, for outside of one turmoil builds an
 /// error, two allocations, at each reading, and tests count allocations.
 #[cfg(feature = "sim")]
-pub(crate) fn look_for_simulation() {
+pub fn look_for_simulation() {
     MAY_BE_SIMULATED.set(true);
 }
 

@@ -87,6 +87,7 @@ mod simulated {
     use super::*;
 
     fn sim(seed: u64) -> turmoil::Sim<'static> {
+        clock::look_for_simulation();
         turmoil::Builder::new()
             .rng_seed(seed)
             .simulation_duration(Duration::from_secs(60))

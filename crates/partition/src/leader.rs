@@ -174,6 +174,9 @@ impl Leader {
             if self.defects.has(Mutation::SmallerIsrInFlight) && self.isr.added() == Some(member) {
                 continue;
             }
+            if self.defects.has(Mutation::SkipUnheard) && self.is_unheard(member) {
+                continue;
+            }
             // A member without progress is one that is no longer assigned: it counts until it has left the ISR.
             let held = self.followers.get(&member).map_or(Offset::NONE, |progress| progress.held(durability));
             committed = committed.min(held);
@@ -340,6 +343,11 @@ impl Leader {
         if !self.isr.is_committed() {
             actions.push(Action::ProposeIsr(self.change(around.active)));
         }
+    }
+
+    /// Whether a replica has not come in this epoch.
+    fn is_unheard(&self, replica: BrokerId) -> bool {
+        self.followers.get(&replica).is_none_or(|progress| progress.log_end == Offset::NONE)
     }
 
     fn is_committed_member(&self, replica: BrokerId) -> bool {

@@ -1,13 +1,15 @@
 //! Deliberate defects that the tests must catch: a checker that has never failed proves nothing.
 
-/// A defect. Tests of this crate switch one on at run time; other builds contain none, unless compiled with
-/// `--cfg mutant="<name>"` to show that the whole-node simulation catches it too.
+/// A defect. Tests of this crate switch one on at run time, and so does the simulation of whole nodes, by the feature `mutants`;
+/// other builds contain none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
-    /// Count what is appended though strict durability wants it flushed (P5).
+    /// Take what is appended for flushed, as leader and as follower, though strict durability wants it flushed (P5).
     NoFlush,
     /// Count acknowledgements of earlier epochs and openings (P5).
     NoEpochCheck,
+    /// Do not wait for members that have not come in this epoch (P5).
+    SkipUnheard,
     /// Drop a lagging replica from the ISR before the controller agrees (P4).
     ShrinkAlone,
     /// Count the smaller set while an expansion is in flight (P4).
@@ -35,6 +37,7 @@ impl Mutation {
     pub const ALL: &'static [Self] = &[
         Self::NoFlush,
         Self::NoEpochCheck,
+        Self::SkipUnheard,
         Self::ShrinkAlone,
         Self::SmallerIsrInFlight,
         Self::TruncateToHighWatermark,
@@ -46,45 +49,50 @@ impl Mutation {
         Self::IgnoreOwnFlush,
         Self::IgnoreElr,
     ];
+}
 
-    /// Whether this build was compiled with the defect.
-    #[cfg_attr(test, allow(dead_code))]
-    pub(crate) const fn is_compiled_in(self) -> bool {
-        match self {
-            Self::NoFlush => cfg!(mutant = "no-flush"),
-            Self::NoEpochCheck => cfg!(mutant = "no-epoch-check"),
-            Self::ShrinkAlone => cfg!(mutant = "shrink-alone"),
-            Self::SmallerIsrInFlight => cfg!(mutant = "smaller-isr-in-flight"),
-            Self::TruncateToHighWatermark => cfg!(mutant = "truncate-to-high-watermark"),
-            Self::NoTruncation => cfg!(mutant = "no-truncation"),
-            Self::ExposeEarly => cfg!(mutant = "expose-early"),
-            Self::ExpandEarly => cfg!(mutant = "expand-early"),
-            Self::AdvanceBelowMinIsr => cfg!(mutant = "advance-below-min-isr"),
-            Self::ForgetInDoubt => cfg!(mutant = "forget-in-doubt"),
-            Self::IgnoreOwnFlush => cfg!(mutant = "ignore-own-flush"),
-            Self::IgnoreElr => cfg!(mutant = "ignore-elr"),
-        }
+#[cfg(feature = "mutants")]
+thread_local! {
+    static INSTALLED: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(feature = "mutants")]
+impl Mutation {
+    /// Gives the defect to every core that this thread makes from now on. A simulation has all its nodes on one thread.
+    pub fn install(self) {
+        INSTALLED.set(Some(self));
     }
 }
 
-/// Which defect is on, if any. Costs nothing outside tests.
-#[derive(Debug, Clone, Copy, Default)]
+/// Which defect is on, if any. Costs nothing outside tests and simulations.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Defects {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "mutants"))]
     pub(crate) active: Option<Mutation>,
 }
 
 impl Defects {
+    /// Those of a new core.
+    pub(crate) fn of_new_core() -> Self {
+        Self {
+            #[cfg(feature = "mutants")]
+            active: INSTALLED.get(),
+            #[cfg(all(test, not(feature = "mutants")))]
+            active: None,
+        }
+    }
+
     /// Whether that defect is on.
     #[inline]
-    pub(crate) const fn has(self, mutation: Mutation) -> bool {
-        #[cfg(test)]
+    pub(crate) fn has(self, mutation: Mutation) -> bool {
+        #[cfg(any(test, feature = "mutants"))]
         {
-            matches!(self.active, Some(active) if active as u8 == mutation as u8)
+            self.active == Some(mutation)
         }
-        #[cfg(not(test))]
+        #[cfg(not(any(test, feature = "mutants")))]
         {
-            mutation.is_compiled_in()
+            let _ = mutation;
+            false
         }
     }
 }

@@ -84,7 +84,7 @@ impl Replica {
             leader_epoch: LeaderEpoch::NONE,
             role: Role::Offline,
             active: Vec::new(),
-            defects: Defects::default(),
+            defects: Defects::of_new_core(),
         };
         replica.assert_number_line();
         replica
@@ -358,7 +358,7 @@ impl Replica {
             leader.on_append(before, self.settings, now);
         }
         self.cursors.log_end = log_end;
-        if self.settings.durability == Durability::Relaxed {
+        if self.settings.durability == Durability::Relaxed || self.defects.has(Mutation::NoFlush) {
             self.maybe_acknowledge(actions);
         }
     }
@@ -485,7 +485,9 @@ impl Replica {
         if let Role::Follower(follower) = &self.role
             && follower.link == Link::Open
         {
-            actions.push(Action::Acknowledge { log_end: self.cursors.log_end, flushed: self.cursors.flushed });
+            let LogCursors { log_end, flushed, .. } = self.cursors;
+            let flushed = if self.defects.has(Mutation::NoFlush) { log_end } else { flushed };
+            actions.push(Action::Acknowledge { log_end, flushed });
         }
     }
 

@@ -8,6 +8,8 @@
 //! Lock order: partition, then the copy for another directory, or any one of the queues (streams, links, proposals, attention),
 //! which take no further lock.
 
+mod figures;
+
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
@@ -28,7 +30,7 @@ use crate::on_flushed::OnFlushed;
 use crate::parked_acks::{ParkedAcks, Reply};
 use crate::snapshot::Snapshot;
 use crate::waiter::Waiters;
-use crate::{Lease, PartitionFigures, PartitionRole, PartitionStatus};
+use crate::{Lease, PartitionRole};
 
 /// What a partition asks of the rest of the broker. Called without the partition's lock.
 pub(crate) trait Surroundings: Send + Sync {
@@ -365,7 +367,7 @@ impl Partition {
             aftermath.wake_fetches |= snapshot.role != before.role
                 || snapshot.leader_epoch != before.leader_epoch
                 || snapshot.failed != before.failed;
-            // Those who wait must hear of it when the disk fails under the flush they wait for.
+            // Those who wait must hear of it when the disk fails under the flush they wait for, and when the lease lapses.
             let waited_for = !state.parked.is_empty() || !state.deletions.is_empty();
             aftermath.watch = state.replica.needs_ticks(clock::mono_ms()) || waited_for;
             (result, (aftermath.news > News::None).then(|| state.followers.clone()))
@@ -431,7 +433,14 @@ impl Partition {
         if self.directory().is_some_and(|directory| !directory.is_online()) {
             return self.fail("the log directory is offline");
         }
-        self.step(Event::Tick);
+        // A leader that is cut off from the controllers cannot know that it still leads, and its clients should look elsewhere.
+        let leased = self.lease.is_valid();
+        self.locked(|state, aftermath| {
+            if !leased {
+                state.turn_away(aftermath);
+            }
+            state.step(self, Event::Tick, aftermath);
+        });
     }
 
     /// The disk failed: out of service.
@@ -463,60 +472,6 @@ impl Partition {
             }
             Some(result)
         })
-    }
-
-    /// All figures.
-    pub fn status(&self) -> PartitionStatus {
-        let state = self.state.lock();
-        let (replica, cursors) = (&state.replica, state.replica.cursors());
-        let isr = replica.isr().map_or_else(|| state.isr.clone(), |isr| isr.committed().to_vec());
-        let maximal_isr = replica.maximal_isr().unwrap_or_default();
-        PartitionStatus {
-            id: self.id,
-            topic: self.name.topic.clone(),
-            partition: self.name.partition,
-            role: state.role(),
-            leader: replica.leader(),
-            leader_epoch: replica.leader_epoch(),
-            partition_epoch: replica.partition_epoch(),
-            replicas: state.replicas.clone(),
-            isr,
-            maximal_isr,
-            min_isr: state.min_isr(),
-            log_start: cursors.log_start,
-            high_watermark: replica.high_watermark(),
-            exposed_high_watermark: replica.exposed_high_watermark(),
-            flushed: cursors.flushed,
-            log_end: cursors.log_end,
-            size_bytes: state.log.size_bytes(),
-        }
-    }
-}
-
-impl Partition {
-    /// The figures that metrics show.
-    pub fn figures(&self) -> PartitionFigures {
-        let state = self.state.lock();
-        let (replica, snapshot) = (&state.replica, *self.published.read());
-        let lag = |(id, end): (BrokerId, Offset)| (id, snapshot.log_end.get() - end.max(snapshot.log_start).get());
-        let log = state.log.as_open();
-        PartitionFigures {
-            topic: self.name.topic.clone(),
-            partition: self.name.partition,
-            role: state.role(),
-            has_leader: replica.leader() != BrokerId::NONE,
-            replicas: state.replicas.len(),
-            isr: replica.isr().map_or(state.isr.len(), |isr| isr.committed().len()),
-            min_isr: state.min_isr(),
-            log_start: snapshot.log_start,
-            high_watermark: snapshot.high_watermark,
-            last_stable_offset: snapshot.last_stable_offset,
-            log_end: snapshot.log_end,
-            size_bytes: state.log.size_bytes(),
-            segments: log.map_or(0, Log::segment_count),
-            producers: log.map_or(0, Log::producer_count),
-            follower_lags: replica.follower_ends().map(lag).collect(),
-        }
     }
 }
 
@@ -642,10 +597,15 @@ impl State {
         self.step(partition, Event::Flushed { flushed }, aftermath);
     }
 
-    fn resign(&mut self, aftermath: &mut Aftermath) {
+    /// Those who wait for a watermark will not hear of it from this broker.
+    fn turn_away(&mut self, aftermath: &mut Aftermath) {
         let code = if self.failed { ErrorCode::KafkaStorageError } else { ErrorCode::NotLeaderOrFollower };
         let refused = Err(code);
         aftermath.released.extend(self.parked.take().chain(self.deletions.take()).map(|reply| (reply, refused)));
+    }
+
+    fn resign(&mut self, aftermath: &mut Aftermath) {
+        self.turn_away(aftermath);
         aftermath.closed.extend(self.followers.iter().cloned());
         self.followers = Arc::new([]);
     }

@@ -140,6 +140,10 @@ pub const FIGURES: &[Figure] = &[
     row("M3", "m3.java.longest_ms", "longest", "ms", Lower, value(2_000.0, 1_000.0)),
     row("M3", "m3.java_stop.longest_ms", "Java producer, planned stop: longest", "ms", Lower, value(100.0, 30.0)),
     row("M4", "m4.gap_ms", "active controller killed: gap in topic creation", "ms", Lower, ratio(3.0, 10.0)),
+    shown("M5", "m5.leader.median_ms", "both at 1 s: gap after kill -9 of a leader: median", "ms", Lower),
+    shown("M5", "m5.leader.longest_ms", "longest", "ms", Lower),
+    shown("M5", "m5.controller.median_ms", "of a leader that is the active controller: median", "ms", Lower),
+    shown("M5", "m5.controller.longest_ms", "longest", "ms", Lower),
     row("N", "n.idle_mb", "resident memory a node, idle", "MB", Lower, ratio(12.0, 25.0)),
     row("N", "n.loaded_mb", "peak under load", "MB", Lower, ratio(8.0, 20.0)),
 ];

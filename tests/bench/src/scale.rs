@@ -9,6 +9,8 @@ pub struct Scale {
     pub warm_up_gigabytes: f64,
     /// Sent as fast as it goes, and measured.
     pub gigabytes: f64,
+    /// Records a second of the loads at a fixed rate (E, G).
+    pub rate: u64,
     /// How long the loads at a fixed rate last.
     pub seconds: u64,
     /// Records one at a time (F).
@@ -27,7 +29,7 @@ pub struct Scale {
     pub restart_partitions: i32,
     /// Data on that node (M2).
     pub restart_gigabytes: f64,
-    /// How often a node is started, or killed, within one run (M1, M3, M4).
+    /// How often a node is started, or killed, within one run (M1, M3, M4, M5).
     pub repetitions: usize,
     /// How long a cluster at rest is watched (I, N).
     pub idle_seconds: u64,
@@ -39,6 +41,7 @@ impl Scale {
         Self {
             warm_up_gigabytes: 2.0,
             gigabytes: 2.0,
+            rate: 20_000,
             seconds: 30,
             pings: 10_000,
             catch_up_gigabytes: 4.0,
@@ -58,6 +61,7 @@ impl Scale {
         Self {
             warm_up_gigabytes: 0.4,
             gigabytes: 0.5,
+            rate: 20_000,
             seconds: 8,
             pings: 3_000,
             catch_up_gigabytes: 1.0,
@@ -79,6 +83,7 @@ impl Scale {
         match name {
             "warm_up_gigabytes" => self.warm_up_gigabytes = number,
             "gigabytes" => self.gigabytes = number,
+            "rate" => self.rate = number as u64,
             "seconds" => self.seconds = number as u64,
             "pings" => self.pings = number as u64,
             "catch_up_gigabytes" => self.catch_up_gigabytes = number,

@@ -98,6 +98,7 @@ pub const WORKLOADS: &[Workload] = &[
     workload("M2", "restart after kill -9", STRICT_AND_KAFKA, 900, start::after_kill),
     workload("M3", "gaps after kill -9 and planned stops", STRICT_AND_KAFKA, 900, failover::leader),
     workload("M4", "active controller killed", STRICT_AND_KAFKA, 600, failover::controller),
+    workload("M5", "M3's kills at equal time-outs", STRICT_AND_KAFKA, 900, failover::leader_at_equal_timeouts),
     workload("N", "resident memory", STRICT_AND_KAFKA, 300, memory::run),
 ];
 

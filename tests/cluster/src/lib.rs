@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, bail};
 pub use kafka_tools::kafka_class_path;
 pub use node::{Host, Node};
 pub use ports::{Loopback, free_ports};
-pub use process::{ProcessFigures, figures, ticks_per_second};
+pub use process::{ProcessFigures, figures, is_stopped, ticks_per_second};
 pub use software::Software;
 
 /// How long a cluster may take until every node says that it is ready.

@@ -44,6 +44,12 @@ pub fn figures(pid: u32) -> Option<ProcessFigures> {
     })
 }
 
+/// Whether a signal has stopped that process; none if it is gone.
+pub fn is_stopped(pid: u32) -> Option<bool> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(state(&stat)? == "T")
+}
+
 /// How many ticks `/proc` counts a second.
 pub fn ticks_per_second() -> f64 {
     // SAFETY: sysconf has no preconditions.
@@ -57,6 +63,11 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
+/// The state of `/proc/PID/stat`, which follows the command's name.
+fn state(stat: &str) -> Option<&str> {
+    stat.rsplit_once(')')?.1.split_whitespace().next()
+}
+
 /// The number behind a key at the start of a line, or 0.
 fn number(text: &str, key: &str) -> u64 {
     let value = text.lines().find_map(|line| line.strip_prefix(key));
@@ -68,10 +79,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_and_system_time_are_added_whatever_the_command_is_called() {
+    fn state_and_times_are_found_whatever_the_command_is_called() {
         let stat = "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 7 9 20 0 1 0 1000 0 0";
         assert_eq!(cpu_ticks(stat), Some(300));
         assert_eq!(cpu_ticks("42 (short) S 1"), None);
+        assert_eq!(state(stat), Some("S"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::disks::until;
 use crate::java::JavaClients;
 use crate::live_reader::LiveReader;
 use crate::load;
+use crate::starved::starve_leader;
 use crate::topic;
 
 /// A fault: what happens to the cluster while the load runs.
@@ -23,6 +24,7 @@ pub const CELLS: &[(&str, Fault)] = &[
     ("kill -9 active controller", kill_controller),
     ("kill -9 all at once", kill_all),
     ("stop and continue leader", pause_leader),
+    ("leader gets a tenth of a CPU", starve_leader),
     ("rolling restart", rolling_restart),
     ("emptied disk is refused", emptied_disk),
     ("corrupted segment of one node", corrupted_segment),
@@ -40,7 +42,7 @@ fn kill_leader(cluster: &mut Cluster) -> Result<()> {
     Ok(())
 }
 
-fn kill_leader_and_controller(cluster: &mut Cluster) -> Result<()> {
+pub fn kill_leader_and_controller(cluster: &mut Cluster) -> Result<()> {
     for _ in 0..2 {
         let active = active_controller(cluster)?;
         let leads = load::leaders(&cluster.bootstrap())?.contains(&Some(active));
@@ -77,11 +79,11 @@ fn await_new_leaders(cluster: &Cluster, dead: usize) -> Result<()> {
 }
 
 /// Waits until every node leads again, so that the next fault meets a leader whichever node it hits.
-fn await_preferred_leaders(cluster: &Cluster) -> Result<()> {
+pub fn await_preferred_leaders(cluster: &Cluster) -> Result<()> {
     let started = std::time::Instant::now();
     loop {
         let leaders = load::leaders(&cluster.bootstrap())?;
-        if (1..=3).all(|node| leaders.contains(&Some(node))) {
+        if cluster.nodes().iter().all(|node| leaders.contains(&Some(node.id()))) {
             return Ok(());
         }
         ensure!(started.elapsed() < Duration::from_secs(30), "leadership does not come back: {leaders:?}");

@@ -5,6 +5,7 @@
 
 mod cells;
 mod disks;
+mod five_nodes;
 mod java;
 mod live_reader;
 mod load;
@@ -12,6 +13,7 @@ mod network;
 mod network_cells;
 mod outcomes;
 mod reading;
+mod starved;
 mod topic;
 mod upgrade;
 mod volumes;
@@ -67,9 +69,11 @@ fn run() -> Result<usize> {
     // Leaderships go back soon, so that every node leads something when the next fault comes.
     let settings = [("num.partitions", partitions.as_str()), ("leader.imbalance.check.interval.seconds", "1")];
     let mut outcomes = Outcomes::new();
-    for (name, fault) in cells::CELLS.iter().filter(|(name, _)| wanted(name)) {
-        let mut cluster = Cluster::start_software(&software, 3, &settings)?;
-        outcomes.run(name, &mut cluster, *fault);
+    for (nodes, cells) in [(3, cells::CELLS), (5, five_nodes::CELLS)] {
+        for (name, fault) in cells.iter().filter(|(name, _)| wanted(name)) {
+            let mut cluster = Cluster::start_software(&software, nodes, &settings)?;
+            outcomes.run(name, &mut cluster, *fault);
+        }
     }
     if wanted("rolling upgrade") {
         match upgrade::earlier() {

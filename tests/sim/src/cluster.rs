@@ -1,23 +1,32 @@
-//! Three nodes as turmoil hosts, each with a disk and a key-value store that outlive its crashes.
+//! The nodes as turmoil hosts, each with a disk, a key-value store and a clock that outlive its crashes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use highwater_broker::{Broker, BrokerConfig, Inspector, NodeInspection};
+use highwater_env::clock::WallClockSkew;
 use highwater_env::{CrashMode, Env, SimFs, SimKv};
 use turmoil::Sim;
 
 use crate::disk_trouble::LOG_DIRS;
-use crate::plan::{Durability, NODES, Plan};
+use crate::plan::{Durability, Layout, NODES, Plan};
 
-/// Host name of a node (0-based).
+/// `node.id` of the first node that is only a controller.
+const FIRST_CONTROLLER_ID: usize = 11;
+
+/// Host name of a node (0-based; brokers first).
 pub fn host(node: usize) -> String {
-    format!("n{}", node + 1)
+    if node < NODES { format!("n{}", node + 1) } else { format!("c{}", node - NODES + 1) }
 }
 
-/// Where a node serves clients.
+/// Where a broker serves clients.
 pub fn address(node: usize) -> String {
     format!("{}:9092", host(node))
+}
+
+/// `node.id`.
+fn id(node: usize) -> usize {
+    if node < NODES { node + 1 } else { node - NODES + FIRST_CONTROLLER_ID }
 }
 
 /// One node's belongings.
@@ -25,6 +34,7 @@ pub fn address(node: usize) -> String {
 struct Machine {
     disk: SimFs,
     store: SimKv,
+    clock: WallClockSkew,
     inspector: Arc<Mutex<Option<Inspector>>>,
     /// Whether one of its log directories fails: then the node may stop by itself.
     broken: Arc<AtomicBool>,
@@ -32,6 +42,7 @@ struct Machine {
 
 /// The simulated cluster, seen from outside.
 pub struct SimCluster {
+    layout: Layout,
     machines: Vec<Machine>,
     running: Vec<bool>,
 }
@@ -39,20 +50,31 @@ pub struct SimCluster {
 impl SimCluster {
     /// Adds the nodes to the simulation.
     pub fn new(sim: &mut Sim<'_>, plan: &Plan) -> Self {
-        let machines: Vec<Machine> = (0..NODES)
-            .map(|_| Machine {
-                disk: SimFs::new(),
-                store: SimKv::new(),
-                inspector: Arc::default(),
-                broken: Arc::default(),
-            })
-            .collect();
+        let layout = plan.layout;
+        let fresh = |_| Machine {
+            disk: SimFs::new(),
+            store: SimKv::new(),
+            clock: WallClockSkew::default(),
+            inspector: Arc::default(),
+            broken: Arc::default(),
+        };
+        let machines: Vec<Machine> = (0..layout.nodes()).map(fresh).collect();
         for (node, machine) in machines.iter().enumerate() {
             let (machine, durability) = (machine.clone(), plan.durability);
             machine.disk.lie_about_syncs(plan.lying_disk.then_some(".log"));
-            sim.host(host(node), move || start(node, durability, machine.clone()));
+            sim.host(host(node), move || start(node, layout, durability, machine.clone()));
         }
-        Self { machines, running: vec![true; NODES] }
+        Self { layout, running: vec![true; machines.len()], machines }
+    }
+
+    /// How many nodes there are.
+    pub fn nodes(&self) -> usize {
+        self.machines.len()
+    }
+
+    /// The nodes that are controllers.
+    pub fn controllers(&self) -> std::ops::Range<usize> {
+        self.layout.controllers()
     }
 
     /// Kills a node; its disk keeps what `mode` says.
@@ -72,6 +94,11 @@ impl SimCluster {
         if !std::mem::replace(&mut self.running[node], true) {
             sim.bounce(host(node));
         }
+    }
+
+    /// Sets a node's wall clock wrong by so many milliseconds.
+    pub fn skew_clock(&self, node: usize, ms: i64) {
+        self.machines[node].clock.set(ms);
     }
 
     /// What each running node shows of itself.
@@ -104,27 +131,9 @@ impl SimCluster {
     }
 }
 
-async fn start(node: usize, durability: Durability, machine: Machine) -> turmoil::Result {
-    let voters: Vec<String> = (0..NODES).map(|index| format!("{}@{}:9093", index + 1, host(index))).collect();
-    let durability = match durability {
-        Durability::Strict => "strict",
-        Durability::Relaxed => "relaxed",
-    };
-    let properties = [
-        ("process.roles", "broker,controller".to_owned()),
-        ("node.id", (node + 1).to_string()),
-        ("controller.quorum.voters", voters.join(",")),
-        ("listeners", format!("PLAINTEXT://{0}:9092,CONTROLLER://{0}:9093", host(node))),
-        ("advertised.listeners", format!("PLAINTEXT://{}", address(node))),
-        ("controller.listener.names", "CONTROLLER".to_owned()),
-        ("log.dirs", LOG_DIRS.join(",")),
-        ("highwater.durability", durability.to_owned()),
-        ("highwater.http.listener", String::new()),
-        ("log.roll.ms", "4000".to_owned()),
-        ("replica.lag.time.max.ms", "5000".to_owned()),
-    ];
-    let properties = properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    let config = BrokerConfig::from_properties(&properties)?;
+async fn start(node: usize, layout: Layout, durability: Durability, machine: Machine) -> turmoil::Result {
+    machine.clock.install();
+    let config = BrokerConfig::from_properties(&properties(node, layout, durability).into_iter().collect())?;
     let started = Broker::start(config, Env::simulated(machine.disk.clone(), machine.store.clone())).await;
     let running = match started {
         Err(_) if machine.broken.load(Ordering::Relaxed) => return Ok(()),
@@ -137,4 +146,40 @@ async fn start(node: usize, durability: Durability, machine: Machine) -> turmoil
         Err(_) if machine.broken.load(Ordering::Relaxed) => Ok(()),
         closed => Ok(closed?),
     }
+}
+
+fn properties(node: usize, layout: Layout, durability: Durability) -> Vec<(String, String)> {
+    let voters: Vec<String> = layout.controllers().map(|index| format!("{}@{}:9093", id(index), host(index))).collect();
+    let durability = match durability {
+        Durability::Strict => "strict",
+        Durability::Relaxed => "relaxed",
+    };
+    let name = host(node);
+    let client = format!("PLAINTEXT://{name}:9092");
+    let mut properties = vec![
+        ("node.id", id(node).to_string()),
+        ("controller.quorum.voters", voters.join(",")),
+        ("controller.listener.names", "CONTROLLER".to_owned()),
+        ("log.dirs", LOG_DIRS.join(",")),
+        ("highwater.durability", durability.to_owned()),
+        ("highwater.http.listener", String::new()),
+        ("log.roll.ms", "4000".to_owned()),
+        ("replica.lag.time.max.ms", "5000".to_owned()),
+    ];
+    match layout {
+        Layout::Combined => properties.extend([
+            ("process.roles", "broker,controller".to_owned()),
+            ("listeners", format!("{client},CONTROLLER://{name}:9093")),
+            ("advertised.listeners", client),
+        ]),
+        Layout::Separate if node < NODES => properties.extend([
+            ("process.roles", "broker".to_owned()),
+            ("listeners", client.clone()),
+            ("advertised.listeners", client),
+            ("highwater.internal.listener", format!("{name}:9093")),
+        ]),
+        Layout::Separate => properties
+            .extend([("process.roles", "controller".to_owned()), ("listeners", format!("CONTROLLER://{name}:9093"))]),
+    }
+    properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

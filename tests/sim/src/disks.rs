@@ -7,7 +7,6 @@ use turmoil::Sim;
 
 use crate::cluster::SimCluster;
 use crate::disk_trouble::{DiskTrouble, LOG_DIRS};
-use crate::plan::NODES;
 
 /// It begins.
 pub fn begin(trouble: DiskTrouble, cluster: &mut SimCluster, node: usize, seed: u64) {
@@ -36,7 +35,7 @@ pub fn end(trouble: DiskTrouble, sim: &mut Sim<'_>, cluster: &mut SimCluster, no
 
 /// Ends all trouble.
 pub fn repair_all(sim: &mut Sim<'_>, cluster: &mut SimCluster, seed: u64) {
-    for node in 0..NODES {
+    for node in 0..cluster.nodes() {
         cluster.disk(node).set_capacity(None);
         if cluster.is_broken(node) {
             repair(sim, cluster, node, seed);

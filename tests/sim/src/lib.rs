@@ -1,15 +1,17 @@
-//! Whole nodes, simulated: three brokers that are also controllers, two producers and a consumer run in one thread on
-//! virtual time, over a simulated network and disks that forget what was not flushed.
+//! Whole nodes, simulated: three brokers that are also controllers, or three of each, two producers, a consumer and sometimes an
+//! administrator run in one thread on virtual time, over a simulated network and disks that forget what was not flushed.
 //!
 //! In: a seed. Out: what happened, or the first invariant that broke, with the command that replays it.
 //! Safety is checked after every tick while faults are active. Then the faults stop, liveness is demanded, and the replicas'
 //! files are compared. It knows the broker only as `Broker::start` and what its inspector shows.
 
+mod administrator;
 mod checks;
 mod client;
 mod cluster;
 mod disk_trouble;
 mod disks;
+mod faults;
 mod history;
 mod plan;
 mod run;

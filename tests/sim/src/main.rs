@@ -1,5 +1,7 @@
 //! `make sim`: sweeps seeds, each in a process of its own, or replays one.
 
+mod mutants;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -7,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
+use highwater_partition::Mutation;
 use highwater_sim::{Durability, Plan, run};
 
 /// Simulates whole clusters under faults.
@@ -40,6 +43,15 @@ enum Task {
         #[command(flatten)]
         plan: PlanArguments,
     },
+    /// Runs each deliberate defect until a seed catches it; prints how many seeds that took, and their median.
+    Mutants {
+        /// Most seeds for one defect.
+        #[arg(long, default_value_t = 100)]
+        seeds: u64,
+        /// Processes at a time.
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
+    },
     /// Runs a seed twice in fresh processes and compares the traces.
     Determinism {
         seed: u64,
@@ -49,19 +61,22 @@ enum Task {
 }
 
 /// What a seed stands for.
-#[derive(Args, Clone, Copy)]
-struct PlanArguments {
+#[derive(Args, Clone, Copy, Default)]
+pub struct PlanArguments {
     /// The only fault is that all nodes lose power together.
     #[arg(long)]
     power_loss: bool,
     /// Disks are full, fail or are slow.
     #[arg(long, conflicts_with = "power_loss")]
     disks: bool,
-    #[arg(long, value_enum, default_value_t = Durability::Strict)]
-    durability: Durability,
+    #[arg(long, value_enum, default_value_t)]
+    pub durability: Durability,
     /// The disk says that it flushed and did not.
     #[arg(long)]
-    lying_disk: bool,
+    pub lying_disk: bool,
+    /// Every partition core has this defect.
+    #[arg(long, value_parser = mutants::parse)]
+    pub mutant: Option<Mutation>,
     /// Check only what clients saw.
     #[arg(long)]
     history_only: bool,
@@ -74,11 +89,12 @@ impl PlanArguments {
             Self { disks: true, .. } => Plan::disks(seed),
             _ => Plan::new(seed),
         };
-        Plan { durability: self.durability, lying_disk: self.lying_disk, history_only: self.history_only, ..plan }
+        let Self { durability, lying_disk, history_only, mutant: mutation, .. } = self;
+        Plan { durability, lying_disk, history_only, mutation, ..plan }
     }
 
     /// The same arguments, as words of a command line.
-    fn words(self) -> Vec<&'static str> {
+    pub fn words(self) -> Vec<String> {
         let flags = [
             (self.power_loss, "--power-loss"),
             (self.disks, "--disks"),
@@ -86,7 +102,8 @@ impl PlanArguments {
             (self.history_only, "--history-only"),
             (self.durability == Durability::Relaxed, "--durability=relaxed"),
         ];
-        flags.into_iter().filter_map(|(given, word)| given.then_some(word)).collect()
+        let flags = flags.into_iter().filter(|(given, _)| *given).map(|(_, word)| word.to_owned());
+        flags.chain(self.mutant.map(|mutant| format!("--mutant={mutant:?}"))).collect()
     }
 }
 
@@ -94,6 +111,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Task::Replay { seed, plan, log } => replay(seed, plan, log),
         Task::Sweep { seeds, first, workers, plan } => sweep(first..first + seeds, workers, plan),
+        Task::Mutants { seeds, workers } => mutants::run(seeds, workers),
         Task::Determinism { seed, plan } => determinism(seed, plan),
     };
     match outcome {
@@ -120,7 +138,8 @@ fn replay(seed: u64, arguments: PlanArguments, log: bool) -> Result<()> {
     Ok(())
 }
 
-fn child(seed: u64, arguments: PlanArguments) -> Result<Child> {
+/// A process that replays a seed.
+pub fn child(seed: u64, arguments: PlanArguments) -> Result<Child> {
     let program = std::env::current_exe()?;
     let mut command = Command::new(program);
     command.args(["replay", &seed.to_string()]).args(arguments.words());

@@ -4,28 +4,58 @@
 use std::time::Duration;
 
 use highwater_env::CrashMode;
+use highwater_partition::Mutation;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::disk_trouble::DiskTrouble;
 
-/// Nodes of the simulated cluster.
+/// Brokers of the simulated cluster.
 pub const NODES: usize = 3;
+/// Controllers, where they are nodes of their own.
+pub const CONTROLLERS: usize = 3;
 /// Virtual time during which faults are active.
 const FAULTY: Duration = Duration::from_secs(25);
 /// Virtual time before the first fault: the cluster forms and the topic is made.
 const WARM_UP: Duration = Duration::from_secs(4);
+/// Farthest that a node's clock is set wrong, in milliseconds.
+const SKEW_MS: i64 = 20 * 60 * 1000;
 
 /// `highwater.durability` of the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Durability {
+    #[default]
     Strict,
     /// Kafka's behaviour. With whole-cluster power loss it must lose acknowledged records: that is how the check shows
     /// that it can fail.
     Relaxed,
 }
 
-/// One fault and how long it lasts.
+/// Which roles the nodes have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Each of three nodes is broker and controller.
+    Combined,
+    /// Three brokers, then three controllers.
+    Separate,
+}
+
+impl Layout {
+    /// How many nodes there are.
+    pub fn nodes(self) -> usize {
+        match self {
+            Self::Combined => NODES,
+            Self::Separate => NODES + CONTROLLERS,
+        }
+    }
+
+    /// The nodes that are controllers.
+    pub fn controllers(self) -> std::ops::Range<usize> {
+        self.nodes() - CONTROLLERS..self.nodes()
+    }
+}
+
+/// One fault and how long it lasts. Nodes by number, from 0; brokers first.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
     /// A node's process dies; `mode` says what its disk keeps.
@@ -38,19 +68,37 @@ pub enum Fault {
     OneWayCut { from: usize, to: usize },
     /// A node hears no other node, but still its clients.
     Isolate { node: usize },
+    /// The other nodes do not hear a node, which hears them.
+    Mute { node: usize },
+    /// A broker and the controllers do not hear each other; brokers do.
+    CutControllers { broker: usize },
+    /// Brokers do not hear each other; controllers and clients hear all.
+    CutBrokers,
     /// Every message takes up to this long.
     Slow { latency_ms: u64 },
     /// The disks of a node.
     Disk { node: usize, trouble: DiskTrouble },
+    /// Every message between two nodes takes up to this long.
+    SlowLink { a: usize, b: usize, latency_ms: u64 },
+    /// Of a thousand messages, so many lose all that is under way on their link. Nothing is sent again, so a stream that lost
+    /// something stands still, as with a connection that a firewall forgot.
+    Lossy { per_mille: u32 },
+    /// A node's wall clock is wrong by so much.
+    Skew { node: usize, ms: i64 },
 }
 
 /// All faults of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub seed: u64,
+    pub layout: Layout,
+    /// Beside the faults, topics come and go and replicas are moved.
+    pub administrator: bool,
     pub durability: Durability,
     /// Crashed disks keep only what was flushed, and lie about flushes: the mutant "no flush".
     pub lying_disk: bool,
+    /// A defect of every partition core.
+    pub mutation: Option<Mutation>,
     /// Only the clients' history is checked, not the nodes' own figures: shows that the history check bites by itself.
     pub history_only: bool,
     /// `(start, end, fault)`, by start.
@@ -63,14 +111,16 @@ impl Plan {
     /// The plan of a seed: faults of every kind, alone and overlapping.
     pub fn new(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed ^ 0x5ced_u64.rotate_left(40));
+        let layout = if rng.random_bool(0.25) { Layout::Separate } else { Layout::Combined };
+        let administrator = rng.random_bool(0.5);
         let mut faults = Vec::new();
         let mut at = WARM_UP;
         while at < FAULTY {
             let lasts = Duration::from_millis(rng.random_range(200..6000));
-            faults.push((at, at + lasts, Fault::draw(&mut rng)));
+            faults.push((at, at + lasts, Fault::draw(&mut rng, layout)));
             at += Duration::from_millis(rng.random_range(500..7000));
         }
-        Self::of(seed, faults)
+        Self { layout, administrator, ..Self::of(seed, faults) }
     }
 
     /// A plan in which all nodes lose power together, again and again, and each time what was not flushed is lost or torn.
@@ -109,26 +159,44 @@ impl Plan {
 
     fn of(seed: u64, faults: Vec<(Duration, Duration, Fault)>) -> Self {
         let faults_end = faults.iter().map(|(_, end, _)| *end).max().unwrap_or(WARM_UP);
-        Self { seed, durability: Durability::Strict, lying_disk: false, history_only: false, faults, faults_end }
+        Self {
+            seed,
+            layout: Layout::Combined,
+            administrator: false,
+            durability: Durability::Strict,
+            lying_disk: false,
+            mutation: None,
+            history_only: false,
+            faults,
+            faults_end,
+        }
     }
 }
 
 impl Fault {
-    fn draw(rng: &mut SmallRng) -> Self {
-        let node = rng.random_range(0..NODES);
-        let other = (node + rng.random_range(1..NODES)) % NODES;
+    fn draw(rng: &mut SmallRng, layout: Layout) -> Self {
+        let nodes = layout.nodes();
+        let node = rng.random_range(0..nodes);
+        let other = (node + rng.random_range(1..nodes)) % nodes;
         let mode = match rng.random_range(0..3) {
             0 => CrashMode::Keep,
             1 => CrashMode::Drop,
             _ => CrashMode::Torn,
         };
-        match rng.random_range(0..12) {
+        match rng.random_range(0..22) {
             0..=3 => Self::Crash { node, mode },
             4..=5 => Self::PowerLoss { mode },
             6..=7 => Self::Cut { a: node, b: other },
-            8 => Self::OneWayCut { from: node, to: other },
-            9..=10 => Self::Isolate { node },
-            _ => Self::Slow { latency_ms: rng.random_range(20..150) },
+            8..=9 => Self::OneWayCut { from: node, to: other },
+            10..=11 => Self::Isolate { node },
+            12 => Self::Mute { node },
+            13..=14 if layout == Layout::Separate => Self::CutControllers { broker: node % NODES },
+            13..=14 => Self::CutBrokers,
+            15 => Self::Slow { latency_ms: rng.random_range(20..150) },
+            16 => Self::SlowLink { a: node, b: other, latency_ms: rng.random_range(20..1500) },
+            17..=18 => Self::Lossy { per_mille: rng.random_range(1..20) },
+            19..=20 => Self::Disk { node, trouble: DiskTrouble::draw(rng) },
+            _ => Self::Skew { node, ms: rng.random_range(-SKEW_MS..SKEW_MS) },
         }
     }
 }

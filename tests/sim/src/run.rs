@@ -9,22 +9,23 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use highwater_broker::NodeInspection;
 use highwater_env::{FlushLatency, install_flush_latency, rng};
 use highwater_history::Coverage;
+use highwater_metadata::PartitionImage;
+use highwater_types::{BrokerId, PartitionIndex};
 use turmoil::Sim;
 
+use crate::administrator::Administrator;
 use crate::checks::Checks;
-use crate::cluster::{SimCluster, host};
+use crate::cluster::SimCluster;
 use crate::disk_trouble::LOG_DIRS;
-use crate::disks;
+use crate::faults::{self, LATENCY};
 use crate::history::{History, counts};
-use crate::plan::{Durability, Fault, NODES, Plan};
+use crate::plan::{Durability, Fault, Plan};
 use crate::workload::{self, PARTITIONS, TOPIC};
 
 /// Virtual time within which a healthy cluster must have healed and served a full read.
 const HEALS_WITHIN: Duration = Duration::from_secs(60);
 /// One step of virtual time.
 const TICK: Duration = Duration::from_millis(1);
-/// Slowest message while nothing slows the network.
-const LATENCY: Duration = Duration::from_millis(4);
 
 /// A run in which less was acknowledged shows nothing.
 const LEAST: Coverage = Coverage { acknowledged: 100 };
@@ -46,6 +47,9 @@ pub struct Outcome {
 /// # Errors
 /// The first invariant that broke, or what did not heal in time.
 pub fn run(plan: &Plan) -> Result<Outcome> {
+    if let Some(mutation) = plan.mutation {
+        mutation.install();
+    }
     rng::install(Some(plan.seed ^ 0x00ad_5eed));
     install_flush_latency(plan.seed ^ 0xd15c, FlushLatency::default());
     let mut sim = turmoil::Builder::new()
@@ -60,14 +64,20 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     let history = History::new();
     let stop = Rc::new(Cell::new(false));
     let finished = Rc::new(Cell::new(0));
-    add_clients(&mut sim, &history, &stop, &finished);
-    Run { plan, cluster, history, checks: Checks::default(), stop, finished, digest: 0 }.execute(&mut sim)
+    let clients = add_clients(&mut sim, plan, &history, &stop, &finished);
+    Run { plan, cluster, history, checks: Checks::default(), clients, stop, finished, digest: 0 }.execute(&mut sim)
 }
 
-/// Clients of the simulation: two producers, one tailing consumer, and a full read once they have stopped.
-const CLIENTS: usize = 4;
-
-fn add_clients(sim: &mut Sim<'_>, history: &History, stop: &Rc<Cell<bool>>, finished: &Rc<Cell<usize>>) {
+/// Adds two producers, one tailing consumer, an administrator if the plan has one, and a full read once they have stopped; returns how
+/// many clients these are.
+fn add_clients(
+    sim: &mut Sim<'_>,
+    plan: &Plan,
+    history: &History,
+    stop: &Rc<Cell<bool>>,
+    finished: &Rc<Cell<usize>>,
+) -> usize {
+    let others = 3 + usize::from(plan.administrator);
     for producer in 0..2_u64 {
         let (history, stop, finished) = (history.clone(), stop.clone(), finished.clone());
         sim.client(format!("producer{producer}"), async move {
@@ -83,15 +93,25 @@ fn add_clients(sim: &mut Sim<'_>, history: &History, stop: &Rc<Cell<bool>>, fini
         done.set(done.get() + 1);
         Ok(())
     });
+    if plan.administrator {
+        let (seed, stopping, done) = (plan.seed, stop.clone(), finished.clone());
+        sim.client("administrator", async move {
+            workload::create_topic().await?;
+            Administrator::new(seed).run(|| stopping.get()).await?;
+            done.set(done.get() + 1);
+            Ok(())
+        });
+    }
     let (shared, done) = (history.clone(), finished.clone());
     sim.client("reader", async move {
-        while done.get() < CLIENTS - 1 {
+        while done.get() < others {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         workload::read_all(shared).await?;
         done.set(done.get() + 1);
         Ok(())
     });
+    others + 1
 }
 
 fn digest(history: &History) -> Result<u64> {
@@ -106,6 +126,7 @@ struct Run<'a> {
     cluster: SimCluster,
     history: History,
     checks: Checks,
+    clients: usize,
     stop: Rc<Cell<bool>>,
     finished: Rc<Cell<usize>>,
     digest: u64,
@@ -122,11 +143,12 @@ impl Run<'_> {
         while sim.elapsed() < self.plan.faults_end {
             while let Some(&(_, starts, fault)) = pending.last().filter(|(at, ..)| *at <= sim.elapsed()) {
                 pending.pop();
-                self.apply(sim, fault, starts);
+                let seed = self.plan.seed ^ sim.elapsed().as_millis() as u64;
+                faults::apply(sim, &mut self.cluster, fault, starts, seed);
             }
             self.tick(sim)?;
         }
-        self.heal(sim);
+        faults::end_all(sim, &mut self.cluster, self.plan.seed);
         // Producers go on for a moment on the healed cluster, so that what was wedged shows itself.
         let calm = sim.elapsed() + Duration::from_secs(2);
         while sim.elapsed() < calm {
@@ -134,14 +156,11 @@ impl Run<'_> {
         }
         self.stop.set(true);
         let deadline = sim.elapsed() + HEALS_WITHIN;
-        while self.finished.get() < CLIENTS || !self.is_healthy() {
+        while self.finished.get() < self.clients || !self.is_healthy() {
             self.tick(sim)?;
             if sim.elapsed() > deadline {
-                bail!(
-                    "liveness: {} of {CLIENTS} clients ended within {HEALS_WITHIN:?}; {}",
-                    self.finished.get(),
-                    self.health()
-                );
+                let (finished, clients) = (self.finished.get(), self.clients);
+                bail!("liveness: {finished} of {clients} clients ended within {HEALS_WITHIN:?}; {}", self.health());
             }
         }
         let events = self.history.recorder.events();
@@ -181,69 +200,31 @@ impl Run<'_> {
         }
     }
 
-    fn apply(&mut self, sim: &mut Sim<'_>, fault: Fault, starts: bool) {
-        let seed = self.plan.seed ^ sim.elapsed().as_millis() as u64;
-        match (fault, starts) {
-            (Fault::Crash { node, mode }, true) => self.cluster.crash(sim, node, mode, seed),
-            (Fault::Crash { node, .. }, false) => self.cluster.restart(sim, node),
-            (Fault::PowerLoss { mode }, true) => {
-                for node in 0..NODES {
-                    self.cluster.crash(sim, node, mode, seed.wrapping_add(node as u64));
-                }
-            }
-            (Fault::PowerLoss { .. }, false) => (0..NODES).for_each(|node| self.cluster.restart(sim, node)),
-            (Fault::Cut { a, b }, true) => sim.partition(host(a), host(b)),
-            (Fault::Cut { a, b }, false) => sim.repair(host(a), host(b)),
-            (Fault::OneWayCut { from, to }, true) => sim.partition_oneway(host(from), host(to)),
-            (Fault::OneWayCut { from, to }, false) => sim.repair_oneway(host(from), host(to)),
-            (Fault::Isolate { node }, starts) => {
-                for other in (0..NODES).filter(|other| *other != node) {
-                    if starts {
-                        sim.partition(host(node), host(other));
-                    } else {
-                        sim.repair(host(node), host(other));
-                    }
-                }
-            }
-            (Fault::Slow { latency_ms }, true) => sim.set_max_message_latency(Duration::from_millis(latency_ms)),
-            (Fault::Slow { .. }, false) => sim.set_max_message_latency(LATENCY),
-            (Fault::Disk { node, trouble }, true) => disks::begin(trouble, &mut self.cluster, node, seed),
-            (Fault::Disk { node, trouble }, false) => disks::end(trouble, sim, &mut self.cluster, node, seed),
-        }
-    }
-
-    fn heal(&mut self, sim: &mut Sim<'_>) {
-        for a in 0..NODES {
-            for b in a + 1..NODES {
-                sim.repair(host(a), host(b));
-            }
-            self.cluster.restart(sim, a);
-        }
-        disks::repair_all(sim, &mut self.cluster, self.plan.seed);
-        sim.set_max_message_latency(LATENCY);
-    }
-
     /// Every partition has a leader and a full ISR, every replica holds the whole log, all metadata is equal.
     fn is_healthy(&self) -> bool {
         let nodes = self.cluster.inspect();
-        let Some(first) = nodes.first().filter(|_| nodes.len() == NODES && self.cluster.all_running()) else {
+        let Some(first) = nodes.first().filter(|_| nodes.len() == self.cluster.nodes() && self.cluster.all_running())
+        else {
             return false;
         };
         let Some(topic) = first.image.topic_by_name(TOPIC) else { return false };
-        let full = topic.iter().all(|(_, partition)| partition.isr.len() == NODES && partition.leader.0 > 0);
         let converged = nodes.iter().all(|node| node.image.offset() == first.image.offset());
-        full && converged && (0..PARTITIONS).all(|partition| self.is_replicated(&nodes, partition))
+        converged && topic.iter().all(|(index, partition)| self.is_well(&nodes, index, partition))
     }
 
-    fn is_replicated(&self, nodes: &[NodeInspection], partition: i32) -> bool {
+    fn is_well(&self, nodes: &[NodeInspection], index: PartitionIndex, image: &PartitionImage) -> bool {
+        let is_moving = !image.adding.is_empty() || !image.removing.is_empty();
+        let is_full = image.leader != BrokerId::NONE && image.isr.len() == image.replicas.len();
         let ends: Vec<_> = nodes
             .iter()
             .flat_map(|node| &node.replicas)
-            .filter(|replica| replica.topic.as_str() == TOPIC && replica.partition.0 == partition)
+            .filter(|replica| replica.topic.as_str() == TOPIC && replica.partition == index)
             .map(|replica| (replica.log_end, replica.flushed))
             .collect();
         let must_be_flushed = self.plan.durability == Durability::Strict;
-        ends.len() == NODES
+        is_full
+            && !is_moving
+            && ends.len() == image.replicas.len()
             && ends.iter().all(|(end, flushed)| *end == ends[0].0 && (flushed == end || !must_be_flushed))
     }
 
@@ -272,13 +253,21 @@ impl Run<'_> {
 
     /// P1: at rest, the replicas' files hold the same bytes.
     fn compare_replicas(&self) -> Result<()> {
+        let nodes = self.cluster.inspect();
         for partition in 0..PARTITIONS {
             let directory = format!("{TOPIC}-{partition}");
-            let logs: Vec<Vec<u8>> = (0..NODES).map(|node| self.read_log(node, &directory)).collect::<Result<_>>()?;
-            for (node, log) in logs.iter().enumerate() {
+            let holds = |node: &&NodeInspection| {
+                let mut replicas = node.replicas.iter();
+                replicas.any(|replica| replica.topic.as_str() == TOPIC && replica.partition.0 == partition)
+            };
+            let holders: Vec<usize> = nodes.iter().filter(holds).map(|node| node.node.0 as usize - 1).collect();
+            let logs: Vec<Vec<u8>> =
+                holders.iter().map(|&node| self.read_log(node, &directory)).collect::<Result<_>>()?;
+            for (node, log) in holders.iter().zip(&logs) {
                 ensure!(
                     *log == logs[0],
-                    "P1: {TOPIC}-{partition}: nodes 1 and {} differ at byte {:?} ({} and {} bytes)",
+                    "P1: {TOPIC}-{partition}: nodes {} and {} differ at byte {:?} ({} and {} bytes)",
+                    holders[0] + 1,
                     node + 1,
                     log.iter().zip(&logs[0]).position(|(left, right)| left != right),
                     logs[0].len(),

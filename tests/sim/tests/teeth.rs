@@ -20,7 +20,10 @@ fn first_lost_record(mutant: &[&str]) -> Option<(u64, String)> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_highwater-sim"));
         let output = command.args(["replay", &seed.to_string()]).args(&history).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        ["lost:", "inconsistent:", "duplicate:"].iter().any(|found| text.contains(found)).then_some((seed, text))
+        ["lost:", "unseen:", "inconsistent:", "duplicate:"]
+            .iter()
+            .any(|found| text.contains(found))
+            .then_some((seed, text))
     })
 }
 

@@ -168,6 +168,27 @@ async fn a_broker_without_a_lease_serves_nothing() {
     assert_eq!(cluster.fetch(0, id, 0).len(), 2);
 }
 
+/// A leader that is cut off from all nodes: what waits for its followers is answered as soon as the lease has lapsed.
+#[tokio::test]
+async fn a_lapsed_lease_answers_those_who_wait() {
+    let mut cluster = Cluster::start(3).await;
+    let id = cluster.create_topic("t", &[]);
+    cluster.produce(0, id).await;
+    cluster.kill(1, false).await;
+    cluster.kill(2, false).await;
+    let waiting = cluster.append(0, id, Acks::All).unwrap().wait.unwrap();
+    let replicas = cluster.node(0).replicas.clone();
+    let deletion = tokio::spawn(async move {
+        replicas.delete_records(id, None, tokio::time::Instant::now() + Duration::from_secs(60)).await
+    });
+    cluster.until("deleted here", |cluster| cluster.status(0, id).log_start == Offset(1)).await;
+    cluster.node(0).lease.valid.store(false, Ordering::SeqCst);
+    let answers = async { (waiting.await, deletion.await.unwrap()) };
+    let (waiting, deletion) = tokio::time::timeout(Duration::from_secs(10), answers).await.expect("in time");
+    assert_eq!(waiting, Err(ErrorCode::NotLeaderOrFollower));
+    assert_eq!(deletion, Err(ErrorCode::NotLeaderOrFollower));
+}
+
 /// S4: a failed flush takes the directory out of service, and those who wait for it hear of it.
 #[tokio::test]
 async fn a_failed_flush_fails_those_who_wait() {

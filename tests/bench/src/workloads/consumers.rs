@@ -21,8 +21,6 @@ const CONSUMERS: usize = 5;
 const PARTITIONS: i32 = 6;
 /// Partitions of the replicated topic, as in E.
 const REPLICATED_PARTITIONS: i32 = 16;
-/// Records a second of the producers.
-const RATE: u64 = 20_000;
 
 pub fn run(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
     let (cluster, payloads) = (run.start(3)?, Payloads::new(RECORD_BYTES));
@@ -46,7 +44,7 @@ pub fn run(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
     findings.note_transfer("g.catch_up", &meter.used(), read.bytes, read.seconds);
 
     let steady = [("acks", "1"), ("linger.ms", "1")];
-    let schedule = Schedule::new(RATE);
+    let schedule = Schedule::new(run.scale.rate);
     let plan = as_fast_as_it_goes("warm", PARTITIONS, schedule.records_in(run.scale.seconds), &payloads, &steady);
     let meter = Meter::start(&cluster);
     let (sent, read) = at_the_tail(&bootstrap, &Plan { schedule: Some(schedule), ..plan })?;
@@ -80,7 +78,7 @@ fn replicated_beside_a_cold_reader(
     findings: &mut Findings,
 ) -> Result<()> {
     let bootstrap = cluster.bootstrap();
-    let (steady, schedule) = ([IDEMPOTENT, &[("linger.ms", "1")]].concat(), Schedule::new(RATE));
+    let (steady, schedule) = ([IDEMPOTENT, &[("linger.ms", "1")]].concat(), Schedule::new(run.scale.rate));
     let records = schedule.records_in(run.scale.seconds);
     let plan = as_fast_as_it_goes("replicated", REPLICATED_PARTITIONS, records, payloads, &steady);
     let plan = Plan { schedule: Some(schedule), ..plan };

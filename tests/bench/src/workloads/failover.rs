@@ -1,4 +1,4 @@
-//! M3 and M4: how long clients wait when a node dies or stops.
+//! M3, M4 and M5: how long clients wait when a node dies or stops.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -32,6 +32,15 @@ const RECOVERS_WITHIN: Duration = Duration::from_secs(60);
 /// Creations in a row that show that the cluster is well.
 const WELL: usize = 20;
 
+/// Time-outs of M5, equal for both: the shortest session that Highwater takes, and quorum followers that miss their leader as
+/// soon as it. Highwater has no use for the last one, for it notices a broken stream.
+const SHORT_TIMEOUTS: &[(&str, &str)] = &[
+    ("broker.session.timeout.ms", "1000"),
+    ("broker.heartbeat.interval.ms", "200"),
+    ("controller.quorum.election.timeout.ms", "500"),
+    ("controller.quorum.fetch.timeout.ms", "1000"),
+];
+
 /// What happens to the leader.
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
@@ -58,21 +67,34 @@ pub fn leader(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
     let mut cluster = run.start(3)?;
     let faults =
         [("m3.leader", Fault::KillLeader), ("m3.controller", Fault::KillLeaderAndController), ("m3.stop", Fault::Stop)];
-    for (prefix, fault) in faults {
-        let mut gaps = Vec::new();
-        for attempt in 0..run.scale.repetitions {
-            gaps.push(gap(run, &mut cluster, fault, &format!("{prefix}.{attempt}"))?.as_secs_f64() * 1e3);
-        }
-        findings.note(format!("{prefix}.longest_ms"), gaps.iter().copied().fold(0.0, f64::max));
-        findings.note(format!("{prefix}.median_ms"), median(gaps).unwrap_or_default());
-    }
+    gaps(run, &mut cluster, &faults, findings)?;
     match &run.options.kafka_libs {
         Some(libs) => java_producer(run, &mut cluster, libs, findings),
         None => Ok(()),
     }
 }
 
-/// The same with Kafka's own producer, whose class comes with Kafka's jars.
+/// M5: M3's kills, with time-outs that are short and equal on both systems.
+pub fn leader_at_equal_timeouts(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
+    let mut cluster = run.start_with(3, SHORT_TIMEOUTS)?;
+    let faults = [("m5.leader", Fault::KillLeader), ("m5.controller", Fault::KillLeaderAndController)];
+    gaps(run, &mut cluster, &faults, findings)
+}
+
+/// Notes the longest gap and the median one of each fault.
+fn gaps(run: &Run<'_>, cluster: &mut Cluster, faults: &[(&str, Fault)], findings: &mut Findings) -> Result<()> {
+    for (prefix, fault) in faults {
+        let mut gaps = Vec::new();
+        for attempt in 0..run.scale.repetitions {
+            gaps.push(gap(run, cluster, *fault, &format!("{prefix}.{attempt}"))?.as_secs_f64() * 1e3);
+        }
+        findings.note(format!("{prefix}.longest_ms"), gaps.iter().copied().fold(0.0, f64::max));
+        findings.note(format!("{prefix}.median_ms"), median(gaps).unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// M3 with Kafka's own producer, whose class comes with Kafka's jars.
 fn java_producer(run: &Run<'_>, cluster: &mut Cluster, libs: &Path, findings: &mut Findings) -> Result<()> {
     for (prefix, fault) in [("m3.java", Fault::KillLeader), ("m3.java_stop", Fault::Stop)] {
         let mut gaps = Vec::new();

@@ -11,8 +11,6 @@ use crate::producer::{Plan, produce};
 use crate::schedule::Schedule;
 
 const PARTITIONS: i32 = 16;
-/// Records a second of the steady load.
-const RATE: u64 = 20_000;
 
 pub fn run(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
     let (cluster, payloads) = (run.start(3)?, Payloads::new(RECORD_BYTES));
@@ -31,7 +29,7 @@ pub fn run(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
     let sent = produce(&bootstrap, &Plan { records: records_in(run.scale.gigabytes, RECORD_BYTES), ..plan.clone() })?;
     findings.note_transfer("e", &meter.used(), sent.bytes, sent.seconds);
 
-    let (steady, schedule) = ([IDEMPOTENT, &[("linger.ms", "1")]].concat(), Schedule::new(RATE));
+    let (steady, schedule) = ([IDEMPOTENT, &[("linger.ms", "1")]].concat(), Schedule::new(run.scale.rate));
     let plan = Plan { schedule: Some(schedule), properties: &steady, ..plan };
     let meter = Meter::start(&cluster);
     let sent = produce(&bootstrap, &Plan { records: schedule.records_in(run.scale.seconds), ..plan })?;

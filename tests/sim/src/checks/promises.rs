@@ -21,6 +21,12 @@ pub struct Promises {
 impl Promises {
     pub fn check(&mut self, view: &View<'_>) -> Result<()> {
         for node in view.nodes {
+            // Once it knows that it holds a partition no more, it has deleted it.
+            let topic = node.image.topic_by_name(TOPIC);
+            self.flushed.retain(|(broker, index), _| {
+                let assigned = topic.and_then(|topic| topic.partition(*index));
+                *broker != node.node || assigned.is_none_or(|partition| partition.replicas.contains(broker))
+            });
             for replica in node.replicas.iter().filter(|replica| replica.topic.as_str() == TOPIC) {
                 self.flushed.insert((node.node, replica.partition), replica.flushed);
             }

@@ -1,0 +1,84 @@
+//! Deliberate defects against whole nodes: how many seeds does it take until one of the checks fails?
+
+use std::collections::VecDeque;
+use std::process::Child;
+
+use anyhow::{Context as _, Result, ensure};
+use highwater_partition::Mutation;
+use highwater_sim::Durability;
+
+use crate::{PlanArguments, child};
+
+/// The defect of that name.
+///
+/// # Errors
+/// The names that there are.
+pub fn parse(name: &str) -> Result<Mutation> {
+    let found = Mutation::ALL.iter().copied().find(|mutation| format!("{mutation:?}") == name);
+    found.with_context(|| format!("one of {:?}", Mutation::ALL))
+}
+
+/// Every defect, with the arguments that make it.
+fn all() -> Vec<(String, PlanArguments)> {
+    let cores = Mutation::ALL.iter().map(|&mutation| {
+        (format!("{mutation:?}"), PlanArguments { mutant: Some(mutation), ..PlanArguments::default() })
+    });
+    let disks = [
+        ("LyingDisk".to_owned(), PlanArguments { lying_disk: true, ..PlanArguments::default() }),
+        ("Relaxed".to_owned(), PlanArguments { durability: Durability::Relaxed, ..PlanArguments::default() }),
+    ];
+    cores.chain(disks).collect()
+}
+
+/// Runs each defect until a seed fails, at most `seeds` of them; a line each, and the median.
+///
+/// # Errors
+/// When one of them is not caught.
+pub fn run(seeds: u64, workers: usize) -> Result<()> {
+    let (mut took, mut survivors) = (Vec::new(), Vec::new());
+    for (name, arguments) in all() {
+        match first_failure(seeds, workers, arguments)? {
+            Some((seed, found)) => {
+                println!("{name:<24} caught by seed {seed:>3}  {found}");
+                took.push(seed);
+            }
+            None => {
+                println!("{name:<24} not caught by {seeds} seeds");
+                survivors.push(name);
+            }
+        }
+    }
+    took.sort_unstable();
+    let median = took.get(took.len() / 2).copied().unwrap_or_default();
+    println!("{} caught, {} not; the median one by seed {median}", took.len(), survivors.len());
+    ensure!(survivors.is_empty(), "not caught: {survivors:?}");
+    Ok(())
+}
+
+/// The first seed that fails, and what it found.
+fn first_failure(seeds: u64, workers: usize, arguments: PlanArguments) -> Result<Option<(u64, String)>> {
+    let mut running: VecDeque<(u64, Child)> = VecDeque::new();
+    let mut next = 1..=seeds;
+    loop {
+        while running.len() < workers
+            && let Some(seed) = next.next()
+        {
+            running.push_back((seed, child(seed, arguments)?));
+        }
+        let Some((seed, child)) = running.pop_front() else { return Ok(None) };
+        let output = child.wait_with_output()?;
+        if !output.status.success() {
+            for (_, mut other) in running {
+                other.kill()?;
+                other.wait()?;
+            }
+            return Ok(Some((seed, what(&String::from_utf8_lossy(&output.stderr)))));
+        }
+    }
+}
+
+/// What a failed run says, without the plan in front of it.
+fn what(error: &str) -> String {
+    let line = error.lines().find(|line| line.starts_with("sim: ")).unwrap_or(error);
+    line.rsplit("]: ").next().unwrap_or(line).chars().take(120).collect()
+}
