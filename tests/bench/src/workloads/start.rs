@@ -23,6 +23,8 @@ const STARTS_WITHIN: Duration = Duration::from_secs(60);
 const RESTARTS_WITHIN: Duration = Duration::from_secs(600);
 /// Partitions of one topic where there are many.
 const PARTITIONS_PER_TOPIC: i32 = 500;
+/// So that 500 partitions in turn fill their batches.
+const FILL_LINGER_MS: &str = "500";
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -58,7 +60,7 @@ pub fn after_kill(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
         (0..run.scale.restart_partitions / PARTITIONS_PER_TOPIC).map(|number| format!("topic-{number}")).collect();
     let payloads = Payloads::new(RECORD_BYTES);
     let records = records_in(run.scale.restart_gigabytes / names.len() as f64, RECORD_BYTES);
-    let properties = [SMALL_BATCHES, &[("acks", "1")]].concat();
+    let properties = [SMALL_BATCHES, &[("acks", "1"), ("linger.ms", FILL_LINGER_MS)]].concat();
     for name in &names {
         create_topic(&cluster, name, PARTITIONS_PER_TOPIC, 1)?;
         let plan = as_fast_as_it_goes(name, PARTITIONS_PER_TOPIC, records, &payloads, &properties);
