@@ -102,11 +102,12 @@ fn the_nearest_setting_wins() {
 #[test]
 fn finer_units_win() {
     type Setting = fn(&TopicConfig) -> i64;
+    type Row<'a> = (&'a str, Setting, &'a [(&'a str, &'a str)], i64);
     let (retention, roll, jitter): (Setting, Setting, Setting) =
         (|config| config.retention_ms, |config| config.segment_ms, |config| config.segment_jitter_ms);
     let delay: Setting = |config| config.file_delete_delay_ms;
     let hour = 3_600_000;
-    let table: [(&str, Setting, &[(&str, &str)], i64); 12] = [
+    let table: [Row<'_>; 12] = [
         ("retention.ms", retention, &[], 168 * hour),
         ("retention.ms", retention, &[("log.retention.hours", "-1")], -1),
         ("retention.ms", retention, &[("log.retention.minutes", "3"), ("log.retention.hours", "2")], 180_000),
