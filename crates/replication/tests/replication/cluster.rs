@@ -496,6 +496,16 @@ impl Cluster {
         .await;
     }
 
+    /// The first value of a figure of a node.
+    pub fn metric(&self, node: usize, name: &str) -> f64 {
+        let registry = prometheus::Registry::new();
+        registry.register(self.node(node).replicas.collector()).expect("the names differ");
+        let families = registry.gather();
+        let family = families.iter().find(|family| family.name() == name).unwrap_or_else(|| panic!("no {name}"));
+        let metric = &family.get_metric()[0];
+        metric.get_gauge().get_value() + metric.get_counter().get_value()
+    }
+
     /// The values of the log on a node's disk, below the log end, by offset.
     pub fn values(&self, node: usize, id: TopicIdPartition) -> Vec<(i64, String)> {
         let status = self.status(node, id);
