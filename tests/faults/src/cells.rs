@@ -57,7 +57,7 @@ fn kill_until_led(cluster: &mut Cluster, node: usize) -> Result<()> {
     cluster.node(node).kill();
     ensure!(!cluster.node(node).is_running(), "node {node} still runs");
     std::thread::sleep(CALM);
-    await_new_leaders(cluster, node)?;
+    await_new_leaders(cluster, node, GIVEN_UP_WITHIN)?;
     cluster.node(node).start()?;
     cluster.wait_ready()?;
     await_preferred_leaders(cluster)?;
@@ -67,12 +67,15 @@ fn kill_until_led(cluster: &mut Cluster, node: usize) -> Result<()> {
 
 /// A dead node is given up well before `broker.session.timeout.ms`.
 const GIVEN_UP_WITHIN: Duration = Duration::from_secs(5);
+/// A hung one is fenced after `broker.session.timeout.ms` (9 s). If it was the active controller as well, those begin once there
+/// is another.
+const FENCED_WITHIN: Duration = Duration::from_secs(20);
 
-fn await_new_leaders(cluster: &Cluster, dead: usize) -> Result<()> {
+fn await_new_leaders(cluster: &Cluster, dead: usize, within: Duration) -> Result<()> {
     let others = other_nodes(cluster, dead);
     let started = std::time::Instant::now();
     while load::leaders(&others)?.iter().any(|leader| leader.is_none_or(|leader| leader == dead)) {
-        ensure!(started.elapsed() < GIVEN_UP_WITHIN, "the dead node {dead} still leads, or nobody does");
+        ensure!(started.elapsed() < within, "the dead node {dead} still leads, or nobody does");
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
@@ -115,11 +118,10 @@ fn kill_all(cluster: &mut Cluster) -> Result<()> {
 fn pause_leader(cluster: &mut Cluster) -> Result<()> {
     let leader = load::leaders(&cluster.bootstrap())?.into_iter().flatten().next().context("no leader")?;
     cluster.node(leader).signal(libc::SIGSTOP)?;
-    // Longer than broker.session.timeout.ms (9 s), so that the controller fences the hung node.
-    std::thread::sleep(Duration::from_secs(12));
-    let next = load::leaders(&other_nodes(cluster, leader))?;
+    let others_lead = await_new_leaders(cluster, leader, FENCED_WITHIN);
+    std::thread::sleep(CALM);
     cluster.node(leader).signal(libc::SIGCONT)?;
-    ensure!(!next.contains(&Some(leader)), "the hung node {leader} still leads");
+    others_lead?;
     cluster.wait_ready()
 }
 
