@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, run_blocking};
 use highwater_partition::EpochEnd;
-use highwater_rpc::replication::{FollowerFrame, Hello, LeaderFrame, OpenOutcome, Opened, ReplicationClient, Slot};
+use highwater_rpc::replication::{
+    FollowerFrame, Hello, Incoming, LeaderFrame, OpenOutcome, Opened, ReplicationClient, Slot,
+};
 use highwater_types::TopicIdPartition;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use crate::backoff::Backoff;
 use crate::link::Link;
@@ -55,7 +57,7 @@ struct LinkStream {
     link: Arc<Link>,
     counters: Arc<Counters>,
     outgoing: mpsc::Sender<FollowerFrame>,
-    incoming: Streaming<LeaderFrame>,
+    incoming: Incoming<LeaderFrame>,
     slots: BTreeMap<Slot, Arc<Partition>>,
     /// Openings without an answer yet, and when it must be there.
     unanswered: BTreeMap<Slot, Instant>,

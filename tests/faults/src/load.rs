@@ -55,7 +55,10 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, send: Box<Send>) {
         match result {
             Ok(message) => {
-                let send = Send { offset: Some(message.offset()), ..*send };
+                // An answer that was lost: librdkafka learns from the acknowledgement of a later batch that this one is there,
+                // but not where, and says so by a negative offset.
+                let offset = Some(message.offset()).filter(|&offset| offset >= 0);
+                let send = Send { offset, ..*send };
                 self.history.record(self.process, Outcome::Ok, Operation::Send(send));
             }
             Err((error, _)) => self.history.record_error(self.process, Outcome::Info, Operation::Send(*send), error),

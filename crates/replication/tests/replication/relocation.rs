@@ -216,8 +216,10 @@ async fn a_power_loss_at_any_point_of_a_move_loses_nothing() {
         cluster.until("there again", |cluster| cluster.node(0).replicas.partition_status(id).is_some()).await;
         if cluster.status(0, id).role != PartitionRole::Leader {
             // A directory that failed had taken the leadership away.
-            cluster.controller.change(id, |partition| partition.leader = BrokerId(0));
-            cluster.controller.change(id, |partition| partition.isr = vec![BrokerId(0)]);
+            cluster.controller.change(id, |partition| {
+                partition.isr = vec![BrokerId(0)];
+                partition.leader = BrokerId(0);
+            });
         }
         assert_eq!(cluster.values(0, id).len(), 30, "after {changes} changes");
         ends[usize::from(is_at(&cluster, 0, id, "b"))] += 1;
