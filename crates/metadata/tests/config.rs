@@ -227,6 +227,10 @@ fn every_key_says_what_it_does_and_whether_it_has_an_effect() {
 
 /// Dynamic broker keys that are no default of a topic key: who reads them from the newest image, each time it needs them.
 const READ_BY_THEIR_NAME: &[&str] = &[
+    // replication/src/throttles.rs
+    "follower.replication.throttled.rate",
+    "highwater.reassignment.throttled.rate",
+    "leader.replication.throttled.rate",
     // replication/src/cleaner.rs
     "log.cleaner.backoff.ms",
     "log.cleaner.dedupe.buffer.size",

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use highwater_partition::{IsrChange, SessionId};
+use highwater_rpc::replication::Lane;
 use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, TopicIdPartition};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -114,8 +115,8 @@ impl Surroundings for Context {
         self.proposals.add(partition.clone(), change);
     }
 
-    fn follow(&self, partition: &Arc<Partition>, leader: BrokerId) {
-        self.links.follow(partition, leader, |link| tokio::spawn(run_link(self.node.clone(), link)));
+    fn follow(&self, partition: &Arc<Partition>, leader: BrokerId, lane: Lane) {
+        self.links.follow(partition, (leader, lane), |link| tokio::spawn(run_link(self.node.clone(), link)));
     }
 
     fn unfollow(&self, partition: TopicIdPartition) {

@@ -250,8 +250,12 @@ impl State {
         aftermath: &mut Aftermath,
     ) {
         let replica = slot.stream.replica;
-        let others = self.followers.iter().filter(|other| other.stream.replica != replica);
-        self.followers = others.chain([slot]).cloned().collect();
+        let (former, others): (Vec<_>, Vec<_>) =
+            self.followers.iter().cloned().partition(|other| other.stream.replica == replica);
+        self.followers = others.into_iter().chain([slot.clone()]).collect();
+        // (1) The follower opens on one stream, changes lanes, and opens on another; (2) the second opening comes first. The
+        // one that it counts on must not be dropped silently: told to open again, it does so on the right stream.
+        aftermath.closed.extend(former);
         let follower = OpenedFollower {
             replica,
             broker_epoch: slot.stream.broker_epoch,

@@ -1,6 +1,8 @@
 //! What one replica shows of itself.
 
 use highwater_log::Log;
+use highwater_partition::RoleKind;
+use highwater_rpc::replication::Lane;
 use highwater_types::{BrokerId, Offset};
 
 use super::Partition;
@@ -57,5 +59,11 @@ impl Partition {
             producers: log.map_or(0, Log::producer_count),
             follower_lags: replica.follower_ends().map(lag).collect(),
         }
+    }
+
+    /// Whether it catches up on the throttled lane.
+    pub fn is_held_back(&self) -> bool {
+        let state = self.state.lock();
+        state.replica.role() == RoleKind::Follower && state.lane == Lane::Throttled
     }
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use highwater_controller::{
-    AssignReplicasToDirs, BrokerSession, Command, CommandResponse, ControllerConfig, DirectoryAssignment,
-    OfflineLogDirs, decide,
+    AlterPartitionReassignments, AssignReplicasToDirs, BrokerSession, Command, CommandResponse, ControllerConfig,
+    DirectoryAssignment, OfflineLogDirs, Reassignment, decide,
 };
 use highwater_env::{CrashMode, Env, SimFs, SimKv, grpc_serve};
 use highwater_log::{Identity, LogDirectory};
@@ -142,6 +142,15 @@ impl Controller {
             leader_epoch: before.leader_epoch,
             partition_epoch: PartitionEpoch(before.partition_epoch.get() + 1),
         })]);
+    }
+
+    /// Begins a reassignment of partition 0 as the real controller would, or cancels it.
+    pub fn reassign(&self, topic: &str, replicas: Option<&[i32]>) {
+        let replicas = replicas.map(|ids| ids.iter().copied().map(BrokerId).collect());
+        let reassignment = Reassignment { topic: topic.to_owned(), partition: PartitionIndex(0), replicas };
+        let (reassignments, allow_replication_factor_change) = (vec![reassignment], true);
+        let command = AlterPartitionReassignments { reassignments, allow_replication_factor_change };
+        self.decide(&Command::AlterPartitionReassignments(command)).expect("accepted");
     }
 
     /// Sets a key for all brokers.

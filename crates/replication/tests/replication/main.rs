@@ -10,5 +10,6 @@ mod many_partitions;
 mod produce_and_fetch;
 mod relocation;
 mod storage;
+mod throttles;
 mod topics;
 mod transactions;
