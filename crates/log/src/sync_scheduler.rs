@@ -4,9 +4,9 @@
 //! the end of the flush it goes into the queue again. So one flush takes along whatever came during the one before: the
 //! busier a log, the more one flush covers. There is no timer, and an idle directory has no task.
 //!
-//! Few dirty logs are flushed each by itself, several at a time. Many are flushed by one sync of the whole directory, while
-//! the next ones gather: a journal commits them together anyway, and one call costs less than dozens. That also waits for
-//! what others wrote to the same file system; where that is much, or it took long, logs are flushed one by one for a while.
+//! One flush is under way at a time, and the logs that become dirty meanwhile are flushed together by one sync of the whole
+//! directory: a journal commits them together anyway, and one call costs less than two. That also waits for what others wrote
+//! to the same file system; where that is much, or it took long, logs are flushed one by one for a while, several at a time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,14 +22,13 @@ use crate::directory_health::DirectoryHealth;
 use crate::error::LogError;
 use crate::flush_target::FlushTarget;
 
-/// Flushes of single logs in flight in one directory. A journal commits them together; more than a few only hold threads.
+/// Flushes of single logs in flight in one directory, where they are flushed one by one. A journal commits them together; more
+/// than a few only hold threads.
 const MAX_CONCURRENT_FLUSHES: usize = 8;
-/// So many dirty logs are flushed together.
-const TOGETHER: usize = 4;
 /// A sync of the directory that takes longer waits for something else than these logs...
 const LONG_SYNC: Duration = Duration::from_millis(100);
-/// ...and is not tried again for so long.
-const APART: Duration = Duration::from_secs(30);
+/// ...and is not tried again for so many times as long.
+const APART: u32 = 20;
 /// How long what others wrote to the disk is believed to be as little, or as much, as it was.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -47,8 +46,8 @@ pub struct SyncScheduler {
 struct State {
     queue: VecDeque<Arc<FlushTarget>>,
     workers: usize,
-    /// Whether one of them syncs the directory, and the others leave the queue to it.
-    together: bool,
+    /// Whether the worker that is at work takes the whole queue next. Not where logs are flushed one by one.
+    gather: bool,
     /// Until when logs are flushed one by one.
     apart_until: Option<MonoMs>,
     /// When a sync of the directory was last found to be cheap.
@@ -88,7 +87,8 @@ impl SyncScheduler {
     fn enqueue(self: &Arc<Self>, target: Arc<FlushTarget>) {
         let mut state = self.state.lock();
         state.queue.push_back(target);
-        if state.workers < MAX_CONCURRENT_FLUSHES && !state.together {
+        let most = if state.gather { 1 } else { MAX_CONCURRENT_FLUSHES };
+        if state.workers < most {
             state.workers += 1;
             drop(state);
             let scheduler = self.clone();
@@ -96,7 +96,7 @@ impl SyncScheduler {
         }
     }
 
-    /// Flushes until the queue is empty, or another worker takes all of it.
+    /// Flushes until the queue is empty, or left to another worker.
     fn work(&self) {
         while let Some(work) = self.next() {
             match work {
@@ -115,15 +115,18 @@ impl SyncScheduler {
         if !self.health.is_online() {
             state.queue.clear();
         }
-        if !state.together && state.queue.len() >= TOGETHER && self.may_sync_directory(&mut state) {
-            state.together = true;
-            return Some(Work::Together(std::mem::take(&mut state.queue).into()));
-        }
-        let target = if state.together { None } else { state.queue.pop_front() };
-        if target.is_none() {
+        state.gather = self.may_sync_directory(&mut state);
+        let work = match state.queue.len() {
+            0 => None,
+            // Another one, from before logs were gathered, will come by.
+            _ if state.gather && state.workers > 1 => None,
+            2.. if state.gather => Some(Work::Together(std::mem::take(&mut state.queue).into())),
+            _ => state.queue.pop_front().map(Work::Single),
+        };
+        if work.is_none() {
             state.workers -= 1;
         }
-        target.map(Work::Single)
+        work
     }
 
     fn may_sync_directory(&self, state: &mut State) -> bool {
@@ -159,10 +162,9 @@ impl SyncScheduler {
             // One that was cut meanwhile goes by itself; one that failed finds out why.
             self.conclude(target, if covered { Ok(target.flushed()) } else { target.flush() });
         }
-        let mut state = self.state.lock();
-        state.together = false;
-        if now - start > LONG_SYNC {
-            state.apart_until = Some(now + APART);
+        let took = now - start;
+        if took > LONG_SYNC {
+            self.state.lock().apart_until = Some(now + took * APART);
         }
     }
 
