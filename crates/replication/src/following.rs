@@ -165,7 +165,7 @@ impl State {
         if self.link.take().is_some() {
             self.step(partition, Event::LinkLost, aftermath);
         }
-        aftermath.follow(self.replica.leader(), lane);
+        aftermath.follow = Some(Some((self.replica.leader(), lane)));
     }
 
     fn append_pushed(
