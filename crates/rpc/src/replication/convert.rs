@@ -45,13 +45,20 @@ fn lane_to_pb(lane: Lane) -> pb::Lane {
     }
 }
 
-fn lane_from_pb(hello: &pb::Hello) -> Result<Lane, ConversionError> {
-    match pb::Lane::try_from(hello.lane) {
-        Ok(pb::Lane::InSync) => Ok(Lane::InSync),
-        Ok(pb::Lane::CatchUp) => Ok(Lane::CatchUp),
-        Ok(pb::Lane::Throttled) => Ok(Lane::Throttled),
-        Err(error) => Err(ConversionError::invalid("Hello", "lane", error)),
-    }
+fn hello_from_pb(hello: pb::Hello) -> Result<Hello, ConversionError> {
+    let lane = match pb::Lane::try_from(hello.lane) {
+        Ok(pb::Lane::InSync) => Lane::InSync,
+        Ok(pb::Lane::CatchUp) => Lane::CatchUp,
+        Ok(pb::Lane::Throttled) => Lane::Throttled,
+        Err(error) => return Err(ConversionError::invalid("Hello", "lane", error)),
+    };
+    Ok(Hello {
+        replica: BrokerId(hello.replica),
+        broker_epoch: BrokerEpoch(hello.broker_epoch),
+        cluster_id: hello.cluster_id,
+        leader: BrokerId(hello.leader),
+        lane,
+    })
 }
 
 fn open_to_pb(open: &Open) -> pb::Open {
@@ -70,16 +77,7 @@ impl TryFrom<pb::FollowerFrame> for FollowerFrame {
     type Error = ConversionError;
 
     fn try_from(frame: pb::FollowerFrame) -> Result<Self, ConversionError> {
-        let hello = |hello: pb::Hello| {
-            Ok(Hello {
-                lane: lane_from_pb(&hello)?,
-                replica: BrokerId(hello.replica),
-                broker_epoch: BrokerEpoch(hello.broker_epoch),
-                cluster_id: hello.cluster_id,
-                leader: BrokerId(hello.leader),
-            })
-        };
-        let hello = frame.hello.map(hello).transpose()?;
+        let hello = frame.hello.map(hello_from_pb).transpose()?;
         let ack = |ack: &pb::Ack| {
             Ok(Ack {
                 slot: Slot(ack.slot),
