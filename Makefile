@@ -23,7 +23,7 @@ endif
 DIST := $(TARGET_DIR)/dist
 SEEDS ?= 1000
 
-.PHONY: help deps build up down test verify fix sim mutants-sim clients metrics-check operations faults bench bench-vs-kafka bench-micro demo mutants \
+.PHONY: help deps build up down test verify fix sim mutants-sim clients metrics-check operations faults bench bench-vs-kafka bench-micro demo fuzz mutants \
   deb tarball deploy-check deploy-test guide
 
 help: ## list the targets
@@ -123,6 +123,9 @@ deploy-test: $(BUILT) ## install the package in a clean Debian, run the samples,
 	@deploy/debian/test $(BIN)
 	@deploy/check/validate
 	@deploy/check/containers $(BIN)
+
+fuzz: deps ## damaged files and hostile batches, looked for with coverage: ONLY="recovery codecs" EACH=seconds (60), KEEP=1 for new seeds
+	@KEEP=$(KEEP) tests/fuzz/run "$(ONLY)" $(EACH)
 
 mutants: ## cargo-mutants over the pure crates (slow)
 	@command -v cargo-mutants >/dev/null || $(CARGO) install --locked cargo-mutants

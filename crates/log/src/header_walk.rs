@@ -6,6 +6,8 @@ use std::sync::Arc;
 use highwater_env::File;
 use highwater_records::{BatchHeader, HEADER_LENGTH};
 
+use highwater_types::Offset;
+
 use crate::error::ReadError;
 
 /// Bytes read at once: a page, and what lies between two index entries by default.
@@ -15,6 +17,10 @@ const WINDOW_BYTES: usize = 4096;
 pub(crate) struct HeaderWalk {
     file: Arc<File>,
     path: PathBuf,
+    /// Of the segment.
+    base: Offset,
+    /// No batch begins below: the batches that were seen end there.
+    next: Offset,
     position: u64,
     end: u64,
     window: Box<[u8; WINDOW_BYTES]>,
@@ -23,9 +29,11 @@ pub(crate) struct HeaderWalk {
 }
 
 impl HeaderWalk {
-    /// Starts at `position`, which must be where a batch starts. `path` names the file in errors.
-    pub(crate) fn new(file: Arc<File>, path: PathBuf, position: u64, end: u64) -> Self {
-        Self { file, path, position, end, window: Box::new([0; WINDOW_BYTES]), window_start: 0, window_length: 0 }
+    /// Starts at `position`, which must be where a batch starts, in the segment with that base offset. `path` names the file in
+    /// errors.
+    pub(crate) fn new(file: Arc<File>, path: PathBuf, base: Offset, position: u64, end: u64) -> Self {
+        let window = Box::new([0; WINDOW_BYTES]);
+        Self { file, path, base, next: base, position, end, window, window_start: 0, window_length: 0 }
     }
 
     /// The next batch's position and header, or `None` at the end.
@@ -42,13 +50,28 @@ impl HeaderWalk {
         if next > self.end {
             return Err(self.corrupt(format!("a batch of {} bytes reaches beyond the end", header.size_in_bytes())));
         }
-        self.position = next;
+        if let Err(reason) = self.check_offsets(&header) {
+            return Err(self.corrupt(reason));
+        }
+        (self.position, self.next) = (next, header.next_offset());
         Ok(Some((position, header)))
     }
 
     /// Puts the cursor back to `position`, where a batch starts.
     pub(crate) fn go_back(&mut self, position: u64) {
-        self.position = position;
+        (self.position, self.next) = (position, self.base);
+    }
+
+    /// Offsets are in no checksum; the indexes count on them.
+    fn check_offsets(&self, header: &BatchHeader) -> Result<(), String> {
+        let (first, last) = (header.base_offset, header.last_offset());
+        if first < self.next {
+            return Err(format!("a batch from {first} on, where {} comes next", self.next));
+        }
+        if last.get() - self.base.get() > i64::from(i32::MAX) {
+            return Err(format!("a batch to {last}, too far from the segment's base"));
+        }
+        Ok(())
     }
 
     fn corrupt(&self, reason: String) -> ReadError {

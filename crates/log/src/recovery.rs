@@ -493,7 +493,7 @@ fn finish_swap(
     let path = with_suffix(&FileKind::Log.path(dir, base), SWAP_SUFFIX);
     let file = fs.open(&path, FileMode::ReadWrite).map_err(LogError::io(&path))?;
     let size = file.len().map_err(LogError::io(&path))?;
-    let mut walk = HeaderWalk::new(Arc::new(file), path.clone(), 0, size);
+    let mut walk = HeaderWalk::new(Arc::new(file), path.clone(), base, 0, size);
     let mut end = base;
     loop {
         match walk.next_header() {

@@ -214,7 +214,7 @@ impl Segment {
         let path = self.path(FileKind::Log);
         let end = self.size();
         let file = self.file().map_err(ReadError::io(&path))?;
-        Ok(HeaderWalk::new(file, path, position, end))
+        Ok(HeaderWalk::new(file, path, self.base, position, end))
     }
 
     /// Asks the index, which is loaded or made anew from the batches if it is not in memory.

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 /// Bytes of one directory's cache: several times what two cores can replicate in the time between an append and its push.
 const BUDGET_BYTES: usize = 8 * 1024 * 1024;
 /// A larger batch is read from its file: there the system calls cost little beside the bytes, and a copy would not be free.
-const LARGEST_BATCH_BYTES: usize = 16 * 1024;
+const LARGEST_BATCH_BYTES: usize = 64 * 1024;
 /// What an entry costs besides the bytes of its batch.
 const ENTRY_BYTES: usize = 160;
 

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use highwater_types::{BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
+use highwater_types::{BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicIdPartition};
 
 /// Whether the leader was elected from the ISR or not (KIP-704).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -192,6 +192,27 @@ pub struct PartitionChange {
     pub leader_epoch: LeaderEpoch,
     /// Partition epoch after the change: more than the old one.
     pub partition_epoch: PartitionEpoch,
+}
+
+impl PartitionChange {
+    /// A change of the epochs and of nothing else.
+    pub fn nothing(id: TopicIdPartition, leader_epoch: LeaderEpoch, partition_epoch: PartitionEpoch) -> Self {
+        Self {
+            topic_id: id.topic_id,
+            partition: id.partition,
+            replicas: None,
+            directories: None,
+            isr: None,
+            elr: None,
+            last_known_elr: None,
+            adding: None,
+            removing: None,
+            leader: None,
+            leader_recovery: None,
+            leader_epoch,
+            partition_epoch,
+        }
+    }
 }
 
 #[cfg(test)]

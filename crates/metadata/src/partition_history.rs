@@ -106,21 +106,9 @@ mod tests {
     }
 
     fn change(partition: i32, epoch: i32) -> MetadataRecord {
-        MetadataRecord::PartitionChange(PartitionChange {
-            topic_id: target().topic_id,
-            partition: PartitionIndex(partition),
-            replicas: None,
-            directories: None,
-            isr: None,
-            elr: None,
-            last_known_elr: None,
-            adding: None,
-            removing: None,
-            leader: Some(BrokerId(2)),
-            leader_recovery: None,
-            leader_epoch: LeaderEpoch(epoch),
-            partition_epoch: PartitionEpoch(epoch),
-        })
+        let id = TopicIdPartition { partition: PartitionIndex(partition), ..target() };
+        let nothing = PartitionChange::nothing(id, LeaderEpoch(epoch), PartitionEpoch(epoch));
+        MetadataRecord::PartitionChange(PartitionChange { leader: Some(BrokerId(2)), ..nothing })
     }
 
     fn fenced(id: i32) -> MetadataRecord {

@@ -98,6 +98,38 @@ fn the_nearest_setting_wins() {
     }
 }
 
+/// A setting in hours gives way to one in minutes, that to one in milliseconds; and the topic's own to none.
+#[test]
+fn finer_units_win() {
+    type Setting = fn(&TopicConfig) -> i64;
+    type Row<'a> = (&'a str, Setting, &'a [(&'a str, &'a str)], i64);
+    let (retention, roll, jitter): (Setting, Setting, Setting) =
+        (|config| config.retention_ms, |config| config.segment_ms, |config| config.segment_jitter_ms);
+    let delay: Setting = |config| config.file_delete_delay_ms;
+    let hour = 3_600_000;
+    let table: [Row<'_>; 12] = [
+        ("retention.ms", retention, &[], 168 * hour),
+        ("retention.ms", retention, &[("log.retention.hours", "-1")], -1),
+        ("retention.ms", retention, &[("log.retention.minutes", "3"), ("log.retention.hours", "2")], 180_000),
+        ("retention.ms", retention, &[("log.retention.ms", "5"), ("log.retention.minutes", "3")], 5),
+        ("retention.ms", retention, &[("log.retention.ms", "-1"), ("log.retention.hours", "2")], -1),
+        ("segment.ms", roll, &[], 168 * hour),
+        ("segment.ms", roll, &[("log.roll.hours", "2")], 2 * hour),
+        ("segment.ms", roll, &[("log.roll.ms", "7000"), ("log.roll.hours", "2")], 7_000),
+        ("segment.jitter.ms", jitter, &[("log.roll.jitter.hours", "1")], hour),
+        ("segment.jitter.ms", jitter, &[("log.roll.jitter.ms", "9"), ("log.roll.jitter.hours", "1")], 9),
+        ("file.delete.delay.ms", delay, &[], 60_000),
+        ("file.delete.delay.ms", delay, &[("log.segment.delete.delay.ms", "8")], 8),
+    ];
+    for (key, setting, properties, expected) in table {
+        let node = node(properties);
+        assert_eq!(setting(&image(&[]).topic_config("t", &node)), expected, "{properties:?}");
+        assert_eq!(image(&[]).topic_value("t", key, &node).unwrap(), expected.to_string(), "{properties:?}");
+        let own = image(&[(topic(), key, "11")]);
+        assert_eq!(setting(&own.topic_config("t", &node)), 11, "{key} of the topic");
+    }
+}
+
 #[test]
 fn topic_entries_say_where_their_values_come_from() {
     let image = image(&[(topic(), "retention.ms", "7"), (ConfigResource::DefaultBroker, "log.retention.ms", "4")]);

@@ -8,7 +8,7 @@ use highwater_metadata::{
 };
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, IncarnationId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex,
-    ProducerId, TopicId, TopicName,
+    ProducerId, TopicId, TopicIdPartition, TopicName,
 };
 
 fn apply(image: &MetadataImage, records: &[MetadataRecord]) -> (MetadataImage, MetadataDelta) {
@@ -50,21 +50,9 @@ fn partition(number: u128, index: i32, replicas: &[i32], isr: &[i32]) -> Metadat
 }
 
 fn change(leader: Option<i32>, leader_epoch: i32, partition_epoch: i32) -> PartitionChange {
-    PartitionChange {
-        topic_id: id(1),
-        partition: PartitionIndex(0),
-        replicas: None,
-        directories: None,
-        isr: None,
-        elr: None,
-        last_known_elr: None,
-        adding: None,
-        removing: None,
-        leader: leader.map(BrokerId),
-        leader_recovery: None,
-        leader_epoch: LeaderEpoch(leader_epoch),
-        partition_epoch: PartitionEpoch(partition_epoch),
-    }
+    let partition = TopicIdPartition { topic_id: id(1), partition: PartitionIndex(0) };
+    let nothing = PartitionChange::nothing(partition, LeaderEpoch(leader_epoch), PartitionEpoch(partition_epoch));
+    PartitionChange { leader: leader.map(BrokerId), ..nothing }
 }
 
 fn config(value: Option<&str>) -> MetadataRecord {

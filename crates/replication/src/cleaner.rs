@@ -12,15 +12,19 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use highwater_env::{clock, rng, run_blocking};
 use highwater_log::{Compaction, CompactionError, CompactionSettings, CompactionStep, LogError};
-use highwater_types::{Offset, TopicIdPartition};
+use highwater_types::{MonoMs, Offset, TopicIdPartition};
 use rand::RngCore as _;
 
+use crate::cleaner_progress::FinishedPass;
 use crate::context::Context;
 use crate::partition::Partition;
 use crate::stop::{Stop, pause_or_stop};
 
 /// Bytes read and written between two looks at the throttle and at whether to stop. At disk speed, some ten milliseconds.
 const SLICE_BYTES: u64 = 4 << 20;
+
+/// After that much of a pause, the configuration is looked at again: it may allow more now.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// `log.cleaner.*`, as of now.
 struct CleanerConfig {
@@ -127,7 +131,7 @@ async fn begin_dirtiest(
 /// Looks at all of them.
 fn dirtiest(context: &Context, partitions: Vec<Arc<Partition>>) -> Option<Arc<Partition>> {
     let now = clock::wall_ms();
-    let (mut cleanable_bytes, mut max_ratio) = (0, 0.0_f64);
+    let (mut cleanable_bytes, mut uncleanable_bytes, mut max_ratio, mut max_delay_ms) = (0, 0, 0.0_f64, 0);
     let mut due: Option<(f64, Arc<Partition>)> = None;
     for partition in partitions {
         let looked = partition.with_log(|log, replica| {
@@ -150,16 +154,22 @@ fn dirtiest(context: &Context, partitions: Vec<Arc<Partition>>) -> Option<Arc<Pa
             }
             None => continue,
         };
+        if context.cleaner.uncleanable.lock().contains(&partition.id) {
+            uncleanable_bytes += dirtiness.cleanable_bytes;
+            continue;
+        }
         cleanable_bytes += dirtiness.cleanable_bytes;
         max_ratio = max_ratio.max(dirtiness.ratio());
-        let ratio = if dirtiness.overdue { 1.0 + dirtiness.ratio() } else { dirtiness.ratio() };
-        let cleanable = wanted && !context.cleaner.uncleanable.lock().contains(&partition.id);
-        if cleanable && due.as_ref().is_none_or(|(largest, _)| ratio > *largest) {
+        max_delay_ms = max_delay_ms.max(dirtiness.delay_ms);
+        let ratio = if dirtiness.is_overdue() { 1.0 + dirtiness.ratio() } else { dirtiness.ratio() };
+        if wanted && due.as_ref().is_none_or(|(largest, _)| ratio > *largest) {
             due = Some((ratio, partition));
         }
     }
     let progress = &context.cleaner;
     progress.cleanable_bytes.store(cleanable_bytes, Ordering::Relaxed);
+    progress.uncleanable_bytes.store(uncleanable_bytes, Ordering::Relaxed);
+    progress.max_delay_ms.store(max_delay_ms, Ordering::Relaxed);
     progress.max_dirty_percent.store((max_ratio * 100.0) as u64, Ordering::Relaxed);
     progress.looked_at_ms.store(now.0, Ordering::Relaxed);
     due.map(|(_, partition)| partition)
@@ -188,7 +198,7 @@ async fn run(
     mut pass: Compaction,
     stop: &mut Stop,
 ) -> Result<(), CompactionError> {
-    let mut step = CompactionStep::Working;
+    let (started, mut step) = (clock::mono_ms(), CompactionStep::Working);
     while step != CompactionStep::Done && !*stop.borrow() {
         let (begun, before) = (clock::mono_ms(), pass.stats());
         let working = partition.clone();
@@ -203,10 +213,7 @@ async fn run(
         context.cleaner.read_bytes.fetch_add(now.read_bytes - before.read_bytes, Ordering::Relaxed);
         context.cleaner.written_bytes.fetch_add(now.written_bytes - before.written_bytes, Ordering::Relaxed);
         step = result?;
-        let elapsed = Duration::from_millis(clock::mono_ms().0.saturating_sub(begun.0));
-        let running = context.cleaner.running.load(Ordering::Relaxed);
-        let pause = CleanerConfig::read(context).duration_of(bytes, running).saturating_sub(elapsed);
-        if !pause.is_zero() && !pause_or_stop(pause, stop).await {
+        if !throttle(context, bytes, begun, stop).await {
             return Ok(());
         }
     }
@@ -215,12 +222,36 @@ async fn run(
         context.cleaner.passes.fetch_add(1, Ordering::Relaxed);
         let reclaimed = stats.replaced_bytes.saturating_sub(stats.replacement_bytes);
         context.cleaner.reclaimed_bytes.fetch_add(reclaimed, Ordering::Relaxed);
+        *context.cleaner.last_pass.lock() = FinishedPass {
+            recopy_percent: stats.written_bytes * 100 / stats.read_bytes.max(1),
+            map_percent: (stats.map_bytes * 100 / CleanerConfig::read(context).buffer_bytes.max(1)) as u64,
+            seconds: since(started).as_secs(),
+        };
         tracing::info!(
             partition = %partition.name, end = %pass.end(), read = stats.read_bytes, before = stats.replaced_bytes,
             after = stats.replacement_bytes, unreadable = stats.unreadable_batches, "log compacted"
         );
     }
     Ok(())
+}
+
+/// Waits until so many bytes since `begun` are what `log.cleaner.io.max.bytes.per.second` allows, as it is now and may become.
+/// False once everything is to stop.
+async fn throttle(context: &Context, bytes: u64, begun: MonoMs, stop: &mut Stop) -> bool {
+    loop {
+        let running = context.cleaner.running.load(Ordering::Relaxed);
+        let pause = CleanerConfig::read(context).duration_of(bytes, running).saturating_sub(since(begun));
+        if pause.is_zero() {
+            return true;
+        }
+        if !pause_or_stop(pause.min(LONGEST_PAUSE), stop).await {
+            return false;
+        }
+    }
+}
+
+fn since(begun: MonoMs) -> Duration {
+    Duration::from_millis(clock::mono_ms().0.saturating_sub(begun.0))
 }
 
 /// One slice, and what is to be done under the lock after it. Blocks for the disk.

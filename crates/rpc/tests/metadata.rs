@@ -8,7 +8,7 @@ use highwater_metadata::{
 use highwater_rpc::metadata::{decode_records, encode_records};
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, IncarnationId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId,
-    Timestamp, TopicId, TopicName,
+    Timestamp, TopicId, TopicIdPartition, TopicName,
 };
 
 fn ids(ids: &[i32]) -> Vec<BrokerId> {
@@ -59,21 +59,8 @@ fn partition() -> PartitionImage {
 }
 
 fn no_change() -> PartitionChange {
-    PartitionChange {
-        topic_id: TopicId::from_random(1),
-        partition: PartitionIndex(0),
-        replicas: None,
-        directories: None,
-        isr: None,
-        elr: None,
-        last_known_elr: None,
-        adding: None,
-        removing: None,
-        leader: None,
-        leader_recovery: None,
-        leader_epoch: LeaderEpoch(0),
-        partition_epoch: PartitionEpoch(1),
-    }
+    let id = TopicIdPartition { topic_id: TopicId::from_random(1), partition: PartitionIndex(0) };
+    PartitionChange::nothing(id, LeaderEpoch(0), PartitionEpoch(1))
 }
 
 /// Every kind of record, every optional field present and absent, empty lists told from absent ones.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use highwater_protocol::StrBytes;
 use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use highwater_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use highwater_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use highwater_protocol::messages::metadata_request::MetadataRequestTopic;
 use highwater_protocol::messages::metadata_response::MetadataResponseTopic;
 use highwater_protocol::messages::{CreateTopicsRequest, DescribeClusterRequest, ListOffsetsRequest, MetadataRequest};
@@ -121,18 +122,32 @@ pub fn wait_for_full_isr(cluster: &Cluster, name: &str, partitions: i32, replica
 
 /// The sum of the log ends of partitions. Fails if the broker does not lead one of them, or does not serve it yet.
 pub fn log_ends(address: &str, topic: &str, partitions: impl IntoIterator<Item = i32>) -> Result<i64> {
+    let mut sum = 0;
+    for partition in latest_offsets(address, topic, partitions)? {
+        ensure!(partition.error_code == 0, "ListOffsets: error {}", partition.error_code);
+        sum += partition.offset;
+    }
+    Ok(sum)
+}
+
+/// Whether the broker serves one of these partitions at least.
+pub fn serves_one(address: &str, topic: &str, partitions: impl IntoIterator<Item = i32>) -> bool {
+    latest_offsets(address, topic, partitions)
+        .is_ok_and(|answers| answers.iter().any(|partition| partition.error_code == 0))
+}
+
+fn latest_offsets(
+    address: &str,
+    topic: &str,
+    partitions: impl IntoIterator<Item = i32>,
+) -> Result<Vec<ListOffsetsPartitionResponse>> {
     let latest = |index| ListOffsetsPartition::default().with_partition_index(index).with_timestamp(LATEST);
     let topic = ListOffsetsTopic::default()
         .with_name(topic_name(topic))
         .with_partitions(partitions.into_iter().map(latest).collect());
     let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![topic]);
     let response = Connection::open(address)?.call(LIST_OFFSETS_VERSION, &request)?;
-    let mut sum = 0;
-    for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
-        ensure!(partition.error_code == 0, "ListOffsets: error {}", partition.error_code);
-        sum += partition.offset;
-    }
-    Ok(sum)
+    Ok(response.topics.into_iter().flat_map(|topic| topic.partitions).collect())
 }
 
 /// Waits until the leader of each partition answers for it: being told of leaders is not yet being served.

@@ -122,6 +122,8 @@ pub const FIGURES: &[Figure] = &[
     row("L", "l.steady.p99_ms", "16 partitions at 10,000 records/s: p99", "ms", Lower, ratio(3.0, 5.0)),
     row("M1", "m1.start_ms", "start of a node to its first acknowledgement", "ms", Lower, ratio(8.0, 20.0)),
     row("M2", "m2.restart_ms", "kill -9, restart until every partition answers", "ms", Lower, ratio(8.0, 20.0)),
+    shown("M2", "m2.first_answer_ms", "until one partition answers", "ms", Lower),
+    shown("M2", "m2.cpu_s", "CPU until every partition answers", "s", Lower),
     row("M3", "m3.leader.median_ms", "gap after kill -9 of a leader: median", "ms", Lower, value(500.0, 500.0)),
     row("M3", "m3.leader.longest_ms", "longest", "ms", Lower, value(2_000.0, 1_000.0)),
     row(

@@ -108,13 +108,15 @@ pub fn until<T>(what: &str, patience: Duration, mut holds: impl FnMut() -> Resul
     }
 }
 
-/// What promtool has against names of figures and labels as the common configuration of the JMX exporter makes them.
-const REMARKS_ABOUT_KAFKAS_NAMES: [&str; 5] = [
+/// What promtool has against names of figures and labels as the common configuration of the JMX exporter, or the lag exporter that
+/// is in common use, makes them.
+const REMARKS_ABOUT_KAFKAS_NAMES: [&str; 6] = [
     "metric names should not contain abbreviated units",
     "should have \"_total\" suffix",
     "use base unit",
     "label names should be written in 'snake_case'",
     "should not have \"_count\" suffix",
+    "should not have \"_sum\" suffix",
 ];
 
 /// promtool reads every line; it may only find fault with names, which are Kafka's.

@@ -19,11 +19,16 @@ pub struct Dirtiness {
     pub clean_bytes: u64,
     /// Bytes of segments that are not and may be.
     pub cleanable_bytes: u64,
-    /// A record that waits is older than `max.compaction.lag.ms`.
-    pub overdue: bool,
+    /// For how long a record that waits has been older than `max.compaction.lag.ms`; 0 if none is.
+    pub delay_ms: i64,
 }
 
 impl Dirtiness {
+    /// Whether a record that waits is older than `max.compaction.lag.ms`.
+    pub fn is_overdue(&self) -> bool {
+        self.delay_ms > 0
+    }
+
     /// Share of what may be compacted that is not.
     pub fn ratio(&self) -> f64 {
         match self.clean_bytes + self.cleanable_bytes {
@@ -56,12 +61,14 @@ impl Log {
         let range = self.clean_range(now, stable)?;
         let bytes = |segments: &[Arc<Segment>]| segments.iter().map(|segment| segment.size()).sum();
         let (clean, dirty) = range.segments.split_at(range.clean);
-        let mut dirtiness = Dirtiness { clean_bytes: bytes(clean), cleanable_bytes: bytes(dirty), overdue: false };
+        let mut dirtiness = Dirtiness { clean_bytes: bytes(clean), cleanable_bytes: bytes(dirty), delay_ms: 0 };
         let max_lag_ms = self.config().max_compaction_lag_ms;
         if max_lag_ms < i64::MAX {
             for segment in dirty {
                 let first = segment.walk(0)?.next_header()?.map_or(now, |(_, header)| header.max_timestamp);
-                dirtiness.overdue |= first >= Timestamp(0) && now.0.saturating_sub(first.0) > max_lag_ms;
+                if first >= Timestamp(0) {
+                    dirtiness.delay_ms = dirtiness.delay_ms.max(now.0.saturating_sub(first.0) - max_lag_ms);
+                }
             }
         }
         Ok(dirtiness)
@@ -70,7 +77,7 @@ impl Log {
     /// Whether the log is to be compacted, by `min.cleanable.dirty.ratio` and `max.compaction.lag.ms`.
     pub fn wants_compaction(&self, dirtiness: &Dirtiness) -> bool {
         dirtiness.cleanable_bytes > 0
-            && (dirtiness.overdue || dirtiness.ratio() > self.config().min_cleanable_dirty_ratio)
+            && (dirtiness.is_overdue() || dirtiness.ratio() > self.config().min_cleanable_dirty_ratio)
     }
 
     /// Completes the active segment once its first record is older than `max.compaction.lag.ms`: it cannot be compacted

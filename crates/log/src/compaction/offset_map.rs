@@ -43,6 +43,11 @@ impl OffsetMap {
         self.length + keys <= self.capacity
     }
 
+    /// Bytes of the keys that it holds.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.length * SLOT_BYTES
+    }
+
     /// Notes that the newest record of `key` so far is at `offset`. A map without room grows: only its caller knows whether
     /// it may go without the key.
     pub(crate) fn put(&mut self, key: &[u8], offset: Offset) {

@@ -60,6 +60,8 @@ pub struct CompactionStats {
     pub replacement_bytes: u64,
     /// Batches that stayed because their records cannot be read.
     pub unreadable_batches: u64,
+    /// Bytes that the keys took in the map.
+    pub map_bytes: usize,
 }
 
 /// First offsets of open transactions.
@@ -170,7 +172,8 @@ impl Compaction {
 
     /// What was done so far.
     pub fn stats(&self) -> CompactionStats {
-        CompactionStats { unreadable_batches: self.filter.unreadable, ..self.stats }
+        let (unreadable_batches, map_bytes) = (self.filter.unreadable, self.filter.map.used_bytes());
+        CompactionStats { unreadable_batches, map_bytes, ..self.stats }
     }
 
     /// Everything below is compacted once this is done.

@@ -62,6 +62,33 @@ section! {
     )
     .kafka("kafka.log:type=LogCleanerManager,name=uncleanable-partitions-count,logDirectory=*")
     .when_bad("Above 0: these logs only grow. The log of the broker says which, and what is wrong.");
+    UNCLEANABLE_BYTES = Metric::gauge(
+        "kafka_log_logcleanermanager_uncleanable_bytes", "bytes",
+        "Bytes of damaged logs that would otherwise be compacted.",
+    )
+    .kafka("kafka.log:type=LogCleanerManager,name=uncleanable-bytes,logDirectory=*");
+    MAX_COMPACTION_DELAY_SECS = Metric::gauge(
+        "kafka_log_logcleaner_max_compaction_delay_secs", "seconds",
+        "For how long a record has waited for compaction beyond max.compaction.lag.ms, the longest of all logs.",
+    )
+    .kafka("kafka.log:type=LogCleaner,name=max-compaction-delay-secs")
+    .when_bad("Grows: compaction does not keep up; raise log.cleaner.io.max.bytes.per.second or log.cleaner.threads.");
+    CLEANER_RECOPY_PERCENT = Metric::gauge(
+        "kafka_log_logcleaner_cleaner_recopy_percent", "percent",
+        "Bytes written for a hundred bytes read, of the log that was compacted last.",
+    )
+    .kafka("kafka.log:type=LogCleaner,name=cleaner-recopy-percent")
+    .when_bad("Stays near 100: compaction finds little to drop; raise min.cleanable.dirty.ratio.");
+    MAX_CLEAN_TIME_SECS = Metric::gauge(
+        "kafka_log_logcleaner_max_clean_time_secs", "seconds", "Time that the log took that was compacted last.",
+    )
+    .kafka("kafka.log:type=LogCleaner,name=max-clean-time-secs");
+    MAX_BUFFER_UTILIZATION_PERCENT = Metric::gauge(
+        "kafka_log_logcleaner_max_buffer_utilization_percent", "percent",
+        "Share of a cleaner's part of log.cleaner.dedupe.buffer.size that the keys took of the log that was compacted last.",
+    )
+    .kafka("kafka.log:type=LogCleaner,name=max-buffer-utilization-percent")
+    .when_bad("At log.cleaner.io.buffer.load.factor: a log takes several passes; raise log.cleaner.dedupe.buffer.size.");
     CLEANABLE_BYTES = Metric::gauge(
         "highwater_log_cleaner_cleanable_bytes", "bytes", "Bytes that wait for compaction.",
     );

@@ -106,20 +106,12 @@ impl Controller {
         let mut after = before.clone();
         change(&mut after);
         let leader_epoch = LeaderEpoch(before.leader_epoch.get() + i32::from(after.leader != before.leader));
+        let partition_epoch = PartitionEpoch(before.partition_epoch.get() + 1);
         state.commit(&[MetadataRecord::PartitionChange(PartitionChange {
-            topic_id: id.topic_id,
-            partition: id.partition,
-            replicas: None,
-            directories: None,
             isr: Some(after.isr),
-            elr: None,
-            last_known_elr: None,
-            adding: None,
-            removing: None,
             leader: Some(after.leader),
             leader_recovery: Some(LeaderRecoveryState::Recovered),
-            leader_epoch,
-            partition_epoch: PartitionEpoch(before.partition_epoch.get() + 1),
+            ..PartitionChange::nothing(id, leader_epoch, partition_epoch)
         })]);
     }
 
@@ -127,20 +119,12 @@ impl Controller {
     pub fn change_replicas(&self, id: TopicIdPartition, replicas: &[BrokerId]) {
         let mut state = self.state.lock();
         let before = state.image.topic_partition(id).expect("it exists").as_ref().clone();
+        let partition_epoch = PartitionEpoch(before.partition_epoch.get() + 1);
         state.commit(&[MetadataRecord::PartitionChange(PartitionChange {
-            topic_id: id.topic_id,
-            partition: id.partition,
             replicas: Some(replicas.to_vec()),
             directories: Some(vec![DirectoryId::UNASSIGNED; replicas.len()]),
             isr: Some(vec![before.leader]),
-            elr: None,
-            last_known_elr: None,
-            adding: None,
-            removing: None,
-            leader: None,
-            leader_recovery: None,
-            leader_epoch: before.leader_epoch,
-            partition_epoch: PartitionEpoch(before.partition_epoch.get() + 1),
+            ..PartitionChange::nothing(id, before.leader_epoch, partition_epoch)
         })]);
     }
 
@@ -211,19 +195,8 @@ impl ControllerState {
         let isr: Vec<BrokerId> = proposal.new_isr.iter().map(|&(id, _)| id).collect();
         let partition_epoch = PartitionEpoch(partition.partition_epoch.get() + 1);
         self.commit(&[MetadataRecord::PartitionChange(PartitionChange {
-            topic_id: proposal.partition.topic_id,
-            partition: proposal.partition.partition,
-            replicas: None,
-            directories: None,
             isr: Some(isr.clone()),
-            elr: None,
-            last_known_elr: None,
-            adding: None,
-            removing: None,
-            leader: None,
-            leader_recovery: None,
-            leader_epoch: partition.leader_epoch,
-            partition_epoch,
+            ..PartitionChange::nothing(proposal.partition, partition.leader_epoch, partition_epoch)
         })]);
         Ok(AlterPartitionOutcome {
             leader: node,
@@ -530,6 +503,16 @@ impl Cluster {
                 })
         })
         .await;
+    }
+
+    /// The first value of a figure of a node.
+    pub fn metric(&self, node: usize, name: &str) -> f64 {
+        let registry = prometheus::Registry::new();
+        registry.register(self.node(node).replicas.collector()).expect("the names differ");
+        let families = registry.gather();
+        let family = families.iter().find(|family| family.name() == name).unwrap_or_else(|| panic!("no {name}"));
+        let metric = &family.get_metric()[0];
+        metric.get_gauge().get_value() + metric.get_counter().get_value()
     }
 
     /// The values of the log on a node's disk, below the log end, by offset.

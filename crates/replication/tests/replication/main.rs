@@ -2,6 +2,7 @@
 //! what a test tells it (and accepts ISR changes by compare-and-set, and has the real one decide about log directories).
 
 mod cluster;
+mod compaction;
 mod directories;
 mod disk_full;
 mod failover;

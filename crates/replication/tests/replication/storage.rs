@@ -1,6 +1,5 @@
-//! What replicas do with their logs besides appending: compaction, damage.
+//! What replicas do with their logs besides appending: deletion, damage.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,40 +8,7 @@ use highwater_replication::{Acks, PartitionRole};
 use highwater_types::*;
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, keyed_batch};
-
-#[tokio::test]
-async fn every_replica_compacts_and_a_new_one_gets_the_compacted_log() {
-    let mut cluster = Cluster::start(3).await;
-    let configs = [("cleanup.policy", "compact"), ("segment.bytes", "4000"), ("min.cleanable.dirty.ratio", "0.01")];
-    let id = cluster.create_topic("c", &configs);
-    cluster.kill(2, false).await;
-    cluster.controller.fence(BrokerId(2), &[id]);
-    let mut last = BTreeMap::new();
-    for number in 0..300 {
-        let (key, value) = (format!("key-{}", number % 7), format!("{number:040}"));
-        let replicas = cluster.node(0).replicas.clone();
-        let appended = replicas.append(id, &keyed_batch(Some(&key), &value), Acks::All).unwrap();
-        appended.wait.unwrap().await.unwrap();
-        last.insert(key, (appended.base_offset.get(), value));
-    }
-    // One segment, at most, of what is not compacted.
-    let is_compacted = |cluster: &Cluster, node| cluster.values(node, id).len() < 60;
-    cluster.until("compacted", |cluster| is_compacted(cluster, 0) && is_compacted(cluster, 1)).await;
-    cluster.run(2).await;
-    cluster.until_in_sync(id).await;
-    for node in 0..3 {
-        assert_eq!(cluster.status(node, id).log_end, Offset(300), "offsets stay");
-        let values = cluster.values(node, id);
-        assert!(last.values().all(|record| values.contains(record)), "node {node}: {values:?}");
-    }
-    let (mut fetched, mut from) = (Vec::new(), 0);
-    while from < 300 {
-        fetched.extend(cluster.fetch(0, id, from));
-        from = fetched.last().map_or(300, |(offset, _)| offset + 1);
-    }
-    assert!(fetched.is_sorted_by_key(|(offset, _)| *offset) && last.values().all(|record| fetched.contains(record)));
-}
+use crate::cluster::Cluster;
 
 #[tokio::test]
 async fn a_damaged_replica_leaves_the_isr_and_gets_everything_again() {

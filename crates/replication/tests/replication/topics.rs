@@ -1,6 +1,7 @@
 //! Topics come, change and go.
 
 use std::path::Path;
+use std::time::Duration;
 
 use highwater_env::Fs;
 use highwater_metadata::{ConfigResource, MetadataRecord};
@@ -28,6 +29,24 @@ async fn a_deleted_topic_leaves_nothing() {
     // A topic of the same name shares nothing with it.
     let again = cluster.create_topic("t", &[]);
     assert_eq!(cluster.produce(0, again).await, Offset(0));
+}
+
+#[tokio::test]
+async fn directories_of_a_deleted_topic_wait_for_their_time_or_for_the_next_process() {
+    let mut cluster = Cluster::start(1).await;
+    let id = cluster.create_topic("t", &[("file.delete.delay.ms", "3600000")]);
+    cluster.produce(0, id).await;
+    cluster.controller.commit(&[MetadataRecord::RemoveTopic { id: id.topic_id }]);
+    cluster.until("deleted", |cluster| cluster.node(0).replicas.partition_status(id).is_none()).await;
+    let is_waiting =
+        |names: &[String]| matches!(names, [name] if name.starts_with("t-0.") && name.ends_with("-delete"));
+    cluster.until("renamed", |cluster| is_waiting(&directories(cluster, 0))).await;
+    // Retention looks every 100 ms for files whose time has come.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(is_waiting(&directories(&cluster, 0)), "{:?}", directories(&cluster, 0));
+    cluster.kill(0, false).await;
+    cluster.run(0).await;
+    cluster.until("removed", |cluster| directories(cluster, 0).is_empty()).await;
 }
 
 #[tokio::test]
@@ -85,14 +104,6 @@ async fn figures_are_collected() {
     let id = cluster.create_topic("t", &[]);
     cluster.produce(0, id).await;
     cluster.until_in_sync(id).await;
-    let registry = prometheus::Registry::new();
-    registry.register(cluster.node(0).replicas.collector()).unwrap();
-    let value = |name: &str| {
-        let families = registry.gather();
-        let family = families.iter().find(|family| family.name() == name).unwrap_or_else(|| panic!("no {name}"));
-        let metric = &family.get_metric()[0];
-        metric.get_gauge().get_value() + metric.get_counter().get_value()
-    };
     let figures = cluster.node(0).replicas.figures().remove(0);
     assert_eq!((figures.log_end, figures.high_watermark, figures.segments), (Offset(1), Offset(1), 1));
     assert!(figures.size_bytes > 61 && figures.leads() && !figures.is_under_replicated());
@@ -101,11 +112,11 @@ async fn figures_are_collected() {
     assert_eq!((behind(0), behind(1), behind(5)), (Some(1), Some(0), Some(0)));
     assert!(cluster.node(0).replicas.timestamp_near("t", PartitionIndex(0), Offset(0)).is_some());
     assert_eq!(cluster.node(0).replicas.timestamp_near("t", PartitionIndex(0), Offset(1)), None);
-    assert!(value("kafka_server_brokertopicmetrics_replicationbytesout_total") > 61.0);
-    assert_eq!(value("kafka_server_replicamanager_underreplicatedpartitions"), 0.0);
-    assert_eq!(value("kafka_server_replicamanager_isrshrinks_total"), 0.0);
+    assert!(cluster.metric(0, "kafka_server_brokertopicmetrics_replicationbytesout_total") > 61.0);
+    assert_eq!(cluster.metric(0, "kafka_server_replicamanager_underreplicatedpartitions"), 0.0);
+    assert_eq!(cluster.metric(0, "kafka_server_replicamanager_isrshrinks_total"), 0.0);
     cluster.kill(1, false).await;
     cluster.controller.fence(BrokerId(1), &[id]);
-    assert_eq!(value("kafka_server_replicamanager_underreplicatedpartitions"), 1.0);
-    assert_eq!(value("kafka_server_replicamanager_isrshrinks_total"), 1.0);
+    assert_eq!(cluster.metric(0, "kafka_server_replicamanager_underreplicatedpartitions"), 1.0);
+    assert_eq!(cluster.metric(0, "kafka_server_replicamanager_isrshrinks_total"), 1.0);
 }

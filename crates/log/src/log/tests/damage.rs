@@ -150,6 +150,21 @@ fn no_damage_below_the_durable_mark_costs_flushed_batches() {
     }
 }
 
+/// An offset is in no checksum, and such a segment is not read again but for indexes that are gone.
+#[test]
+fn a_damaged_offset_in_a_segment_that_is_believed_is_damage() {
+    for byte in 0..8 {
+        let disk = crashed();
+        let (path, position) = position_of(&disk, 2);
+        disk.decay(&path, position + byte).unwrap();
+        let fs = Fs::Sim(disk.clone());
+        fs.remove_file(&path.with_extension("index")).unwrap();
+        let directory = open_directory(&disk);
+        assert!(matches!(open_log(&directory, &small()), Err(LogError::Corrupt { .. })), "byte {byte}");
+        assert!(directory.is_online());
+    }
+}
+
 /// Everything that is found by way of an index.
 fn looked_up(log: &Log, times: &[i64]) -> Vec<String> {
     let (reader, end) = (log.reader(), log.log_end());

@@ -99,9 +99,9 @@ fn a_record_that_waited_for_the_maximal_lag_makes_its_log_due() {
         filled(&LogConfig { max_compaction_lag_ms: 20_000, min_cleanable_dirty_ratio: 1.0, ..compacted() }, 12);
     let end = log.log_end();
     let fresh = log.dirtiness(after(20), end).unwrap();
-    assert_eq!((fresh.overdue, log.wants_compaction(&fresh)), (false, false), "the oldest waits for just so long");
+    assert_eq!((fresh.delay_ms, log.wants_compaction(&fresh)), (0, false), "the oldest waits for just so long");
     let overdue = log.dirtiness(Timestamp(after(20).0 + 1), end).unwrap();
-    assert_eq!((overdue.overdue, log.wants_compaction(&overdue)), (true, true));
+    assert_eq!((overdue.delay_ms, log.wants_compaction(&overdue)), (1, true));
     // The active segment, too, is completed when its time has come, and not before.
     let active = bases(&log).last().unwrap().get();
     assert!(!log.roll_for_compaction(after(active + 20)).unwrap());

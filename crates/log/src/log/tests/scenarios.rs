@@ -531,7 +531,7 @@ fn a_timestamp_of_the_future_does_not_keep_a_segment() {
 }
 
 #[test]
-fn files_of_deleted_segments_stay_for_a_while() {
+fn files_of_deleted_segments_and_partitions_stay_for_a_while() {
     let config = LogConfig { file_delete_delay_ms: 500, ..small() };
     let (disk, directory, mut log) = fresh(&config);
     for number in 0..50 {
@@ -545,6 +545,14 @@ fn files_of_deleted_segments_stay_for_a_while() {
     assert_eq!(directory.remove_due(Timestamp(NOW.0 + 499)).unwrap(), 0);
     assert!(directory.remove_due(Timestamp(NOW.0 + 500)).unwrap() >= deleted);
     assert_eq!(aside(&disk), 0);
+
+    directory.delete_log(log, 5, Timestamp(NOW.0 + 600)).unwrap();
+    let left =
+        |disk: &SimFs| Fs::Sim(disk.clone()).read_dir(Path::new("data")).unwrap().iter().any(|entry| entry.is_dir);
+    assert_eq!(directory.remove_due(Timestamp(NOW.0 + 1_099)).unwrap(), 0);
+    assert!(left(&disk), "the directory of a deleted partition stays as long");
+    assert_eq!(directory.remove_due(Timestamp(NOW.0 + 1_100)).unwrap(), 1);
+    assert!(!left(&disk));
 }
 
 /// DeleteRecords may cut amid a batch, and batches are never split: so a follower that begins at the leader's log start gets
