@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use highwater_test_cluster::Cluster;
 
-use crate::cells::{Fault, active_controller, await_preferred_leaders, kill_leader_and_controller};
-use crate::disks::until;
+use crate::cells::{
+    Fault, GIVEN_UP_WITHIN, active_controller, await_new_leaders, await_preferred_leaders, kill_leader_and_controller,
+};
 use crate::load;
 
 pub const CELLS: &[(&str, Fault)] = &[
@@ -14,8 +15,6 @@ pub const CELLS: &[(&str, Fault)] = &[
     ("five nodes: kill -9 two at once", kill_two),
 ];
 
-/// A dead node is given up well before `broker.session.timeout.ms`.
-const GIVEN_UP_WITHIN: Duration = Duration::from_secs(5);
 /// How long the two are away, so that producers feel it where only one replica is left.
 const AWAY: Duration = Duration::from_secs(3);
 
@@ -30,11 +29,7 @@ fn kill_two(cluster: &mut Cluster) -> Result<()> {
         cluster.node(node).kill();
         ensure!(!cluster.node(node).is_running(), "node {node} still runs");
     }
-    let alive = cluster.nodes().iter().filter(|node| !dead.contains(&node.id()));
-    let alive = alive.map(|node| node.address()).collect::<Vec<_>>().join(",");
-    until("the others lead what the dead nodes led", GIVEN_UP_WITHIN, || {
-        Ok(load::leaders(&alive)?.iter().all(|leader| leader.is_some_and(|leader| !dead.contains(&leader))))
-    })?;
+    await_new_leaders(cluster, &dead, GIVEN_UP_WITHIN)?;
     std::thread::sleep(AWAY);
     for node in dead {
         cluster.node(node).start()?;

@@ -68,7 +68,7 @@ fn cut_from_nodes(node: usize) -> Result<Vec<Cut>> {
 const FENCED_WITHIN: Duration = Duration::from_secs(10);
 
 fn leads_no_more(cluster: &Cluster, node: usize) -> Result<()> {
-    let others = other_nodes(cluster, node);
+    let others = other_nodes(cluster, &[node]);
     until("other nodes lead what the node led that was cut off", FENCED_WITHIN, || {
         Ok(load::leaders(&others)?.iter().all(|leader| leader.is_some_and(|leader| leader != node)))
     })
@@ -92,7 +92,7 @@ fn cut_leader_from_nodes(cluster: &mut Cluster) -> Result<()> {
 fn cut_leader_from_clients(cluster: &mut Cluster) -> Result<()> {
     let (leader, _) = passive_leader(cluster)?;
     hold(vec![Machine(leader).deafen_to_clients()?], || {
-        let leaders = load::leaders(&other_nodes(cluster, leader))?;
+        let leaders = load::leaders(&other_nodes(cluster, &[leader]))?;
         ensure!(leaders.contains(&Some(leader)), "node {leader} lost its leaderships: {leaders:?}");
         Ok(())
     })?;

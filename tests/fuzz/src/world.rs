@@ -17,6 +17,9 @@ use highwater_types::{
     TopicId, TopicName, TopicPartition,
 };
 
+use crate::input::Input;
+use crate::spoil::edit_or_replace;
+
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 /// Appended to begin with.
 pub(crate) const BATCHES: i64 = 24;
@@ -109,6 +112,13 @@ impl World {
     /// Paths and contents of the files, as they were, whose names end so.
     pub fn files(&self, suffix: &str) -> Vec<&(PathBuf, Vec<u8>)> {
         self.files.iter().filter(|(path, _)| path.to_string_lossy().ends_with(suffix)).collect()
+    }
+
+    /// Spoils or replaces one of the files whose names end so.
+    pub fn spoil_one(&self, suffix: &str, mut input: Input<'_>) {
+        let (path, mut bytes) = (*input.choose(&self.files(suffix))).clone();
+        edit_or_replace(&mut bytes, input.is_odd(), input.rest());
+        self.write(&path, &bytes);
     }
 
     pub fn write(&self, path: &Path, content: &[u8]) {

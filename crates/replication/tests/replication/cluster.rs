@@ -542,17 +542,7 @@ impl Cluster {
 
     /// The same, where it may be refused.
     pub fn try_fetch(&self, node: usize, id: TopicIdPartition, offset: i64) -> Result<Vec<(i64, String)>, ErrorCode> {
-        let read = FetchRead {
-            partition: id,
-            offset: Offset(offset),
-            current_leader_epoch: LeaderEpoch::NONE,
-            last_fetched_epoch: LeaderEpoch::NONE,
-            max_bytes: 1 << 20,
-            min_one_batch: true,
-            isolation: Isolation::ReadUncommitted,
-            from_follower: false,
-        };
-        let result = self.node(node).replicas.read(&read).map_err(|error| error.code)?;
+        let result = self.node(node).replicas.read(&read_at(id, offset)).map_err(|error| error.code)?;
         let batches = result.records.iter().flat_map(split_batches);
         Ok(batches.flat_map(|batch| records_of(&batch.expect("whole batches"))).collect())
     }
@@ -611,4 +601,18 @@ fn records_of(batch: &RecordBatch) -> Vec<(i64, String)> {
         .map(|record| record.expect("a good record"))
         .map(|record| (record.offset.get(), text(record.value)))
         .collect()
+}
+
+/// What a consumer asks a leader that wants uncommitted records too.
+pub fn read_at(partition: TopicIdPartition, offset: i64) -> FetchRead {
+    FetchRead {
+        partition,
+        offset: Offset(offset),
+        current_leader_epoch: LeaderEpoch::NONE,
+        last_fetched_epoch: LeaderEpoch::NONE,
+        max_bytes: 1 << 20,
+        min_one_batch: true,
+        isolation: Isolation::ReadUncommitted,
+        from_follower: false,
+    }
 }

@@ -3,27 +3,18 @@
 use std::sync::atomic::Ordering;
 
 use highwater_metadata::{BrokerChange, MetadataRecord};
-use highwater_replication::{Acks, FetchError, FetchRead, FetchResult, Isolation};
+use highwater_replication::{Acks, FetchError, FetchRead, FetchResult};
 use highwater_types::*;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, read_at};
 
 /// What a consumer asks that may be answered by a follower.
-fn read_at(partition: TopicIdPartition, offset: i64) -> FetchRead {
-    FetchRead {
-        partition,
-        offset: Offset(offset),
-        current_leader_epoch: LeaderEpoch::NONE,
-        last_fetched_epoch: LeaderEpoch::NONE,
-        max_bytes: 1 << 20,
-        min_one_batch: true,
-        isolation: Isolation::ReadUncommitted,
-        from_follower: true,
-    }
+fn anywhere(id: TopicIdPartition, offset: i64) -> FetchRead {
+    FetchRead { from_follower: true, ..read_at(id, offset) }
 }
 
 fn read(cluster: &Cluster, node: usize, id: TopicIdPartition, offset: i64) -> Result<FetchResult, FetchError> {
-    cluster.node(node).replicas.read(&read_at(id, offset))
+    cluster.node(node).replicas.read(&anywhere(id, offset))
 }
 
 fn code(result: Result<FetchResult, FetchError>) -> ErrorCode {
@@ -63,17 +54,17 @@ async fn an_in_sync_follower_serves_what_it_knows_to_be_committed() {
     assert_eq!(there.records, read(&cluster, 0, id, 0).unwrap().records);
     assert_eq!((there.high_watermark, there.preferred_read_replica), (Offset(5), BrokerId::NONE));
     // Not for a client that must read from the leader, nor of another epoch, nor beyond the log.
-    let refused = cluster.node(1).replicas.read(&FetchRead { from_follower: false, ..read_at(id, 0) }).unwrap_err();
+    let refused = cluster.node(1).replicas.read(&read_at(id, 0)).unwrap_err();
     assert_eq!(
         (refused.code, refused.leader.map(|hint| hint.leader)),
         (ErrorCode::NotLeaderOrFollower, Some(BrokerId(0)))
     );
     let next_epoch = LeaderEpoch(cluster.status(1, id).leader_epoch.get() + 1);
-    let newer = FetchRead { current_leader_epoch: next_epoch, ..read_at(id, 0) };
+    let newer = FetchRead { current_leader_epoch: next_epoch, ..anywhere(id, 0) };
     assert_eq!(code(cluster.node(1).replicas.read(&newer)), ErrorCode::UnknownLeaderEpoch);
     assert_eq!(code(read(&cluster, 1, id, 6)), ErrorCode::OffsetOutOfRange);
     // The client has a record of an epoch that the follower has not heard of: not there yet, which is no divergence.
-    let ahead = FetchRead { last_fetched_epoch: next_epoch, ..read_at(id, 5) };
+    let ahead = FetchRead { last_fetched_epoch: next_epoch, ..anywhere(id, 5) };
     assert_eq!(code(cluster.node(1).replicas.read(&ahead)), ErrorCode::OffsetNotAvailable);
     // A record that is not committed: the third replica is gone, and still in the ISR.
     cluster.kill(2, false).await;
@@ -113,7 +104,7 @@ async fn a_leader_sends_clients_to_in_sync_followers_that_have_what_they_ask_for
     let (mut cluster, id) = five_records().await;
     let redirect = |cluster: &Cluster, offset: i64, candidates: &[i32]| {
         let candidates: Vec<BrokerId> = candidates.iter().copied().map(BrokerId).collect();
-        let found = cluster.node(0).replicas.redirect(&read_at(id, offset), &candidates).unwrap();
+        let found = cluster.node(0).replicas.redirect(&anywhere(id, offset), &candidates).unwrap();
         found.map(|found| (found.preferred_read_replica.get(), found.high_watermark, found.size_bytes))
     };
     assert_eq!(redirect(&cluster, 0, &[2]), Some((2, Offset(5), 0)));
@@ -121,7 +112,7 @@ async fn a_leader_sends_clients_to_in_sync_followers_that_have_what_they_ask_for
     for (offset, candidates) in [(0, &[][..]), (0, &[0, 7]), (6, &[1, 2]), (-1, &[1, 2])] {
         assert_eq!(redirect(&cluster, offset, candidates), None, "{offset} of {candidates:?}");
     }
-    let elsewhere = cluster.node(1).replicas.redirect(&read_at(id, 0), &[BrokerId(2)]);
+    let elsewhere = cluster.node(1).replicas.redirect(&anywhere(id, 0), &[BrokerId(2)]);
     assert_eq!(elsewhere.unwrap_err().code, ErrorCode::NotLeaderOrFollower);
     // One that has more of the log is better.
     cluster.kill(2, false).await;

@@ -7,20 +7,7 @@ use highwater_metadata::{ConfigResource, MetadataRecord};
 use highwater_replication::{Acks, FetchRead, FetchWaiter, Isolation, OffsetSpec};
 use highwater_types::*;
 
-use crate::cluster::{Cluster, batch};
-
-fn read_at(partition: TopicIdPartition, offset: i64) -> FetchRead {
-    FetchRead {
-        partition,
-        offset: Offset(offset),
-        current_leader_epoch: LeaderEpoch::NONE,
-        last_fetched_epoch: LeaderEpoch::NONE,
-        max_bytes: 1 << 20,
-        min_one_batch: true,
-        isolation: Isolation::ReadUncommitted,
-        from_follower: false,
-    }
-}
+use crate::cluster::{Cluster, batch, read_at};
 
 #[tokio::test]
 async fn acks_all_means_durable_on_all_in_sync() {

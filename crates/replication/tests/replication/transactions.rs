@@ -6,7 +6,7 @@ use highwater_records::{
 use highwater_replication::{Acks, FetchRead, Isolation, OffsetSpec};
 use highwater_types::*;
 
-use crate::cluster::{Cluster, batch};
+use crate::cluster::{Cluster, batch, read_at};
 
 fn validated(bytes: bytes::Bytes) -> ValidatedBatch {
     let name = TopicPartition { topic: TopicName::new("test").expect("legal"), partition: PartitionIndex(0) };
@@ -38,16 +38,7 @@ async fn append(cluster: &Cluster, node: usize, id: TopicIdPartition, batch: Val
 
 /// Log end offset of the fetch, last stable offset, and first offsets of aborted transactions.
 fn read_committed(cluster: &Cluster, node: usize, id: TopicIdPartition, offset: i64) -> (usize, i64, Vec<i64>) {
-    let read = FetchRead {
-        partition: id,
-        offset: Offset(offset),
-        current_leader_epoch: LeaderEpoch::NONE,
-        last_fetched_epoch: LeaderEpoch::NONE,
-        max_bytes: 1 << 20,
-        min_one_batch: true,
-        isolation: Isolation::ReadCommitted,
-        from_follower: false,
-    };
+    let read = FetchRead { isolation: Isolation::ReadCommitted, ..read_at(id, offset) };
     let result = cluster.node(node).replicas.read(&read).expect("readable");
     let batches = result.records.iter().flat_map(highwater_records::split_batches).count();
     let aborted = result.aborted.expect("a list for read_committed");

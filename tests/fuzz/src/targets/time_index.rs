@@ -2,16 +2,11 @@
 //! (One that could be that of other batches is believed, as Kafka believes it: S7 is about lost ones.)
 
 use crate::input::Input;
-use crate::spoil::edit_or_replace;
 use crate::world::{Ended, GOOD, World, answers};
 
 pub(crate) fn run(input: &[u8]) {
-    let mut input = Input::new(input);
     let world = World::new(Ended::Properly);
-    let indexes = world.files(".timeindex");
-    let (path, mut bytes) = (*input.choose(&indexes)).clone();
-    edit_or_replace(&mut bytes, input.is_odd(), input.rest());
-    world.write(&path, &bytes);
+    world.spoil_one(".timeindex", Input::new(input));
     let found = answers(&world.open_good()).expect("its batches are good");
     assert_eq!((found.range, &found.bytes, &found.aborted), (GOOD.range, &GOOD.bytes, &GOOD.aborted));
     let behind = found.times.iter().flatten().find(|found| found.offset >= GOOD.range.1);
