@@ -48,8 +48,8 @@ pub fn decide(
         Command::AssignReplicasToDirs(request) => directories::assign(&mut scratch, config, request),
         Command::AlterPartitionReassignments(request) => Ok(alter_reassignments::alter(&mut scratch, config, request)),
     };
-    if outcome.is_ok() && scratch.offset() != image.offset() {
-        throttles::release(image, &mut scratch);
+    if outcome.is_ok() {
+        throttles::maybe_release(image, &mut scratch, command);
     }
     all_or_nothing(outcome, scratch)
 }

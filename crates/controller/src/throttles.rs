@@ -3,21 +3,24 @@
 use highwater_metadata::config::REASSIGNMENT_THROTTLE;
 use highwater_metadata::{ConfigResource, MetadataImage, MetadataRecord};
 
+use crate::Command;
 use crate::scratch::Scratch;
 
-/// Removes the throttle in the decision that ends the last reassignment. One that is set while nothing is reassigned waits for
-/// the next one, and has no effect before.
-pub(crate) fn release(before: &MetadataImage, scratch: &mut Scratch) {
+/// Removes the throttle in the decision that ends the last reassignment, or that begins none although it was asked to: it was
+/// refused, or only the order of replicas changes. One that is set while nothing is reassigned waits for the next one, and has no
+/// effect before.
+pub(crate) fn maybe_release(before: &MetadataImage, scratch: &mut Scratch, command: &Command) {
     let image = scratch.image();
-    let brokers = image.brokers().map(|broker| ConfigResource::Broker(broker.id));
-    let mut throttled: Vec<ConfigResource> = brokers.chain([ConfigResource::DefaultBroker]).collect();
-    throttled
-        .retain(|resource| image.configs(resource).is_some_and(|values| values.contains_key(REASSIGNMENT_THROTTLE)));
-    if throttled.is_empty() || !has_reassignments(before) || has_reassignments(image) {
+    let throttled = image.broker_configs().filter(|(_, values)| values.contains_key(REASSIGNMENT_THROTTLE));
+    let throttled: Vec<ConfigResource> = throttled.map(|(resource, _)| resource.clone()).collect();
+    if throttled.is_empty() || has_reassignments(image) {
         return;
     }
-    let removal = |resource| MetadataRecord::Config { resource, name: REASSIGNMENT_THROTTLE.to_owned(), value: None };
-    scratch.extend(throttled.into_iter().map(removal).collect());
+    if has_reassignments(before) || matches!(command, Command::AlterPartitionReassignments(_)) {
+        let name = || REASSIGNMENT_THROTTLE.to_owned();
+        let removal = |resource| MetadataRecord::Config { resource, name: name(), value: None };
+        scratch.extend(throttled.into_iter().map(removal).collect());
+    }
 }
 
 fn has_reassignments(image: &MetadataImage) -> bool {

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use highwater_partition::{IsrChange, SessionId};
-use highwater_rpc::replication::Lane;
 use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, TopicIdPartition};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -115,12 +114,8 @@ impl Surroundings for Context {
         self.proposals.add(partition.clone(), change);
     }
 
-    fn follow(&self, partition: &Arc<Partition>, leader: BrokerId, lane: Lane) {
-        self.links.follow(partition, (leader, lane), |link| tokio::spawn(run_link(self.node.clone(), link)));
-    }
-
-    fn unfollow(&self, partition: TopicIdPartition) {
-        self.links.unfollow(partition);
+    fn follow(&self, partition: &Arc<Partition>) {
+        self.links.follow(partition, |link| tokio::spawn(run_link(self.node.clone(), link)));
     }
 
     fn attend(&self, partition: &Arc<Partition>) {

@@ -117,6 +117,8 @@ pub(crate) struct FollowerSlot {
     queued: AtomicBool,
     /// Whether it is among the slots with new positions.
     positions_wait: AtomicBool,
+    /// Whether nothing is pushed any more.
+    over: AtomicBool,
     /// What the follower has deleted durably.
     log_start: AtomicI64,
     /// The first offset that can be read there; none before the first acknowledgement.
@@ -143,6 +145,7 @@ impl FollowerSlot {
             source,
             queued: AtomicBool::new(false),
             positions_wait: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             log_start: AtomicI64::new(0),
             first_offset: AtomicI64::new(i64::MAX),
             has_readers: AtomicBool::new(false),
@@ -206,8 +209,14 @@ impl FollowerSlot {
         self.has_readers.store(true, Ordering::Relaxed);
     }
 
+    /// Nothing more is pushed: the follower wants it no more, or not on this stream, which may go on with other partitions.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
     /// The leadership or the session is over: the follower is told to open again.
     pub fn close(&self) {
+        self.end();
         self.stream.outbox.lock().closed.push(self.slot);
         self.stream.connection.wake();
     }
@@ -401,7 +410,7 @@ impl FollowerStream {
 
     /// Puts the news of one slot into the frame and returns the bytes of records.
     fn push(&self, slot: &Arc<FollowerSlot>, max_bytes: usize, frame: &mut LeaderFrame) -> usize {
-        let Some(source) = slot.source.upgrade() else { return 0 };
+        let Some(source) = slot.source.upgrade().filter(|_| !slot.over.load(Ordering::Relaxed)) else { return 0 };
         let Sent { next, told } = *slot.sent.lock();
         match source.next_push(slot, next, told, max_bytes) {
             NextPush::Nothing => 0,
@@ -415,6 +424,7 @@ impl FollowerStream {
             }
             NextPush::Lost(reason) => {
                 tracing::info!(slot = ?slot.slot, follower = %self.replica, reason, "follower must open again");
+                slot.end();
                 frame.closed.push(slot.slot);
                 0
             }

@@ -30,10 +30,10 @@ impl Partition {
     /// go to the link.
     pub fn begin_open(self: &Arc<Self>, link: &Link, slot: Slot) -> Option<Open> {
         self.locked(|state, aftermath| {
-            let replica = &state.replica;
-            if !replica.wants_open() || (replica.leader(), state.lane) != (link.leader, link.lane) {
+            if !state.wants(link) {
                 return None;
             }
+            let replica = &state.replica;
             let last_epoch = state.log.latest_epoch()?;
             let cursors = replica.cursors();
             let open = Open {
@@ -96,14 +96,14 @@ impl Partition {
         })
     }
 
-    /// The slot is gone: its stream broke, or the leader closed it. Returns whether the partition still wants this leader.
-    pub fn on_link_lost(self: &Arc<Self>, slot: Slot, leader: BrokerId) -> bool {
+    /// The slot is gone: its stream broke, or the leader closed it. Returns whether the partition still wants this link.
+    pub fn on_link_lost(self: &Arc<Self>, slot: Slot, link: &Link) -> bool {
         self.locked(|state, aftermath| {
             if state.slot_epoch(slot).is_some() {
                 state.link = None;
                 state.step(self, Event::LinkLost, aftermath);
             }
-            state.replica.wants_open() && state.replica.leader() == leader
+            state.wants(link)
         })
     }
 
@@ -135,6 +135,16 @@ impl Partition {
 }
 
 impl State {
+    /// Whom it follows, and on which lane.
+    pub fn source(&self) -> Option<(BrokerId, Lane)> {
+        (self.replica.role() == RoleKind::Follower).then(|| (self.replica.leader(), self.lane))
+    }
+
+    /// Whether it is to be opened on that link.
+    fn wants(&self, link: &Link) -> bool {
+        self.replica.wants_open() && self.source() == Some((link.leader, link.lane))
+    }
+
     /// The epoch in which that slot was opened, if it is the current one.
     fn slot_epoch(&self, slot: Slot) -> Option<LeaderEpoch> {
         self.link.as_ref().filter(|link| link.slot == slot).map(|link| link.epoch)
@@ -165,7 +175,7 @@ impl State {
         if self.link.take().is_some() {
             self.step(partition, Event::LinkLost, aftermath);
         }
-        aftermath.follow = Some(Some((self.replica.leader(), lane)));
+        aftermath.follow = true;
     }
 
     fn append_pushed(

@@ -121,7 +121,7 @@ impl Reader {
             let outcome = OpenOutcome::Refused(ErrorCode::UnknownTopicOrPartition);
             return self.stream.answer(Opened { slot: open.slot, outcome });
         };
-        if let Some(slot) = partition.open_follower(&self.stream, open, self.context.next_session()) {
+        if let Some(slot) = partition.open_follower(&self.stream, open, || self.context.next_session()) {
             self.slots.insert(open.slot, OpenSlot { slot, partition: Arc::downgrade(&partition) });
         }
     }

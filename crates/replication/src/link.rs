@@ -30,7 +30,7 @@ pub(crate) struct Links {
 struct LinksState {
     links: BTreeMap<(BrokerId, Lane), (Arc<Link>, JoinHandle<()>)>,
     /// Whom each partition follows, and on which lane.
-    followed: BTreeMap<TopicIdPartition, (BrokerId, Lane)>,
+    followed: BTreeMap<TopicIdPartition, ((BrokerId, Lane), Arc<Partition>)>,
     stopped: bool,
 }
 
@@ -57,39 +57,37 @@ pub(crate) struct Inbox {
 }
 
 impl Links {
-    /// `partition` follows that leader on that lane from now on, in the epoch that its core knows. `start` starts the task of a
-    /// new link.
-    pub fn follow(
-        &self,
-        partition: &Arc<Partition>,
-        source: (BrokerId, Lane),
-        start: impl FnOnce(Arc<Link>) -> JoinHandle<()>,
-    ) {
+    /// `partition` may follow another leader, on another lane, or nobody from now on, or is to be opened anew. `start` starts the
+    /// task of a new link.
+    ///
+    /// What it follows is asked here, under the lock: (1) the metadata put it on one lane, (2) a push puts it on another, (3) the
+    /// second call comes first. What (1) said would make the wrong link the last one that heard of it.
+    pub fn follow(&self, partition: &Arc<Partition>, start: impl FnOnce(Arc<Link>) -> JoinHandle<()>) {
         let mut state = self.state.lock();
         if state.stopped {
             return;
         }
-        if let Some(former) = state.followed.insert(partition.id, source)
-            && former != source
-            && let Some((link, _)) = state.links.get(&former)
+        let source = partition.source();
+        let former = state.followed.get(&partition.id).cloned();
+        if let Some((former, followed)) = &former
+            && Some(*former) != source
         {
-            link.unfollow(partition.id);
+            // A replica that is gone may be there again, as another one.
+            if source.is_none() && !Arc::ptr_eq(followed, partition) {
+                return;
+            }
+            state.followed.remove(&partition.id);
+            if let Some((link, _)) = state.links.get(former) {
+                link.unfollow(partition.id);
+            }
         }
+        let Some(source) = source else { return };
+        state.followed.insert(partition.id, (source, partition.clone()));
         let (link, _) = state.links.entry(source).or_insert_with(|| {
             let link = Link::new(source);
             (link.clone(), start(link))
         });
         link.follow(partition);
-    }
-
-    /// The partition follows nobody any more.
-    pub fn unfollow(&self, partition: TopicIdPartition) {
-        let mut state = self.state.lock();
-        if let Some(source) = state.followed.remove(&partition)
-            && let Some((link, _)) = state.links.get(&source)
-        {
-            link.unfollow(partition);
-        }
     }
 
     /// Leaders that are followed here and of whom a stream has just broken: they may have died.

@@ -314,7 +314,7 @@ impl LinkStream {
     fn open_again(&mut self, slot: Slot, partition: &Arc<Partition>) {
         self.take_slot(slot);
         self.by_partition.remove(&partition.id);
-        if partition.on_link_lost(slot, self.link.leader) {
+        if partition.on_link_lost(slot, &self.link) {
             self.link.with_inbox(|inbox| inbox.reopen.insert(partition.id));
         }
     }
@@ -324,7 +324,7 @@ impl LinkStream {
         let Some(partition) = self.take_slot(slot) else { return };
         self.by_partition.remove(&partition.id);
         self.closes.push(slot);
-        if partition.on_link_lost(slot, self.link.leader) {
+        if partition.on_link_lost(slot, &self.link) {
             let (at, backoff) =
                 self.retries.entry(partition.id).or_insert_with(|| (Instant::now(), Backoff::reconnect()));
             *at = Instant::now() + backoff.next();
@@ -336,7 +336,7 @@ impl Drop for LinkStream {
     /// Also when the task is dropped with its runtime.
     fn drop(&mut self) {
         for (slot, partition) in std::mem::take(&mut self.slots) {
-            partition.on_link_lost(slot, self.link.leader);
+            partition.on_link_lost(slot, &self.link);
         }
     }
 }

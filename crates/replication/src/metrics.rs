@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use highwater_metrics::table::{logs, replicas};
+use highwater_rpc::replication::Lane;
 use highwater_types::BrokerId;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -14,6 +15,7 @@ use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 use crate::cleaner_metrics::CleanerMetrics;
 use crate::context::Context;
 use crate::directory_metrics::DirectoryMetrics;
+use crate::partition::Partition;
 use crate::totals::catch_up;
 use crate::{LogDirectories, PartitionFigures, PartitionRole};
 
@@ -125,7 +127,9 @@ impl ReplicaMetrics {
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         let mut totals = Totals::default();
         partitions.iter().for_each(|partition| totals.add(&partition.figures()));
-        self.throttled.set(partitions.iter().filter(|partition| partition.is_held_back()).count() as i64);
+        let is_throttled =
+            |partition: &&Arc<Partition>| partition.source().is_some_and(|(_, lane)| lane == Lane::Throttled);
+        self.throttled.set(partitions.iter().filter(is_throttled).count() as i64);
         self.partitions.set(partitions.len() as i64);
         self.leaders.set(totals.leaders);
         self.under_replicated.set(totals.under_replicated);

@@ -38,10 +38,8 @@ use crate::{Lease, PartitionRole};
 pub(crate) trait Surroundings: Send + Sync {
     /// Ask the controller for this change.
     fn propose(&self, partition: &Arc<Partition>, change: IsrChange);
-    /// Open it with that leader on that lane, in the epoch that it is in.
-    fn follow(&self, partition: &Arc<Partition>, leader: BrokerId, lane: Lane);
-    /// It follows nobody any more.
-    fn unfollow(&self, partition: TopicIdPartition);
+    /// What [`Partition::source`] says has changed, or it is to be opened anew.
+    fn follow(&self, partition: &Arc<Partition>);
     /// Call [`Partition::tick`] before long.
     fn attend(&self, partition: &Arc<Partition>);
     /// Its log is damaged.
@@ -374,10 +372,8 @@ impl Partition {
         if let Some((grown, shrunk)) = aftermath.isr_changed {
             surroundings.on_isr_changed(grown, shrunk);
         }
-        match aftermath.follow {
-            Some(Some((leader, lane))) => surroundings.follow(self, leader, lane),
-            Some(None) => surroundings.unfollow(self.id),
-            None => {}
+        if aftermath.follow {
+            surroundings.follow(self);
         }
         if aftermath.watch && !self.watched.swap(true, Ordering::AcqRel) {
             surroundings.attend(self);
@@ -522,12 +518,12 @@ impl State {
                 tracing::debug!(partition = %partition.name, %leader, %leader_epoch, "following");
                 self.link = None;
                 self.lane = self.starting_lane(partition);
-                aftermath.follow = Some(Some((leader, self.lane)));
+                aftermath.follow = true;
                 aftermath.flush |= self.is_strict();
             }
             Action::StopFollowing => {
                 self.link = None;
-                aftermath.follow = Some(None);
+                aftermath.follow = true;
             }
             Action::HighWatermarkMoved { high_watermark, enough_in_sync } => {
                 let result = if enough_in_sync { Ok(()) } else { Err(ErrorCode::NotEnoughReplicasAfterAppend) };

@@ -36,3 +36,19 @@ impl ThrottledReplicas {
         Self::Only(split_list(text).into_iter().filter_map(pair).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_names_single_replicas_and_a_star_all() {
+        let contains = |text: &str, partition, broker| {
+            ThrottledReplicas::parse(text).contains(PartitionIndex(partition), BrokerId(broker))
+        };
+        assert!(contains("0:1, 7:2", 0, 1) && contains("0:1, 7:2", 7, 2));
+        assert!(!contains("0:1,7:2", 0, 2) && !contains("0:1,7:2", 7, 1) && !contains("", 0, 1));
+        assert!(contains("*", 9, 9) && contains(" * ", 9, 9));
+        assert!(!contains("x:1,0,0:,:1,*:1", 0, 1));
+    }
+}

@@ -1,7 +1,6 @@
 //! What one replica shows of itself.
 
 use highwater_log::Log;
-use highwater_partition::RoleKind;
 use highwater_rpc::replication::Lane;
 use highwater_types::{BrokerId, Offset};
 
@@ -61,9 +60,8 @@ impl Partition {
         }
     }
 
-    /// Whether it catches up on the throttled lane.
-    pub fn is_held_back(&self) -> bool {
-        let state = self.state.lock();
-        state.replica.role() == RoleKind::Follower && state.lane == Lane::Throttled
+    /// Whom it follows, and on which lane; `None` if nobody.
+    pub fn source(&self) -> Option<(BrokerId, Lane)> {
+        self.state.lock().source()
     }
 }

@@ -143,6 +143,12 @@ impl Controller {
         self.commit(&[MetadataRecord::Config { resource, name: name.to_owned(), value }]);
     }
 
+    /// Sets a key of a topic.
+    pub fn set_topic_config(&self, topic: &str, name: &str, value: &str) {
+        let resource = ConfigResource::Topic(TopicName::new(topic).expect("legal"));
+        self.commit(&[MetadataRecord::Config { resource, name: name.to_owned(), value: Some(value.to_owned()) }]);
+    }
+
     /// The metadata say that a replica is in that directory.
     pub fn assign(&self, id: TopicIdPartition, replica: usize, directory: DirectoryId) {
         let session = self.session(BrokerId(replica as i32));

@@ -106,3 +106,36 @@ async fn a_throttled_replica_gets_there_at_any_rate() {
     set_rate(&cluster, "leader.replication.throttled.rate", Some(20_000_000));
     cluster.until_in_sync(id).await;
 }
+
+#[tokio::test]
+async fn what_leaves_a_lane_is_not_pushed_on_it_any_more() {
+    const RATE: &str = "leader.replication.throttled.rate";
+    let mut cluster = Cluster::start(3).await;
+    let list = [("leader.replication.throttled.replicas", "*")];
+    let (stays, leaves) = (cluster.create_topic("stays", &list), cluster.create_topic("leaves", &list));
+    for id in [stays, leaves] {
+        cluster.produce(0, id).await;
+        cluster.until_in_sync(id).await;
+    }
+    cluster.kill(2, false).await;
+    cluster.controller.fence(BrokerId(2), &[stays, leaves]);
+    for _ in 0..MISSED {
+        cluster.append_of_size(0, leaves, Acks::Leader, RECORD_BYTES).unwrap();
+    }
+    cluster.append_of_size(0, stays, Acks::Leader, RECORD_BYTES).unwrap();
+    set_rate(&cluster, RATE, Some(0));
+    cluster.run(2).await;
+    cluster.until("held back", |cluster| cluster.metric(2, "highwater_replication_throttled_replicas") == 2.0).await;
+    // Both are open at the leader, on one stream.
+    for _ in 0..20 {
+        cluster.produce(0, stays).await;
+    }
+
+    cluster.controller.set_topic_config("leaves", "leader.replication.throttled.replicas", "");
+    cluster.until_in_sync(leaves).await;
+    assert_eq!(cluster.metric(0, "kafka_server_leaderreplication_byte_total"), 0.0);
+    set_rate(&cluster, RATE, Some(20_000_000));
+    cluster.until_in_sync(stays).await;
+    let throttled = cluster.metric(0, "kafka_server_leaderreplication_byte_total");
+    assert!(throttled < 2.0 * RECORD_BYTES as f64, "{throttled} bytes on the lane that one of the two had left");
+}

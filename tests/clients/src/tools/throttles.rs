@@ -14,6 +14,7 @@ const TOPIC: &str = "throttled";
 const RECORDS: u64 = 20_000;
 /// Bytes per second: with some 20 MB to move, a move is seen while it goes on.
 const RATE: &str = "3000000";
+const FASTER: &str = "30000000";
 /// Longest that a move takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -54,48 +55,94 @@ fn configured(tools: &mut ToolsOn) -> Result<Vec<String>> {
     Ok(lines)
 }
 
+/// Bytes that may pass beyond the rate: what is saved up for a burst, and one frame in each direction.
+const SLACK_BYTES: f64 = 1_000_000.0;
+
+/// A cluster with the topic, and Kafka's tool on it.
+struct Moves<'a> {
+    cluster: Cluster,
+    context: &'a Context,
+    tools: ToolsOn,
+}
+
+impl Moves<'_> {
+    /// Runs kafka-reassign-partitions for the partition with these replicas.
+    fn reassign(&mut self, replicas: &[i32], options: &[&str]) -> Result<String> {
+        let plan = json!({ "version": 1, "partitions": [{ "topic": TOPIC, "partition": 0, "replicas": replicas }] });
+        let file = self.context.scratch.join("throttled.json");
+        std::fs::write(&file, plan.to_string())?;
+        let file = file.display().to_string();
+        self.tools.run(REASSIGN, &[&["--reassignment-json-file", &file], options].concat())
+    }
+
+    fn until_held_back(&mut self, broker: usize) -> Result<()> {
+        until("the new replica is throttled", || Ok(held_back(&mut self.cluster, broker)?.0 == 1.0))
+    }
+
+    fn nothing_is_left(&mut self) -> Result<()> {
+        let left = configured(&mut self.tools)?;
+        check(left.is_empty(), || format!("left behind: {left:?}"))
+    }
+
+    /// Begun, seen, made faster, and ended by `--verify`.
+    fn carried_out(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let started = self.reassign(&[1, 3], &["--execute", "--throttle", RATE])?;
+        check(started.contains(&format!("The inter-broker throttle limit was set to {RATE} B/s")), || started.clone())?;
+        self.until_held_back(3)?;
+        let keys = configured(&mut self.tools)?;
+        check(keys.iter().any(|line| line.contains("leader.replication.throttled.replicas")), || format!("{keys:?}"))?;
+        std::thread::sleep(Duration::from_secs(2));
+        let verified = self.reassign(&[1, 3], &["--verify"])?;
+        check(verified.contains("still in progress"), || format!("too fast for {RATE} bytes a second: {verified}"))?;
+        let ((_, bytes), seconds) = (held_back(&mut self.cluster, 3)?, began.elapsed().as_secs_f64());
+        println!("    {:.0} bytes a second at {RATE}", bytes / seconds);
+        check(bytes > 0.0 && bytes <= RATE.parse::<f64>()? * seconds + SLACK_BYTES, || {
+            format!("{bytes} bytes in {seconds} s")
+        })?;
+        let raised = self.reassign(&[1, 3], &["--execute", "--additional", "--throttle", FASTER])?;
+        check(raised.contains(&format!("The inter-broker throttle limit was set to {FASTER} B/s")), || raised.clone())?;
+        until("the move ends", || {
+            let verified = self.reassign(&[1, 3], &["--verify"])?;
+            Ok(!verified.contains("still in progress") && verified.contains("Clearing topic-level throttles"))
+        })?;
+        let (replicas, bytes) = held_back(&mut self.cluster, 3)?;
+        println!("    {bytes} throttled bytes, in {:.1} s", began.elapsed().as_secs_f64());
+        check(replicas == 0.0 && bytes > 10e6, || format!("{replicas} replicas, {bytes} bytes"))?;
+        self.nothing_is_left()
+    }
+
+    /// Begun, and taken back by `--cancel`.
+    fn cancelled(&mut self) -> Result<()> {
+        self.reassign(&[1, 2], &["--execute", "--throttle", RATE])?;
+        self.until_held_back(2)?;
+        let cancelled = self.reassign(&[1, 2], &["--cancel"])?;
+        check(cancelled.contains("Successfully cancelled partition reassignments"), || cancelled.clone())?;
+        self.nothing_is_left()
+    }
+}
+
 fn reassign_at_a_rate(context: &Context) -> Result<()> {
-    let mut cluster = Cluster::start(&context.binary, 3, &[])?;
+    let cluster = Cluster::start(&context.binary, 3, &[])?;
     let bootstrap = cluster.bootstrap();
     let cli = cli::Cli { binary: &context.binary, bootstrap: &bootstrap };
-    let mut tools = ToolsOn::start(&bootstrap)?;
+    let mut moves = Moves { cluster, context, tools: ToolsOn::start(&bootstrap)? };
     cli.ok(&format!("topic create {TOPIC} --replica-assignment 1:2"))?;
     cli.ok(&format!("bench produce {TOPIC} --records {RECORDS} --record-bytes 1000"))?;
-
-    let plan = json!({ "version": 1, "partitions": [{ "topic": TOPIC, "partition": 0, "replicas": [1, 3] }] });
-    let file = context.scratch.join("throttled.json");
-    std::fs::write(&file, plan.to_string())?;
-    let file = file.display().to_string();
-    let of_file = ["--reassignment-json-file", file.as_str()];
-    let began = Instant::now();
-    let started = tools.run(REASSIGN, &[&of_file[..], &["--execute", "--throttle", RATE]].concat())?;
-    check(started.contains(&format!("The inter-broker throttle limit was set to {RATE} B/s")), || started.clone())?;
-    until("the new replica is throttled", || Ok(held_back(&mut cluster, 3)?.0 == 1.0))?;
-    let keys = configured(&mut tools)?;
-    check(keys.iter().any(|line| line.contains("leader.replication.throttled.replicas")), || format!("{keys:?}"))?;
-    // What is in sync goes on.
-    cli.ok(&format!("bench produce {TOPIC} --records 100 --record-bytes 10"))?;
-    let verified = tools.run(REASSIGN, &[&of_file[..], &["--verify"]].concat())?;
-    check(verified.contains("still in progress"), || format!("too fast for {RATE} bytes a second: {verified}"))?;
-    until("the move ends", || {
-        let verified = tools.run(REASSIGN, &[&of_file[..], &["--verify"]].concat())?;
-        Ok(!verified.contains("still in progress") && verified.contains("Clearing topic-level throttles"))
-    })?;
-    let (replicas, bytes) = held_back(&mut cluster, 3)?;
-    println!("    {bytes} throttled bytes, in {:.1} s", began.elapsed().as_secs_f64());
-    check(replicas == 0.0 && bytes > 10e6, || format!("{replicas} replicas, {bytes} bytes"))?;
-    let left = configured(&mut tools)?;
-    check(left.is_empty(), || format!("left behind: {left:?}"))?;
+    moves.carried_out()?;
+    moves.cancelled()?;
 
     // Ours, cancelled half-way.
     cli.ok(&format!("partition reassign {TOPIC}-0=1,2 --throttle 3MB --no-wait"))?;
-    until("the new replica is throttled", || Ok(held_back(&mut cluster, 2)?.0 == 1.0))?;
-    check(configured(&mut tools)?.len() == 1, || "no limit".to_owned())?;
+    moves.until_held_back(2)?;
+    check(configured(&mut moves.tools)?.len() == 1, || "no limit".to_owned())?;
+    // What is in sync goes on.
+    cli.ok(&format!("bench produce {TOPIC} --records 100 --record-bytes 10"))?;
     cli.ok(&format!("partition cancel {TOPIC}-0"))?;
-    check(configured(&mut tools)?.is_empty(), || "the limit outlives its reassignment".to_owned())?;
+    moves.nothing_is_left()?;
     // And carried out.
     cli.ok(&format!("partition reassign {TOPIC}-0=1,2 --throttle 20MB"))?;
-    check(configured(&mut tools)?.is_empty(), || "the limit outlives its reassignment".to_owned())?;
+    moves.nothing_is_left()?;
     let read = cli.json(&format!("bench consume {TOPIC}"))?;
     check(read["records"] == RECORDS + 100, || read.to_string())
 }
