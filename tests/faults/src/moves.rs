@@ -22,7 +22,7 @@ pub const NODES: usize = 4;
 
 /// Reassignments that are cancelled: one of two at a rate below that of the producer, so that it cannot end by itself.
 const CANCELLED: usize = 24;
-const TOO_SLOW: &[&str] = &["--throttle", "2KB"];
+const TOO_SLOW: &[&str] = &["--throttle", "2kB"];
 /// What a metadata change takes to be seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(10);
 

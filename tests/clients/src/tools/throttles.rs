@@ -11,10 +11,10 @@ use crate::{Context, Test, check, cli};
 
 const CONFIGS: &str = "kafka.admin.ConfigCommand";
 const TOPIC: &str = "throttled";
-const RECORDS: u64 = 20_000;
-/// Bytes per second: with some 20 MB to move, a move is seen while it goes on.
+const RECORDS: u64 = 50_000;
+/// Bytes per second: with some 50 MB to move, a move is seen while it goes on.
 const RATE: &str = "3000000";
-const FASTER: &str = "30000000";
+const FASTER: &str = "15000000";
 /// Longest that a move takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,13 +50,13 @@ fn configured(tools: &mut ToolsOn) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for of in [&["--entity-type", "brokers"][..], &["--entity-type", "topics", "--entity-name", TOPIC]] {
         let described = tools.run(CONFIGS, &[&["--describe"], of].concat())?;
-        lines.extend(described.lines().filter(|line| line.contains("throttled")).map(str::to_owned));
+        lines.extend(described.lines().filter(|line| line.contains("throttled.r")).map(str::to_owned));
     }
     Ok(lines)
 }
 
-/// Bytes that may pass beyond the rate: what is saved up for a burst, and one frame in each direction.
-const SLACK_BYTES: f64 = 1_000_000.0;
+/// Bytes that may pass beyond the rate: what is saved up for a burst, and a frame.
+const SLACK_BYTES: f64 = 2_000_000.0;
 
 /// A cluster with the topic, and Kafka's tool on it.
 struct Moves<'a> {
@@ -79,6 +79,16 @@ impl Moves<'_> {
         until("the new replica is throttled", || Ok(held_back(&mut self.cluster, broker)?.0 == 1.0))
     }
 
+    /// What node 3 takes in for throttled replicas within a second is what the rate allows; how much less depends on the machine.
+    fn rate_is(&mut self, rate: &str) -> Result<()> {
+        let (began, (_, before)) = (Instant::now(), held_back(&mut self.cluster, 3)?);
+        std::thread::sleep(Duration::from_secs(1));
+        let ((_, after), seconds) = (held_back(&mut self.cluster, 3)?, began.elapsed().as_secs_f64());
+        println!("    {:.0} bytes a second at {rate}", (after - before) / seconds);
+        let allowed = rate.parse::<f64>()? * seconds + SLACK_BYTES;
+        check(after - before <= allowed, || format!("{} bytes in {seconds} s at {rate}", after - before))
+    }
+
     fn nothing_is_left(&mut self) -> Result<()> {
         let left = configured(&mut self.tools)?;
         check(left.is_empty(), || format!("left behind: {left:?}"))
@@ -92,23 +102,19 @@ impl Moves<'_> {
         self.until_held_back(3)?;
         let keys = configured(&mut self.tools)?;
         check(keys.iter().any(|line| line.contains("leader.replication.throttled.replicas")), || format!("{keys:?}"))?;
-        std::thread::sleep(Duration::from_secs(2));
+        self.rate_is(RATE)?;
         let verified = self.reassign(&[1, 3], &["--verify"])?;
         check(verified.contains("still in progress"), || format!("too fast for {RATE} bytes a second: {verified}"))?;
-        let ((_, bytes), seconds) = (held_back(&mut self.cluster, 3)?, began.elapsed().as_secs_f64());
-        println!("    {:.0} bytes a second at {RATE}", bytes / seconds);
-        check(bytes > 0.0 && bytes <= RATE.parse::<f64>()? * seconds + SLACK_BYTES, || {
-            format!("{bytes} bytes in {seconds} s")
-        })?;
         let raised = self.reassign(&[1, 3], &["--execute", "--additional", "--throttle", FASTER])?;
         check(raised.contains(&format!("The inter-broker throttle limit was set to {FASTER} B/s")), || raised.clone())?;
+        self.rate_is(FASTER)?;
         until("the move ends", || {
             let verified = self.reassign(&[1, 3], &["--verify"])?;
             Ok(!verified.contains("still in progress") && verified.contains("Clearing topic-level throttles"))
         })?;
         let (replicas, bytes) = held_back(&mut self.cluster, 3)?;
         println!("    {bytes} throttled bytes, in {:.1} s", began.elapsed().as_secs_f64());
-        check(replicas == 0.0 && bytes > 10e6, || format!("{replicas} replicas, {bytes} bytes"))?;
+        check(replicas == 0.0 && bytes > 40e6, || format!("{replicas} replicas, {bytes} bytes"))?;
         self.nothing_is_left()
     }
 
@@ -117,7 +123,7 @@ impl Moves<'_> {
         self.reassign(&[1, 2], &["--execute", "--throttle", RATE])?;
         self.until_held_back(2)?;
         let cancelled = self.reassign(&[1, 2], &["--cancel"])?;
-        check(cancelled.contains("Successfully cancelled partition reassignments"), || cancelled.clone())?;
+        check(cancelled.contains("Successfully cancelled partition reassignment"), || cancelled.clone())?;
         self.nothing_is_left()
     }
 }
