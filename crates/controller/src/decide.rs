@@ -9,7 +9,7 @@ use crate::scratch::Scratch;
 use crate::{Command, CommandError, CommandResponse, ControllerConfig, Decision};
 use crate::{
     alter_partition, alter_reassignments, brokers, cluster, configs, create_partitions, create_topics, delete_topics,
-    directories, elect_leaders, features, producer_ids,
+    directories, elect_leaders, features, producer_ids, throttles,
 };
 
 /// Decides `command` over `image`. Pure: equal arguments give equal decisions.
@@ -48,5 +48,8 @@ pub fn decide(
         Command::AssignReplicasToDirs(request) => directories::assign(&mut scratch, config, request),
         Command::AlterPartitionReassignments(request) => Ok(alter_reassignments::alter(&mut scratch, config, request)),
     };
+    if outcome.is_ok() {
+        throttles::maybe_release(image, &mut scratch, command);
+    }
     all_or_nothing(outcome, scratch)
 }

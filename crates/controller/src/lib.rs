@@ -32,6 +32,7 @@ mod quorum_description;
 mod reassignment;
 mod response;
 mod scratch;
+mod throttles;
 
 pub use command::{
     AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, AssignReplicasToDirs,

@@ -153,6 +153,14 @@ impl MetadataImage {
         self.configs.get(resource).map(|values| &**values)
     }
 
+    /// The dynamic values of brokers, and of all that have none of their own.
+    pub fn broker_configs(&self) -> impl Iterator<Item = (&ConfigResource, &BTreeMap<String, String>)> {
+        let first = ConfigResource::DefaultBroker;
+        self.configs
+            .range(first..=ConfigResource::Broker(BrokerId(i32::MAX)))
+            .map(|(resource, values)| (resource, &**values))
+    }
+
     /// Resources that have dynamic values, in ascending order.
     pub fn configured_resources(&self) -> impl Iterator<Item = &ConfigResource> {
         self.configs.keys()

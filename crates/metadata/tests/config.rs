@@ -259,6 +259,10 @@ fn every_key_says_what_it_does_and_whether_it_has_an_effect() {
 
 /// Dynamic broker keys that are no default of a topic key: who reads them from the newest image, each time it needs them.
 const READ_BY_THEIR_NAME: &[&str] = &[
+    // replication/src/throttles.rs
+    "follower.replication.throttled.rate",
+    "highwater.reassignment.throttled.rate",
+    "leader.replication.throttled.rate",
     // replication/src/cleaner.rs
     "log.cleaner.backoff.ms",
     "log.cleaner.dedupe.buffer.size",
@@ -305,7 +309,8 @@ fn every_honoured_topic_key_changes_what_is_in_force_without_a_restart() {
 
 /// A value that is legal and not the default.
 fn another_legal_value(key: &ConfigDef) -> String {
-    let candidates = ["77777", "7", "0.7", "true", "false", "compact", "lz4", "LogAppendTime", "relaxed", "1048577"];
+    let candidates =
+        ["77777", "7", "0.7", "true", "false", "compact", "lz4", "LogAppendTime", "relaxed", "1048577", "0:1,7:2"];
     let is_topic_key = topic_key(key.name) == Some(key);
     let validate = if is_topic_key { validate_topic_value } else { validate_broker_value };
     let other = candidates.iter().find(|value| Some(**value) != key.default && validate(key.name, value).is_ok());

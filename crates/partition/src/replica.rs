@@ -260,6 +260,12 @@ impl Replica {
         matches!(&self.role, Role::Follower(follower) if follower.link == Link::Open)
     }
 
+    /// As follower: whether it holds all that its leader had committed when it last said so.
+    pub fn is_level(&self) -> bool {
+        matches!(&self.role, Role::Follower(follower)
+            if follower.link == Link::Open && self.cursors.log_end >= follower.leader_high_watermark)
+    }
+
     /// Whether [`Event::Tick`] may change something.
     pub fn needs_ticks(&self, now: MonoMs) -> bool {
         matches!(&self.role, Role::Leader(leader) if leader.needs_ticks(self.surroundings(now)))

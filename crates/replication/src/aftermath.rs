@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use highwater_partition::IsrChange;
-use highwater_types::{BrokerId, ErrorCode};
+use highwater_types::ErrorCode;
 
 use crate::follower_stream::FollowerSlot;
 use crate::parked_acks::Reply;
@@ -34,8 +34,8 @@ pub(crate) struct Aftermath {
     pub wake_fetches: bool,
     /// Whether the log is to be flushed.
     pub flush: bool,
-    /// Whom to open the partition with; nobody any more.
-    pub follow: Option<Option<BrokerId>>,
+    /// Whether it follows another leader, on another lane, in another epoch, or nobody any more.
+    pub follow: bool,
     /// Whether the ISR has grown, and shrunk.
     pub isr_changed: Option<(bool, bool)>,
     /// Slots of followers that are to open again.

@@ -114,12 +114,8 @@ impl Surroundings for Context {
         self.proposals.add(partition.clone(), change);
     }
 
-    fn follow(&self, partition: &Arc<Partition>, leader: BrokerId) {
-        self.links.follow(partition, leader, |link| tokio::spawn(run_link(self.node.clone(), link)));
-    }
-
-    fn unfollow(&self, partition: TopicIdPartition) {
-        self.links.unfollow(partition);
+    fn follow(&self, partition: &Arc<Partition>) {
+        self.links.follow(partition, |link| tokio::spawn(run_link(self.node.clone(), link)));
     }
 
     fn attend(&self, partition: &Arc<Partition>) {

@@ -26,6 +26,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 
 use crate::node::Counters;
+use crate::throttle::Throttle;
 use crate::window::WINDOW_FRAMES;
 
 /// A frame is sent once it holds so many bytes of records: HTTP/2 frames are of this size, and larger messages save nothing.
@@ -66,6 +67,8 @@ pub(crate) struct FollowerStream {
     pub replica: BrokerId,
     pub broker_epoch: BrokerEpoch,
     counters: Arc<Counters>,
+    /// Of a stream of throttled replicas.
+    throttle: Option<Arc<Throttle>>,
     outbox: Mutex<Outbox>,
     /// The connection, when it waits for a frame.
     connection: AtomicWaker,
@@ -90,6 +93,8 @@ struct Outbox {
     /// Slots with new positions and no new records, and when the first of them becomes dirty with all others.
     positions: Vec<Arc<FollowerSlot>>,
     positions_due: Option<Instant>,
+    /// Frames with records that may be under way.
+    window: u64,
     frames_sent: u64,
     frames_received: u64,
     /// The number of the last frame with records, and when it was sent.
@@ -112,6 +117,8 @@ pub(crate) struct FollowerSlot {
     queued: AtomicBool,
     /// Whether it is among the slots with new positions.
     positions_wait: AtomicBool,
+    /// Whether nothing is pushed any more.
+    over: AtomicBool,
     /// What the follower has deleted durably.
     log_start: AtomicI64,
     /// The first offset that can be read there; none before the first acknowledgement.
@@ -138,6 +145,7 @@ impl FollowerSlot {
             source,
             queued: AtomicBool::new(false),
             positions_wait: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             log_start: AtomicI64::new(0),
             first_offset: AtomicI64::new(i64::MAX),
             has_readers: AtomicBool::new(false),
@@ -201,8 +209,14 @@ impl FollowerSlot {
         self.has_readers.store(true, Ordering::Relaxed);
     }
 
+    /// Nothing more is pushed: the follower wants it no more, or not on this stream, which may go on with other partitions.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
     /// The leadership or the session is over: the follower is told to open again.
     pub fn close(&self) {
+        self.end();
         self.stream.outbox.lock().closed.push(self.slot);
         self.stream.connection.wake();
     }
@@ -216,10 +230,19 @@ impl FollowerSlot {
 impl Outbox {
     /// Whether the next frame may go out at once, if there is anything to put into it.
     fn may_send(&self, now: Instant) -> bool {
-        let under_way = self.frames_sent.saturating_sub(self.frames_received);
         let in_time = self.may_hurry() || self.pause_ends().is_none_or(|end| end <= now);
         let worth_it = in_time || self.dirty_bytes >= WORTH_A_FRAME_BYTES;
-        under_way < WINDOW_FRAMES && (worth_it || !self.opened.is_empty() || !self.closed.is_empty())
+        let is_answering = !self.opened.is_empty() || !self.closed.is_empty();
+        (worth_it && self.has_room()) || (is_answering && self.under_way() < WINDOW_FRAMES)
+    }
+
+    fn under_way(&self) -> u64 {
+        self.frames_sent.saturating_sub(self.frames_received)
+    }
+
+    /// Whether the next frame may hold records.
+    fn has_room(&self) -> bool {
+        self.under_way() < self.window
     }
 
     /// Whether small frames need not wait for the pause to end.
@@ -236,7 +259,7 @@ impl Outbox {
         self.last_sent.map(|sent| sent + PAUSE)
     }
 
-    /// When the connection must look again by itself, if no frame may go at `now`.
+    /// When the next frame may be due by itself.
     fn next_timer(&self, now: Instant) -> Option<Instant> {
         let pause = self.pause_ends().filter(|end| *end > now && !self.dirty.is_empty());
         pause.into_iter().chain(self.positions_due).min()
@@ -253,9 +276,17 @@ impl Outbox {
 }
 
 impl FollowerStream {
-    pub fn new(replica: BrokerId, broker_epoch: BrokerEpoch, counters: Arc<Counters>) -> Arc<Self> {
-        let (outbox, connection, gone) = (Mutex::default(), AtomicWaker::new(), Notify::new());
-        Arc::new(Self { replica, broker_epoch, counters, outbox, connection, gone })
+    pub fn new(
+        replica: BrokerId,
+        broker_epoch: BrokerEpoch,
+        counters: Arc<Counters>,
+        throttle: Option<Arc<Throttle>>,
+    ) -> Arc<Self> {
+        // One frame at a time: the follower's throttle holds its report back.
+        let window = if throttle.is_some() { 1 } else { WINDOW_FRAMES };
+        let outbox = Mutex::new(Outbox { window, ..Outbox::default() });
+        let (connection, gone) = (AtomicWaker::new(), Notify::new());
+        Arc::new(Self { replica, broker_epoch, counters, throttle, outbox, connection, gone })
     }
 
     /// What the connection is to send.
@@ -314,14 +345,25 @@ impl FollowerStream {
 
     /// The next frame, if there is something to send and the window is open.
     fn next_frame(&self, now: Instant) -> Option<LeaderFrame> {
-        if !self.outbox.lock().may_send(now) {
-            return None;
-        }
+        let has_room = {
+            let outbox = self.outbox.lock();
+            if !outbox.may_send(now) {
+                return None;
+            }
+            outbox.has_room()
+        };
         let mut frame = LeaderFrame::default();
         let mut size = 0;
-        while size < FRAME_BYTES {
+        let frame_bytes = match &self.throttle {
+            // Openings and closings go out all the same.
+            _ if !has_room => 0,
+            None => FRAME_BYTES,
+            Some(throttle) if throttle.ready_at(now).is_some() => 0,
+            Some(throttle) => throttle.frame_bytes(),
+        };
+        while size < frame_bytes {
             let Some((slot, alone)) = self.next_dirty() else { break };
-            let budget = FRAME_BYTES - size;
+            let budget = frame_bytes - size;
             size += self.push(&slot, if alone { budget } else { budget.min(SHARE_BYTES) }, &mut frame);
         }
         // Last, because a slot is answered before it is marked: the answer to every slot in the frame is there by now, and
@@ -333,12 +375,24 @@ impl FollowerStream {
             return None;
         }
         self.counters.replication_bytes_out.fetch_add(size as u64, Ordering::Relaxed);
+        if let Some(throttle) = &self.throttle {
+            self.counters.throttled_bytes_out.fetch_add(size as u64, Ordering::Relaxed);
+            throttle.take(size, now);
+        }
         outbox.frames_sent += 1;
         if size > 0 {
             outbox.last_with_records = outbox.frames_sent;
             outbox.last_sent = Some(now);
         }
         Some(frame)
+    }
+
+    /// When the connection must look again by itself, if no frame may go at `now`.
+    fn next_timer(&self, now: Instant) -> Option<Instant> {
+        let outbox = self.outbox.lock();
+        let throttled = self.throttle.as_ref().filter(|_| !outbox.dirty.is_empty());
+        let ready_at = throttled.and_then(|throttle| throttle.ready_at(now));
+        outbox.next_timer(now).into_iter().chain(ready_at).min()
     }
 
     /// Takes a slot out of the queue, and says whether no other waits.
@@ -356,7 +410,7 @@ impl FollowerStream {
 
     /// Puts the news of one slot into the frame and returns the bytes of records.
     fn push(&self, slot: &Arc<FollowerSlot>, max_bytes: usize, frame: &mut LeaderFrame) -> usize {
-        let Some(source) = slot.source.upgrade() else { return 0 };
+        let Some(source) = slot.source.upgrade().filter(|_| !slot.over.load(Ordering::Relaxed)) else { return 0 };
         let Sent { next, told } = *slot.sent.lock();
         match source.next_push(slot, next, told, max_bytes) {
             NextPush::Nothing => 0,
@@ -370,6 +424,7 @@ impl FollowerStream {
             }
             NextPush::Lost(reason) => {
                 tracing::info!(slot = ?slot.slot, follower = %self.replica, reason, "follower must open again");
+                slot.end();
                 frame.closed.push(slot.slot);
                 0
             }
@@ -390,7 +445,7 @@ impl Stream for LeaderFrames {
             if let Some(frame) = self.stream.next_frame(now) {
                 return Poll::Ready(Some(Ok(frame)));
             }
-            let Some(due) = self.stream.outbox.lock().next_timer(now) else { return Poll::Pending };
+            let Some(due) = self.stream.next_timer(now) else { return Poll::Pending };
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
             if timer.deadline() != due {
                 timer.as_mut().reset(due);

@@ -1,15 +1,17 @@
 //! A partition as follower: opening with the leader, repair of a diverging log, and taking in what is pushed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use highwater_env::clock;
 use highwater_log::{AppendError, SpaceUse};
-use highwater_partition::{EpochEnd, Event};
-use highwater_rpc::replication::{Open, Push, Slot};
+use highwater_partition::{EpochEnd, Event, RoleKind};
+use highwater_rpc::replication::{Lane, Open, Push, Slot};
 use highwater_types::{BrokerId, LeaderEpoch, Offset};
 
 use crate::aftermath::Aftermath;
-use crate::link_slot::{AckQueue, LinkSlot};
+use crate::link::Link;
+use crate::link_slot::LinkSlot;
 use crate::partition::{Partition, State};
 
 /// Why a push was not taken; the partition must be opened again.
@@ -24,13 +26,14 @@ pub(crate) enum PushError {
 }
 
 impl Partition {
-    /// What to ask `leader`, if that is whom this replica follows and it is not open. Acknowledgements go to `acks`.
-    pub fn begin_open(self: &Arc<Self>, leader: BrokerId, acks: &Arc<AckQueue>, slot: Slot) -> Option<Open> {
+    /// What to ask the leader of `link`, if that is whom this replica follows on that lane, and it is not open. Acknowledgements
+    /// go to the link.
+    pub fn begin_open(self: &Arc<Self>, link: &Link, slot: Slot) -> Option<Open> {
         self.locked(|state, aftermath| {
-            let replica = &state.replica;
-            if !replica.wants_open() || replica.leader() != leader {
+            if !state.wants(link) {
                 return None;
             }
+            let replica = &state.replica;
             let last_epoch = state.log.latest_epoch()?;
             let cursors = replica.cursors();
             let open = Open {
@@ -41,7 +44,7 @@ impl Partition {
                 flushed: cursors.flushed,
                 last_epoch,
             };
-            state.link = Some(LinkSlot::new(acks, slot, open.leader_epoch));
+            state.link = Some(LinkSlot::new(&link.acks, slot, open.leader_epoch));
             if cursors.flushed < cursors.log_end && state.is_strict() {
                 aftermath.flush();
             }
@@ -58,6 +61,7 @@ impl Partition {
             if state.durable_log_start < state.replica.cursors().log_start {
                 aftermath.secure_log_start();
             }
+            state.maybe_leave_catch_up(self, aftermath);
         });
     }
 
@@ -87,19 +91,37 @@ impl Partition {
             }
             let (high_watermark, log_start) = (push.high_watermark, push.log_start);
             state.step(self, Event::LeaderMoved { leader_epoch, high_watermark, log_start }, aftermath);
+            state.maybe_leave_catch_up(self, aftermath);
             Ok(())
         })
     }
 
-    /// The slot is gone: its stream broke, or the leader closed it. Returns whether the partition still wants this leader.
-    pub fn on_link_lost(self: &Arc<Self>, slot: Slot, leader: BrokerId) -> bool {
+    /// The slot is gone: its stream broke, or the leader closed it. Returns whether the partition still wants this link.
+    pub fn on_link_lost(self: &Arc<Self>, slot: Slot, link: &Link) -> bool {
         self.locked(|state, aftermath| {
             if state.slot_epoch(slot).is_some() {
                 state.link = None;
                 state.step(self, Event::LinkLost, aftermath);
             }
-            state.replica.wants_open() && state.replica.leader() == leader
+            state.wants(link)
         })
+    }
+
+    /// Whether it is to catch up on the throttled lane.
+    pub fn is_throttled(&self) -> bool {
+        self.throttled.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is to; one that catches up changes over.
+    pub fn set_throttled(self: &Arc<Self>, throttled: bool) {
+        if self.throttled.swap(throttled, Ordering::Relaxed) != throttled {
+            self.locked(|state, aftermath| {
+                if state.lane != Lane::InSync {
+                    let lane = state.starting_lane(self);
+                    state.change_lane(self, lane, aftermath);
+                }
+            });
+        }
     }
 
     fn on_slot(self: &Arc<Self>, slot: Slot, event: impl FnOnce(LeaderEpoch, &mut State, &mut Aftermath) -> Event) {
@@ -113,9 +135,47 @@ impl Partition {
 }
 
 impl State {
+    /// Whom it follows, and on which lane.
+    pub fn source(&self) -> Option<(BrokerId, Lane)> {
+        (self.replica.role() == RoleKind::Follower).then(|| (self.replica.leader(), self.lane))
+    }
+
+    /// Whether it is to be opened on that link.
+    fn wants(&self, link: &Link) -> bool {
+        self.replica.wants_open() && self.source() == Some((link.leader, link.lane))
+    }
+
     /// The epoch in which that slot was opened, if it is the current one.
     fn slot_epoch(&self, slot: Slot) -> Option<LeaderEpoch> {
         self.link.as_ref().filter(|link| link.slot == slot).map(|link| link.epoch)
+    }
+
+    /// The lane of a replica that follows anew, or has just left the ISR.
+    pub fn starting_lane(&self, partition: &Partition) -> Lane {
+        match self.isr.contains(&self.replica.id()) {
+            true => Lane::InSync,
+            false if partition.is_throttled() => Lane::Throttled,
+            false => Lane::CatchUp,
+        }
+    }
+
+    /// A replica that holds what is committed is about to join the ISR: what is still behind shall not delay it then.
+    pub fn maybe_leave_catch_up(&mut self, partition: &Arc<Partition>, aftermath: &mut Aftermath) {
+        if self.lane != Lane::InSync && self.replica.is_level() {
+            self.change_lane(partition, Lane::InSync, aftermath);
+        }
+    }
+
+    /// Goes on with the same leader on another stream, where it opens again.
+    pub fn change_lane(&mut self, partition: &Arc<Partition>, lane: Lane, aftermath: &mut Aftermath) {
+        if self.replica.role() != RoleKind::Follower || lane == self.lane {
+            return;
+        }
+        self.lane = lane;
+        if self.link.take().is_some() {
+            self.step(partition, Event::LinkLost, aftermath);
+        }
+        aftermath.follow = true;
     }
 
     fn append_pushed(

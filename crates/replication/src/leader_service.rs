@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use highwater_rpc::replication::{FollowerFrame, Hello, Incoming, Open, OpenOutcome, Opened, Replication, Slot};
+use highwater_rpc::replication::{FollowerFrame, Hello, Incoming, Lane, Open, OpenOutcome, Opened, Replication, Slot};
 use highwater_types::ErrorCode;
 use tonic::Status;
 
@@ -54,8 +54,10 @@ impl Replication for LeaderService {
         let first = first.ok_or_else(|| Status::invalid_argument("empty stream"))?;
         let hello = first.hello.as_ref().ok_or_else(|| Status::invalid_argument("no hello"))?;
         self.check(hello)?;
-        tracing::debug!(follower = %hello.replica, "replication stream opened");
-        let stream = FollowerStream::new(hello.replica, hello.broker_epoch, self.context.node.counters.clone());
+        tracing::debug!(follower = %hello.replica, lane = ?hello.lane, "replication stream opened");
+        let throttle = (hello.lane == Lane::Throttled).then(|| self.context.node.throttles.leader.clone());
+        let counters = self.context.node.counters.clone();
+        let stream = FollowerStream::new(hello.replica, hello.broker_epoch, counters, throttle);
         let outgoing = stream.frames();
         let reader = Reader { context: self.context.clone(), stream, slots: BTreeMap::new() };
         tokio::spawn(reader.run(first, frames, self.stop.clone()));
@@ -119,7 +121,7 @@ impl Reader {
             let outcome = OpenOutcome::Refused(ErrorCode::UnknownTopicOrPartition);
             return self.stream.answer(Opened { slot: open.slot, outcome });
         };
-        if let Some(slot) = partition.open_follower(&self.stream, open, self.context.next_session()) {
+        if let Some(slot) = partition.open_follower(&self.stream, open, || self.context.next_session()) {
             self.slots.insert(open.slot, OpenSlot { slot, partition: Arc::downgrade(&partition) });
         }
     }

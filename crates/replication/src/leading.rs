@@ -36,13 +36,14 @@ impl Partition {
         self: &Arc<Self>,
         stream: &Arc<FollowerStream>,
         open: &Open,
-        session: SessionId,
+        next_session: impl FnOnce() -> SessionId,
     ) -> Option<Arc<FollowerSlot>> {
         self.locked(|state, aftermath| {
             let outcome = state.check_open(self, stream, open, aftermath).unwrap_or_else(OpenOutcome::Refused);
             let accepted = matches!(outcome, OpenOutcome::Accepted { .. });
             let source: Weak<dyn PushSource> = Arc::<Self>::downgrade(self);
-            let slot = accepted.then(|| Arc::new(FollowerSlot::new(stream, source, open, session)));
+            // Here, so that of two streams the one that is let in later has the later session.
+            let slot = accepted.then(|| Arc::new(FollowerSlot::new(stream, source, open, next_session())));
             stream.answer(Opened { slot: open.slot, outcome });
             if let Some(slot) = &slot {
                 state.add_follower(self, slot, open, aftermath);
@@ -65,6 +66,7 @@ impl Partition {
 
     /// A follower's stream ended, or it closed the slot.
     pub fn on_follower_closed(self: &Arc<Self>, slot: &Arc<FollowerSlot>) {
+        slot.end();
         self.locked(|state, aftermath| {
             state.followers = state.followers.iter().filter(|other| !Arc::ptr_eq(other, slot)).cloned().collect();
             let event = Event::FollowerClosed { replica: slot.stream.replica, session: slot.session };
@@ -250,8 +252,12 @@ impl State {
         aftermath: &mut Aftermath,
     ) {
         let replica = slot.stream.replica;
-        let others = self.followers.iter().filter(|other| other.stream.replica != replica);
-        self.followers = others.chain([slot]).cloned().collect();
+        let (former, others): (Vec<_>, Vec<_>) =
+            self.followers.iter().cloned().partition(|other| other.stream.replica == replica);
+        self.followers = others.into_iter().chain([slot.clone()]).collect();
+        // (1) The follower opens on one stream, changes lanes, and opens on another; (2) the second opening comes first. The
+        // one that it counts on must not be dropped silently: told to open again, it does so on the right stream.
+        aftermath.closed.extend(former);
         let follower = OpenedFollower {
             replica,
             broker_epoch: slot.stream.broker_epoch,

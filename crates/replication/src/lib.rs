@@ -58,6 +58,8 @@ mod replicas;
 mod snapshot;
 mod status;
 mod stop;
+mod throttle;
+mod throttles;
 mod topic_settings;
 mod totals;
 mod waiter;

@@ -1,4 +1,4 @@
-//! The follower's side: one stream to each broker that leads something this broker follows.
+//! The follower's side: one stream per lane to each broker that leads something this broker follows.
 //!
 //! A [`Link`] knows which partitions want its leader. Its task connects while there are any, opens them, takes in what is
 //! pushed, and sends what the partitions acknowledge. A broken stream is dialled again with growing pauses.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use highwater_rpc::replication::Slot;
+use highwater_rpc::replication::{Lane, Slot};
 use highwater_types::{BrokerId, TopicIdPartition};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ use crate::partition::Partition;
 /// How long after its stream broke a leader is suspected to be dead. The controller needs some milliseconds to find out.
 const SUSPICION: Duration = Duration::from_millis(500);
 
-/// The links of this broker, by leader.
+/// The links of this broker, by leader and lane.
 #[derive(Default)]
 pub(crate) struct Links {
     state: Mutex<LinksState>,
@@ -28,15 +28,16 @@ pub(crate) struct Links {
 
 #[derive(Default)]
 struct LinksState {
-    links: BTreeMap<BrokerId, (Arc<Link>, JoinHandle<()>)>,
-    /// Whom each partition follows.
-    followed: BTreeMap<TopicIdPartition, BrokerId>,
+    links: BTreeMap<(BrokerId, Lane), (Arc<Link>, JoinHandle<()>)>,
+    /// Whom each partition follows, and on which lane.
+    followed: BTreeMap<TopicIdPartition, ((BrokerId, Lane), Arc<Partition>)>,
     stopped: bool,
 }
 
 /// One link, for as long as the process runs; idle while no partition wants it.
 pub(crate) struct Link {
     pub leader: BrokerId,
+    pub lane: Lane,
     pub acks: Arc<AckQueue>,
     inbox: Mutex<Inbox>,
     /// When the last stream broke, while there is no other.
@@ -56,44 +57,44 @@ pub(crate) struct Inbox {
 }
 
 impl Links {
-    /// `partition` follows `leader` from now on, in the epoch that its core knows. `start` starts the task of a new link.
-    pub fn follow(
-        &self,
-        partition: &Arc<Partition>,
-        leader: BrokerId,
-        start: impl FnOnce(Arc<Link>) -> JoinHandle<()>,
-    ) {
+    /// `partition` may follow another leader, on another lane, or nobody from now on, or is to be opened anew. `start` starts the
+    /// task of a new link.
+    ///
+    /// What it follows is asked here, under the lock: (1) the metadata put it on one lane, (2) a push puts it on another, (3) the
+    /// second call comes first. What (1) said would make the wrong link the last one that heard of it.
+    pub fn follow(&self, partition: &Arc<Partition>, start: impl FnOnce(Arc<Link>) -> JoinHandle<()>) {
         let mut state = self.state.lock();
         if state.stopped {
             return;
         }
-        if let Some(former) = state.followed.insert(partition.id, leader)
-            && former != leader
-            && let Some((link, _)) = state.links.get(&former)
+        let source = partition.source();
+        let former = state.followed.get(&partition.id).cloned();
+        if let Some((former, followed)) = &former
+            && Some(*former) != source
         {
-            link.unfollow(partition.id);
+            // A replica that is gone may be there again, as another one.
+            if source.is_none() && !Arc::ptr_eq(followed, partition) {
+                return;
+            }
+            state.followed.remove(&partition.id);
+            if let Some((link, _)) = state.links.get(former) {
+                link.unfollow(partition.id);
+            }
         }
-        let (link, _) = state.links.entry(leader).or_insert_with(|| {
-            let link = Link::new(leader);
+        let Some(source) = source else { return };
+        state.followed.insert(partition.id, (source, partition.clone()));
+        let (link, _) = state.links.entry(source).or_insert_with(|| {
+            let link = Link::new(source);
             (link.clone(), start(link))
         });
         link.follow(partition);
     }
 
-    /// The partition follows nobody any more.
-    pub fn unfollow(&self, partition: TopicIdPartition) {
-        let mut state = self.state.lock();
-        if let Some(leader) = state.followed.remove(&partition)
-            && let Some((link, _)) = state.links.get(&leader)
-        {
-            link.unfollow(partition);
-        }
-    }
-
-    /// Leaders that are followed here and whose stream has just broken: they may have died.
+    /// Leaders that are followed here and of whom a stream has just broken: they may have died.
     pub fn suspects(&self) -> Vec<BrokerId> {
         let state = self.state.lock();
-        state.links.iter().filter(|(_, (link, _))| link.is_suspect()).map(|(&leader, _)| leader).collect()
+        let suspects = state.links.values().filter(|(link, _)| link.is_suspect()).map(|(link, _)| link.leader);
+        suspects.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Lets go of all partitions and follows none any more. Returns the tasks, to be aborted.
@@ -111,9 +112,10 @@ impl Links {
 }
 
 impl Link {
-    fn new(leader: BrokerId) -> Arc<Self> {
+    fn new((leader, lane): (BrokerId, Lane)) -> Arc<Self> {
         Arc::new(Self {
             leader,
+            lane,
             acks: Arc::default(),
             inbox: Mutex::default(),
             broken: Mutex::default(),
@@ -178,8 +180,9 @@ mod tests {
     #[test]
     fn a_leader_is_suspected_while_its_stream_is_broken() {
         let links = Links::default();
-        let link = Link::new(BrokerId(1));
-        links.state.lock().links.insert(BrokerId(1), (link.clone(), idle_task()));
+        let source = (BrokerId(1), Lane::InSync);
+        let link = Link::new(source);
+        links.state.lock().links.insert(source, (link.clone(), idle_task()));
         assert_eq!(links.suspects(), [], "never connected");
         link.broke();
         assert_eq!(links.suspects(), [BrokerId(1)]);

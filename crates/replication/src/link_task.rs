@@ -8,7 +8,7 @@ use std::time::Duration;
 use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, run_blocking};
 use highwater_partition::EpochEnd;
 use highwater_rpc::replication::{
-    FollowerFrame, Hello, Incoming, LeaderFrame, OpenOutcome, Opened, ReplicationClient, Slot,
+    FollowerFrame, Hello, Incoming, Lane, LeaderFrame, OpenOutcome, Opened, ReplicationClient, Slot,
 };
 use highwater_types::TopicIdPartition;
 use tokio::sync::mpsc;
@@ -17,9 +17,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
 use crate::backoff::Backoff;
+use crate::following::PushError;
 use crate::link::Link;
 use crate::node::{Counters, Node};
 use crate::partition::Partition;
+use crate::throttle::Throttle;
 use crate::window::WINDOW_FRAMES;
 
 /// A stream must be accepted, and each opening answered, within this time; else the stream is given up.
@@ -56,6 +58,8 @@ pub(crate) async fn run_link(node: Arc<Node>, link: Arc<Link>) {
 struct LinkStream {
     link: Arc<Link>,
     counters: Arc<Counters>,
+    /// Holds reports of handled frames back, and so the leader.
+    throttle: Option<Arc<Throttle>>,
     outgoing: mpsc::Sender<FollowerFrame>,
     incoming: Incoming<LeaderFrame>,
     slots: BTreeMap<Slot, Arc<Partition>>,
@@ -82,6 +86,7 @@ impl LinkStream {
             broker_epoch: node.lease.broker_epoch(),
             cluster_id: image.cluster_id().unwrap_or_default().to_owned(),
             leader: link.leader,
+            lane: link.lane,
         };
         let first = FollowerFrame { hello: Some(hello), ..FollowerFrame::default() };
         outgoing.try_send(first).map_err(|_| Status::internal("the queue is new"))?;
@@ -94,10 +99,11 @@ impl LinkStream {
             inbox.reopen = inbox.wanted.keys().copied().collect();
             inbox.dropped.clear();
         });
-        tracing::debug!(leader = %link.leader, "replication stream opened");
+        tracing::debug!(leader = %link.leader, lane = ?link.lane, "replication stream opened");
         Ok(Self {
             link: link.clone(),
             counters: node.counters.clone(),
+            throttle: (link.lane == Lane::Throttled).then(|| node.throttles.follower.clone()),
             outgoing,
             incoming,
             slots: BTreeMap::new(),
@@ -155,23 +161,38 @@ impl LinkStream {
             let due = self.take_due();
             let more = due.len() == OPENS_PER_FRAME;
             let opens = due.into_iter().filter_map(|id| self.open(id)).collect();
-            let window = self.frames_received - self.frames_reported >= WINDOW_FRAMES / 2;
+            let reportable = self.reportable(Instant::now());
+            let window = reportable - self.frames_reported >= WINDOW_FRAMES / 2;
             let report = window || self.report_due.is_some_and(|due| due <= Instant::now());
             let frame = FollowerFrame {
                 hello: None,
                 opens,
                 acks: self.link.acks.take(report),
                 closes: std::mem::take(&mut self.closes),
-                frames_received: self.frames_received,
+                frames_received: reportable,
             };
             if report || !frame.opens.is_empty() || !frame.acks.is_empty() || !frame.closes.is_empty() {
-                self.frames_reported = self.frames_received;
-                self.report_due = None;
+                self.frames_reported = reportable;
+                if reportable == self.frames_received {
+                    self.report_due = None;
+                }
                 self.outgoing.send(frame).await.map_err(|_| Status::unavailable("the stream is closed"))?;
             }
             if !more {
                 return Ok(());
             }
+        }
+    }
+
+    /// How many handled frames the leader may hear of. While the throttle holds new ones back, the report is due when it lets
+    /// them go.
+    fn reportable(&mut self, now: Instant) -> u64 {
+        match self.throttle.as_ref().and_then(|throttle| throttle.ready_at(now)) {
+            Some(ready_at) if self.frames_received > self.frames_reported => {
+                self.report_due = Some(ready_at);
+                self.frames_reported
+            }
+            _ => self.frames_received,
         }
     }
 
@@ -208,9 +229,12 @@ impl LinkStream {
     }
 
     fn open(&mut self, id: TopicIdPartition) -> Option<highwater_rpc::replication::Open> {
-        let partition = self.link.with_inbox(|inbox| inbox.wanted.get(&id).cloned())?;
+        let Some(partition) = self.link.with_inbox(|inbox| inbox.wanted.get(&id).cloned()) else {
+            self.retries.remove(&id);
+            return None;
+        };
         let slot = self.link.next_slot();
-        let Some(open) = partition.begin_open(self.link.leader, &self.link.acks, slot) else {
+        let Some(open) = partition.begin_open(&self.link, slot) else {
             self.retries.remove(&id);
             return None;
         };
@@ -237,16 +261,27 @@ impl LinkStream {
             let Some(partition) = self.slots.get(&push.slot) else { continue };
             let bytes: usize = push.batches.iter().map(bytes::Bytes::len).sum();
             self.counters.replication_bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
-            if let Err(error) = partition.on_push(push) {
-                tracing::warn!(partition = %partition.name, leader = %self.link.leader, %error, "push not taken");
-                self.lose(push.slot);
+            if let Some(throttle) = &self.throttle {
+                self.counters.throttled_bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+                throttle.take(bytes, Instant::now());
+            }
+            match partition.on_push(push) {
+                Ok(()) => {}
+                // It has just changed to another lane.
+                Err(PushError::NotOpen) => self.lose(push.slot),
+                Err(error) => {
+                    tracing::warn!(partition = %partition.name, leader = %self.link.leader, %error, "push not taken");
+                    self.lose(push.slot);
+                }
             }
         }
         for slot in frame.closed {
             self.lose(slot);
         }
-        if self.report_due.is_none() && frame.pushes.iter().any(|push| !push.batches.is_empty()) {
-            self.report_due = Some(Instant::now() + REPORT_DELAY);
+        // The leader of a throttled stream waits for the report of every frame.
+        let is_throttled = self.throttle.is_some();
+        if self.report_due.is_none() && (is_throttled || frame.pushes.iter().any(|push| !push.batches.is_empty())) {
+            self.report_due = Some(Instant::now() + if is_throttled { Duration::ZERO } else { REPORT_DELAY });
         }
     }
 
@@ -279,7 +314,7 @@ impl LinkStream {
     fn open_again(&mut self, slot: Slot, partition: &Arc<Partition>) {
         self.take_slot(slot);
         self.by_partition.remove(&partition.id);
-        if partition.on_link_lost(slot, self.link.leader) {
+        if partition.on_link_lost(slot, &self.link) {
             self.link.with_inbox(|inbox| inbox.reopen.insert(partition.id));
         }
     }
@@ -289,7 +324,7 @@ impl LinkStream {
         let Some(partition) = self.take_slot(slot) else { return };
         self.by_partition.remove(&partition.id);
         self.closes.push(slot);
-        if partition.on_link_lost(slot, self.link.leader) {
+        if partition.on_link_lost(slot, &self.link) {
             let (at, backoff) =
                 self.retries.entry(partition.id).or_insert_with(|| (Instant::now(), Backoff::reconnect()));
             *at = Instant::now() + backoff.next();
@@ -301,7 +336,7 @@ impl Drop for LinkStream {
     /// Also when the task is dropped with its runtime.
     fn drop(&mut self) {
         for (slot, partition) in std::mem::take(&mut self.slots) {
-            partition.on_link_lost(slot, self.link.leader);
+            partition.on_link_lost(slot, &self.link);
         }
     }
 }

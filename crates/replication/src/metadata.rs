@@ -14,6 +14,7 @@ use highwater_metadata::{
     ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage, PartitionImage, TopicImage,
 };
 use highwater_partition::{Assignment, Event, Replica, RoleKind};
+use highwater_rpc::replication::Lane;
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicIdPartition,
     TopicPartition,
@@ -102,6 +103,7 @@ impl MetadataFollower {
         let here: Vec<TopicIdPartition> = self.context.partitions.read().keys().copied().collect();
         let gone = here.into_iter().filter(|&id| image.topic_partition(id).is_none());
         gone.for_each(|id| self.remove(id));
+        self.update_throttles(image);
         for topic in image.topics() {
             self.apply_topic(image, topic, topic.iter());
             self.reconfigure(image, topic);
@@ -125,6 +127,7 @@ impl MetadataFollower {
             }
             let settings = settings.get_or_insert_with(|| self.settings(image, topic));
             let Some(replica) = self.ensure(id, topic, partition, settings) else { continue };
+            replica.set_throttled(self.is_throttled(image, settings, (index, partition)));
             assign(&replica, partition, settings, &mut self.changes);
         }
     }
@@ -348,13 +351,10 @@ impl MetadataFollower {
     }
 
     fn apply_configs(&self, image: &MetadataImage, delta: &MetadataDelta) {
-        let node_id = self.context.node.config.node_id;
-        let of_all = delta.configs.iter().any(|resource| match resource {
-            ConfigResource::DefaultBroker => true,
-            ConfigResource::Broker(id) => *id == node_id,
-            ConfigResource::Topic(_) => false,
-        });
+        // Another broker's, because a leader's rate decides how its followers catch up.
+        let of_all = delta.configs.iter().any(|resource| !matches!(resource, ConfigResource::Topic(_)));
         if of_all {
+            self.update_throttles(image);
             image.topics().for_each(|topic| self.reconfigure(image, topic));
             return;
         }
@@ -369,13 +369,30 @@ impl MetadataFollower {
 
     fn reconfigure(&self, image: &MetadataImage, topic: &TopicImage) {
         let mut settings = None;
-        for (partition, _) in topic.iter() {
-            let Some(partition) = self.context.partition(TopicIdPartition { topic_id: topic.id, partition }) else {
+        for (index, of_topic) in topic.iter() {
+            let Some(partition) = self.context.partition(TopicIdPartition { topic_id: topic.id, partition: index })
+            else {
                 continue;
             };
             let settings = settings.get_or_insert_with(|| self.settings(image, topic));
             partition.configure(settings);
+            partition.set_throttled(self.is_throttled(image, settings, (index, of_topic)));
         }
+    }
+
+    fn update_throttles(&self, image: &MetadataImage) {
+        let node = &self.context.node;
+        node.throttles.update(image, &node.config.static_config);
+    }
+
+    fn is_throttled(
+        &self,
+        image: &MetadataImage,
+        settings: &TopicSettings,
+        partition: (PartitionIndex, &PartitionImage),
+    ) -> bool {
+        let node = &self.context.node;
+        node.throttles.is_throttled(image, node.config.node_id, settings, partition)
     }
 
     /// Tells all replicas who may join an ISR.
@@ -546,10 +563,17 @@ impl Partition {
     /// Takes over the metadata of this partition.
     fn assign(self: &Arc<Self>, assignment: Assignment) {
         self.locked(|state, aftermath| {
+            let was_in_sync = state.isr.contains(&state.replica.id());
             state.replicas.clone_from(&assignment.replicas);
             state.isr.clone_from(&assignment.isr);
-            if !state.failed {
-                state.step(self, Event::Assigned(assignment), aftermath);
+            if state.failed {
+                return;
+            }
+            state.step(self, Event::Assigned(assignment), aftermath);
+            let lane = state.starting_lane(self);
+            // Out of the ISR but level with its leader, it stays where it is.
+            if lane == Lane::InSync || was_in_sync {
+                state.change_lane(self, lane, aftermath);
             }
         });
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use highwater_metrics::table::{logs, replicas};
+use highwater_rpc::replication::Lane;
 use highwater_types::BrokerId;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -14,6 +15,7 @@ use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 use crate::cleaner_metrics::CleanerMetrics;
 use crate::context::Context;
 use crate::directory_metrics::DirectoryMetrics;
+use crate::partition::Partition;
 use crate::totals::catch_up;
 use crate::{LogDirectories, PartitionFigures, PartitionRole};
 
@@ -32,6 +34,9 @@ pub(crate) struct ReplicaMetrics {
     failed_isr_updates: IntCounter,
     bytes_in: IntCounter,
     bytes_out: IntCounter,
+    throttled_bytes_in: IntCounter,
+    throttled_bytes_out: IntCounter,
+    throttled: IntGauge,
     follower_max_lag: IntGaugeVec,
     remaining_logs: IntGauge,
     directories: DirectoryMetrics,
@@ -82,6 +87,9 @@ impl ReplicaMetrics {
             failed_isr_updates: replicas::FAILED_ISR_UPDATES.int_counter(),
             bytes_in: replicas::REPLICATION_BYTES_IN.int_counter(),
             bytes_out: replicas::REPLICATION_BYTES_OUT.int_counter(),
+            throttled_bytes_in: replicas::THROTTLED_BYTES_IN.int_counter(),
+            throttled_bytes_out: replicas::THROTTLED_BYTES_OUT.int_counter(),
+            throttled: replicas::THROTTLED_REPLICAS.int_gauge(),
             follower_max_lag: replicas::FOLLOWER_MAX_LAG.int_gauge_vec(),
             remaining_logs: logs::REMAINING_LOGS.int_gauge(),
             directories: DirectoryMetrics::new(directories, fs),
@@ -90,7 +98,7 @@ impl ReplicaMetrics {
     }
 
     fn all(&self) -> impl Iterator<Item = &dyn Collector> {
-        let own: [&dyn Collector; 14] = [
+        let own: [&dyn Collector; 17] = [
             &self.partitions,
             &self.leaders,
             &self.under_replicated,
@@ -103,6 +111,9 @@ impl ReplicaMetrics {
             &self.failed_isr_updates,
             &self.bytes_in,
             &self.bytes_out,
+            &self.throttled_bytes_in,
+            &self.throttled_bytes_out,
+            &self.throttled,
             &self.follower_max_lag,
             &self.remaining_logs,
         ];
@@ -116,6 +127,9 @@ impl ReplicaMetrics {
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         let mut totals = Totals::default();
         partitions.iter().for_each(|partition| totals.add(&partition.figures()));
+        let is_throttled =
+            |partition: &&Arc<Partition>| partition.source().is_some_and(|(_, lane)| lane == Lane::Throttled);
+        self.throttled.set(partitions.iter().filter(is_throttled).count() as i64);
         self.partitions.set(partitions.len() as i64);
         self.leaders.set(totals.leaders);
         self.under_replicated.set(totals.under_replicated);
@@ -134,6 +148,8 @@ impl ReplicaMetrics {
         follow(&self.failed_isr_updates, &counters.failed_isr_updates);
         follow(&self.bytes_in, &counters.replication_bytes_in);
         follow(&self.bytes_out, &counters.replication_bytes_out);
+        follow(&self.throttled_bytes_in, &counters.throttled_bytes_in);
+        follow(&self.throttled_bytes_out, &counters.throttled_bytes_out);
     }
 }
 

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use highwater_env::Env;
 use highwater_metadata::MetadataImage;
 
+use crate::throttles::Throttles;
 use crate::{Lease, ReplicationConfig};
 
 /// Shared by everything in this crate.
@@ -17,6 +18,7 @@ pub(crate) struct Node {
     /// The metadata last applied.
     pub image: ArcSwap<MetadataImage>,
     pub counters: Arc<Counters>,
+    pub throttles: Throttles,
 }
 
 /// Events since the start of the process.
@@ -29,10 +31,15 @@ pub(crate) struct Counters {
     pub replication_bytes_in: AtomicU64,
     /// Bytes of records to followers.
     pub replication_bytes_out: AtomicU64,
+    /// Bytes of records from leaders for throttled replicas.
+    pub throttled_bytes_in: AtomicU64,
+    /// Bytes of records to throttled followers.
+    pub throttled_bytes_out: AtomicU64,
 }
 
 impl Node {
     pub fn new(env: Env, config: ReplicationConfig, lease: Arc<dyn Lease>) -> Self {
-        Self { env, config, lease, image: ArcSwap::from_pointee(MetadataImage::empty()), counters: Arc::default() }
+        let image = ArcSwap::from_pointee(MetadataImage::empty());
+        Self { env, config, lease, image, counters: Arc::default(), throttles: Throttles::default() }
     }
 }

@@ -18,6 +18,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use highwater_env::{clock, run_blocking};
 use highwater_log::{FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SpaceUse};
 use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
+use highwater_rpc::replication::Lane;
 use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
 
@@ -37,10 +38,8 @@ use crate::{Lease, PartitionRole};
 pub(crate) trait Surroundings: Send + Sync {
     /// Ask the controller for this change.
     fn propose(&self, partition: &Arc<Partition>, change: IsrChange);
-    /// Open it with that leader, in the epoch that it is in.
-    fn follow(&self, partition: &Arc<Partition>, leader: BrokerId);
-    /// It follows nobody any more.
-    fn unfollow(&self, partition: TopicIdPartition);
+    /// What [`Partition::source`] says has changed, or it is to be opened anew.
+    fn follow(&self, partition: &Arc<Partition>);
     /// Call [`Partition::tick`] before long.
     fn attend(&self, partition: &Arc<Partition>);
     /// Its log is damaged.
@@ -67,6 +66,8 @@ pub(crate) struct Partition {
     compacted: AtomicBool,
     /// Whether a compaction is at work on its log.
     pub compacting: AtomicBool,
+    /// Whether it is to catch up on the throttled lane.
+    pub throttled: AtomicBool,
     /// Whether a tick was asked for.
     watched: AtomicBool,
     /// The high watermark that was checkpointed last.
@@ -92,6 +93,8 @@ pub(crate) struct State {
     pub link: Option<LinkSlot>,
     /// The copy on its way to another directory.
     pub future: Option<Arc<FutureLog>>,
+    /// As follower: which stream that is, or will be.
+    pub lane: Lane,
     /// As last assigned.
     pub replicas: Vec<BrokerId>,
     /// As last assigned; a leader's core knows better.
@@ -126,6 +129,7 @@ impl Partition {
             followers: Arc::new([]),
             link: None,
             future: None,
+            lane: Lane::default(),
             replicas: Vec::new(),
             isr: Vec::new(),
             actions: Vec::new(),
@@ -144,6 +148,7 @@ impl Partition {
             damaged: AtomicBool::new(false),
             compacted: AtomicBool::new(compacted),
             compacting: AtomicBool::new(false),
+            throttled: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             checkpointed: AtomicI64::new(Offset::ZERO.get()),
             surroundings,
@@ -367,10 +372,8 @@ impl Partition {
         if let Some((grown, shrunk)) = aftermath.isr_changed {
             surroundings.on_isr_changed(grown, shrunk);
         }
-        match aftermath.follow {
-            Some(Some(leader)) => surroundings.follow(self, leader),
-            Some(None) => surroundings.unfollow(self.id),
-            None => {}
+        if aftermath.follow {
+            surroundings.follow(self);
         }
         if aftermath.watch && !self.watched.swap(true, Ordering::AcqRel) {
             surroundings.attend(self);
@@ -514,12 +517,13 @@ impl State {
             Action::Follow { leader, leader_epoch } => {
                 tracing::debug!(partition = %partition.name, %leader, %leader_epoch, "following");
                 self.link = None;
-                aftermath.follow = Some(Some(leader));
+                self.lane = self.starting_lane(partition);
+                aftermath.follow = true;
                 aftermath.flush |= self.is_strict();
             }
             Action::StopFollowing => {
                 self.link = None;
-                aftermath.follow = Some(None);
+                aftermath.follow = true;
             }
             Action::HighWatermarkMoved { high_watermark, enough_in_sync } => {
                 let result = if enough_in_sync { Ok(()) } else { Err(ErrorCode::NotEnoughReplicasAfterAppend) };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use highwater_env::rng;
 use highwater_log::LogConfig;
 use highwater_metadata::TopicConfig;
-use highwater_metadata::config::{Durability as ConfiguredDurability, TimestampType};
+use highwater_metadata::config::{Durability as ConfiguredDurability, ThrottledReplicas, TimestampType};
 use highwater_partition::{Durability, Settings};
 use rand::Rng;
 
@@ -17,6 +17,8 @@ pub(crate) struct TopicSettings {
     /// Shared by the partitions that took them over together.
     pub log: Arc<LogSettings>,
     pub unclean_leader_election: bool,
+    /// Whose catching up is throttled: as leaders, as followers.
+    pub throttled: (ThrottledReplicas, ThrottledReplicas),
 }
 
 /// What the logs obey.
@@ -65,6 +67,7 @@ impl TopicSettings {
                 segment_jitter_ms: config.segment_jitter_ms,
             }),
             unclean_leader_election: config.unclean_leader_election_enable,
+            throttled: (config.leader_throttled_replicas.clone(), config.follower_throttled_replicas.clone()),
         }
     }
 }

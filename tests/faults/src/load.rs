@@ -193,6 +193,12 @@ pub fn in_sync(bootstrap: &str) -> Result<Vec<Vec<usize>>> {
     of_partitions(bootstrap, |partition| partition.isr().iter().filter_map(|&id| usize::try_from(id).ok()).collect())
 }
 
+/// The nodes that have a replica of each partition of the load's topic, in their order.
+pub fn replicas(bootstrap: &str) -> Result<Vec<Vec<usize>>> {
+    let ids = |ids: &[i32]| ids.iter().filter_map(|&id| usize::try_from(id).ok()).collect();
+    of_partitions(bootstrap, |partition| ids(partition.replicas()))
+}
+
 fn of_partitions<T>(bootstrap: &str, ask: impl Fn(&MetadataPartition) -> T) -> Result<Vec<T>> {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create()?;
     for _ in 0..50 {

@@ -4,11 +4,13 @@
 //! In: the broker's binary and, optionally, names of faults. Out: a line per fault with its figures, and a count.
 
 mod cells;
+mod command_line;
 mod disks;
 mod five_nodes;
 mod java;
 mod live_reader;
 mod load;
+mod moves;
 mod network;
 mod network_cells;
 mod outcomes;
@@ -36,6 +38,8 @@ const SHORT: &[&str] = &[
     "rolling restart",
     "emptied disk is refused",
     "corrupted segment of one node",
+    "reassignments cancelled at any point",
+    "broker drained",
     "leader not heard by one follower",
     "leader cut from all",
     "leader cut from nodes, not from clients",
@@ -74,6 +78,10 @@ fn run() -> Result<usize> {
             let mut cluster = Cluster::start_software(&software, nodes, &settings)?;
             outcomes.run(name, &mut cluster, *fault);
         }
+    }
+    for (name, moves) in moves::CELLS.iter().filter(|(name, _)| wanted(name)) {
+        let mut cluster = Cluster::start_software(&software, moves::NODES, &settings)?;
+        outcomes.run(name, &mut cluster, |cluster| moves(cluster, &binary));
     }
     if wanted("rolling upgrade") {
         match upgrade::earlier() {

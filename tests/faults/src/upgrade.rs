@@ -1,12 +1,12 @@
 //! From an earlier version to this one, node by node, under load.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use highwater_test_cluster::{Cluster, Software};
 
+use crate::command_line::highwater;
 use crate::java::JavaClients;
 use crate::live_reader::LiveReader;
 use crate::load;
@@ -58,12 +58,6 @@ pub fn roll(cluster: &mut Cluster, binary: &Path) -> Result<()> {
 /// Raises the level; the inner error is the cluster's refusal.
 fn raise(cluster: &Cluster, binary: &Path) -> Result<Result<String, String>> {
     highwater(binary, cluster, &["cluster", "features", "--set", LEVEL])
-}
-
-fn highwater(binary: &Path, cluster: &Cluster, words: &[&str]) -> Result<Result<String, String>> {
-    let output = Command::new(binary).args(words).env("HIGHWATER_BOOTSTRAP", cluster.bootstrap()).output()?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) })
 }
 
 fn a_killed_leader_is_explained(cluster: &mut Cluster, binary: &Path) -> Result<()> {

@@ -1,8 +1,9 @@
-//! An administrator who never rests: topics come and go, replicas are moved, topics get other settings.
+//! An administrator who never rests: topics come and go, replicas are moved, at a limited rate or not, topics get other settings.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use highwater_metadata::config::REASSIGNMENT_THROTTLE;
 use highwater_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use highwater_protocol::messages::create_topics_request::CreatableTopic;
 use highwater_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
@@ -21,10 +22,21 @@ use crate::cluster::address;
 use crate::plan::NODES;
 use crate::workload::{PARTITIONS, TOPIC, topic_name};
 
-/// `config.resource.type` of topics.
+/// `config.resource.type` of topics, and of brokers.
 const TOPIC_RESOURCE: i8 = 2;
-/// Operation SET of IncrementalAlterConfigs.
+const BROKER_RESOURCE: i8 = 4;
+/// Operations of IncrementalAlterConfigs.
 const SET: i8 = 0;
+const DELETE: i8 = 1;
+/// Kafka's throttles: the replicas of a topic, and the rate of every broker.
+const THROTTLES: [(&str, &str); 2] = [
+    ("leader.replication.throttled.replicas", "leader.replication.throttled.rate"),
+    ("follower.replication.throttled.replicas", "follower.replication.throttled.rate"),
+];
+/// Bytes per second. At the lower one a move takes longer than most faults.
+const RATES: std::ops::Range<u64> = 500..200_000;
+/// With this one the last moves end soon.
+const LAST_RATE: u64 = 1_000_000;
 /// Attempts to bring the topic into its last state.
 const ATTEMPTS: usize = 600;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -52,10 +64,11 @@ impl Administrator {
         while !stop() {
             sleep(Duration::from_millis(self.rng.random_range(100..1500))).await;
             // Whether it succeeds depends on the faults; what is asked is valid at any time.
-            let _ = match self.rng.random_range(0..6) {
+            let _ = match self.rng.random_range(0..7) {
                 0..=1 => self.create().await,
                 2 => self.delete().await,
                 3..=4 => self.move_replicas().await,
+                5 => self.throttle().await,
                 _ => self.configure().await,
             };
         }
@@ -104,8 +117,12 @@ impl Administrator {
         Ok(())
     }
 
-    /// Two or three replicas in any order; sometimes takes back what was asked.
+    /// Two or three replicas in any order, sometimes at a limited rate; sometimes takes back what was asked.
     async fn move_replicas(&mut self) -> Result<()> {
+        if self.rng.random_bool(0.5) {
+            let rate = self.rng.random_range(RATES);
+            self.limit_reassignments(rate).await?;
+        }
         let partition = self.rng.random_range(0..PARTITIONS);
         let first = self.rng.random_range(0..NODES);
         let count = self.rng.random_range(2..=NODES);
@@ -130,21 +147,56 @@ impl Administrator {
         Ok(())
     }
 
-    async fn configure(&mut self) -> Result<()> {
-        let bytes = self.rng.random_range(100_000..2_000_000_000_u64).to_string();
-        let config = AlterableConfig::default()
-            .with_name(StrBytes::from_static_str("segment.bytes"))
-            .with_config_operation(SET)
-            .with_value(Some(StrBytes::from_string(bytes)));
-        let resource = AlterConfigsResource::default()
-            .with_resource_type(TOPIC_RESOURCE)
-            .with_resource_name(StrBytes::from_static_str(TOPIC))
-            .with_configs(vec![config]);
-        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-        self.ask(0, &request).await.map(|_| ())
+    async fn limit_reassignments(&mut self, rate: u64) -> Result<()> {
+        self.alter_configs(BROKER_RESOURCE, "", &[(REASSIGNMENT_THROTTLE, Some(rate.to_string()))]).await
     }
 
+    async fn configure(&mut self) -> Result<()> {
+        let bytes = self.rng.random_range(100_000..2_000_000_000_u64).to_string();
+        self.alter_configs(TOPIC_RESOURCE, TOPIC, &[("segment.bytes", Some(bytes))]).await
+    }
+
+    /// Changes which replicas of the workload catch up at a limited rate, or the rate.
+    async fn throttle(&mut self) -> Result<()> {
+        let (replicas, rate) = THROTTLES[self.rng.random_range(0..THROTTLES.len())];
+        if self.rng.random_bool(0.5) {
+            let value = self.rng.random_bool(0.8).then(|| self.rng.random_range(RATES).to_string());
+            return self.alter_configs(BROKER_RESOURCE, "", &[(rate, value)]).await;
+        }
+        let listed = match self.rng.random_range(0..4) {
+            0 => None,
+            1 => Some("*".to_owned()),
+            _ => Some(format!("0:{},1:{}", self.rng.random_range(1..=NODES), self.rng.random_range(1..=NODES))),
+        };
+        self.alter_configs(TOPIC_RESOURCE, TOPIC, &[(replicas, listed)]).await
+    }
+
+    /// Sets or removes keys of one resource.
+    async fn alter_configs(&mut self, kind: i8, name: &'static str, values: &[(&str, Option<String>)]) -> Result<()> {
+        let config = |(key, value): &(&str, Option<String>)| {
+            AlterableConfig::default()
+                .with_name(StrBytes::from_string((*key).to_owned()))
+                .with_config_operation(if value.is_some() { SET } else { DELETE })
+                .with_value(value.clone().map(StrBytes::from_string))
+        };
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(StrBytes::from_static_str(name))
+            .with_configs(values.iter().map(config).collect());
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        let answer = self.ask(0, &request).await?;
+        let code = answer.responses.first().context("no answer")?.error_code;
+        ensure!(code == 0, "not configured: {code}");
+        Ok(())
+    }
+
+    /// Nothing is throttled but the last moves, whose rate has to go by itself.
     async fn restore(&mut self) -> Result<()> {
+        for (replicas, rate) in THROTTLES {
+            self.alter_configs(TOPIC_RESOURCE, TOPIC, &[(replicas, None)]).await?;
+            self.alter_configs(BROKER_RESOURCE, "", &[(rate, None)]).await?;
+        }
+        self.limit_reassignments(LAST_RATE).await?;
         let replicas = |partition: i32| (0..NODES as i32).map(|index| (partition + index) % NODES as i32 + 1).collect();
         self.reassign((0..PARTITIONS).map(|partition| (partition, Some(replicas(partition)))).collect()).await?;
         // A creation that nobody waited for any more may have happened late: what is there counts, not what was asked for.

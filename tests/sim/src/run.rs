@@ -10,6 +10,7 @@ use highwater_broker::NodeInspection;
 use highwater_env::{FlushLatency, install_flush_latency, rng};
 use highwater_history::Coverage;
 use highwater_metadata::PartitionImage;
+use highwater_metadata::config::REASSIGNMENT_THROTTLE;
 use highwater_types::{BrokerId, PartitionIndex};
 use turmoil::Sim;
 
@@ -166,6 +167,7 @@ impl Run<'_> {
         let events = self.history.recorder.events();
         highwater_history::check(&events, LEAST).into_result()?;
         self.compare_replicas()?;
+        self.check_throttle()?;
         let (sent, acknowledged, read) = counts(&events);
         Ok(Outcome {
             sent,
@@ -274,6 +276,15 @@ impl Run<'_> {
                     log.len()
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// The rate of reassignments has ended with them.
+    fn check_throttle(&self) -> Result<()> {
+        for node in self.cluster.inspect() {
+            let left = node.image.broker_configs().find(|(_, values)| values.contains_key(REASSIGNMENT_THROTTLE));
+            ensure!(left.is_none(), "a throttle outlives its reassignment: {left:?}");
         }
         Ok(())
     }

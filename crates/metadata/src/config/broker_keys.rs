@@ -61,6 +61,7 @@ config_table! {
     honoured fixed   public   "fetch.max.bytes": Int = "57671680", AtLeast(1024), [], "Most bytes in one fetch response.";
     ignored  fixed   public   "fetch.purgatory.purge.interval.requests": Int = "1000", Any, [], "Finished fetches after which a waiting list is tidied. Requests that wait need no tidying here.";
     ignored  dynamic public   "follower.fetch.last.tiered.offset.enable": Boolean = "false", Any, [], "A new follower begins after what is in tiered storage. There is no tiered storage.";
+    honoured dynamic public   "follower.replication.throttled.rate": Long = "9223372036854775807", AtLeast(0), [], "Bytes per second that this broker takes in for throttled replicas that are out of the ISR.";
     ignored  dynamic public   "group.consumer.assignment.interval.ms": Int = "1000", AtLeast(0), [], "Shortest time between two assignments of a consumer group. Groups of the consumer protocol (KIP-848) are not there.";
     ignored  fixed   public   "group.consumer.assignors": List = "uniform,range", Any, [], "Assignors that consumer groups may use. Groups of the consumer protocol (KIP-848) are not there.";
     ignored  fixed   public   "group.consumer.heartbeat.interval.ms": Int = "5000", AtLeast(1), [], "How often a member sends a heartbeat. Groups of the consumer protocol (KIP-848) are not there.";
@@ -124,6 +125,7 @@ config_table! {
     honoured fixed   public   "highwater.http.listener": String = null, Any, [], "Address of metrics and health over HTTP, as host:port; the default is the host of the first listener with its port + 2.";
     honoured fixed   public   "highwater.internal.listener": String = null, Any, [], "Address of the gRPC services of a broker that is no controller, as host:port; the default is the host of the first listener with its port + 1.";
     honoured fixed   public   "highwater.metrics.partition.series": Boolean = "true", Any, [], "Show the figures of each partition, and the lag of groups by partition. Without them a scrape of many thousands of partitions stays small.";
+    honoured dynamic public   "highwater.reassignment.throttled.rate": Long = "9223372036854775807", AtLeast(0), [], "Bytes per second that each broker sends to, and takes in for, replicas that a running reassignment adds. The controller removes it when the last reassignment ends.";
     ignored  fixed   public   "initial.broker.registration.timeout.ms": Int = "60000", Any, [], "How long a starting broker tries to register before it gives up. It tries until it is stopped.";
     ignored  fixed   public   "inter.broker.listener.name": String = null, Any, [], "Accepted for compatibility: brokers talk gRPC to each other on the controller listener.";
     ignored  fixed   internal "internal.metadata.delete.delay.millis": Long = "60000", Any, [], "How long deleted files of the metadata log stay on disk.";
@@ -132,6 +134,7 @@ config_table! {
     ignored  fixed   public   "kafka.metrics.polling.interval.secs": Int = "10", AtLeast(1), [], "How often metrics plug-ins are polled. Prometheus scrapes /metrics instead.";
     ignored  fixed   public   "kafka.metrics.reporters": List = "", Any, [], "Java classes that get the metrics. Prometheus scrapes /metrics instead.";
     honoured fixed   public   "leader.imbalance.check.interval.seconds": Long = "300", AtLeast(1), [], "How often leaderships are given back to preferred leaders.";
+    honoured dynamic public   "leader.replication.throttled.rate": Long = "9223372036854775807", AtLeast(0), [], "Bytes per second that this broker sends to throttled replicas that are out of the ISR.";
     honoured fixed   public   "listener.security.protocol.map": String = "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any, [], "Which security protocol each listener speaks.";
     honoured fixed   public   "listeners": List = "PLAINTEXT://:9092", Any, [], "Addresses to listen on, as NAME://host:port.";
     honoured dynamic public   "log.cleaner.backoff.ms": Long = "15000", AtLeast(0), [], "Pause of log compaction when no log is due.";

@@ -10,6 +10,7 @@ pub(crate) mod describe;
 pub(crate) mod resolve;
 mod resource;
 mod source;
+mod throttled_replicas;
 mod topic_config;
 mod topic_keys;
 mod value;
@@ -19,12 +20,15 @@ pub use definition::{ConfigDef, ConfigType, Synonym, ValidValues};
 pub use describe::{ConfigEntry, ConfigSynonym};
 pub use resource::{ConfigResource, StaticBrokerConfig};
 pub use source::ConfigSource;
+pub use throttled_replicas::ThrottledReplicas;
 pub use topic_config::{CleanupPolicy, CompressionType, Durability, TimestampType, TopicConfig};
 pub use topic_keys::{TOPIC_KEYS, topic_key};
 pub use value::{split_list, validate_broker_value, validate_topic_value, validate_topic_values};
 
 /// Key of our durability setting, of topics and of brokers: `strict` or `relaxed`.
 pub const DURABILITY: &str = "highwater.durability";
+/// Key of the rate at which replicas that reassignments add are fed, in bytes per second; ends with the reassignments.
+pub const REASSIGNMENT_THROTTLE: &str = "highwater.reassignment.throttled.rate";
 /// Key of the HTTP listener of a node.
 pub const HTTP_LISTENER: &str = "highwater.http.listener";
 /// Key that switches the figures of single partitions off.

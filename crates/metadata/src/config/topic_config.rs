@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::str::FromStr;
 
 use super::definition::ConfigDef;
+use super::throttled_replicas::ThrottledReplicas;
 use super::topic_keys::topic_key;
 use super::value::split_list;
 
@@ -73,8 +74,12 @@ pub struct TopicConfig {
     pub flush_messages: i64,
     /// `flush.ms`.
     pub flush_ms: i64,
+    /// `follower.replication.throttled.replicas`.
+    pub follower_throttled_replicas: ThrottledReplicas,
     /// `index.interval.bytes`.
     pub index_interval_bytes: i32,
+    /// `leader.replication.throttled.replicas`.
+    pub leader_throttled_replicas: ThrottledReplicas,
     /// `max.compaction.lag.ms`.
     pub max_compaction_lag_ms: i64,
     /// `max.message.bytes`: largest batch.
@@ -131,7 +136,9 @@ impl TopicConfig {
             file_delete_delay_ms: number("file.delete.delay.ms", text),
             flush_messages: number("flush.messages", text),
             flush_ms: number("flush.ms", text),
+            follower_throttled_replicas: ThrottledReplicas::parse(&text("follower.replication.throttled.replicas")),
             index_interval_bytes: number("index.interval.bytes", text),
+            leader_throttled_replicas: ThrottledReplicas::parse(&text("leader.replication.throttled.replicas")),
             max_compaction_lag_ms: number("max.compaction.lag.ms", text),
             max_message_bytes: number("max.message.bytes", text),
             message_timestamp_after_max_ms: number("message.timestamp.after.max.ms", text),

@@ -80,4 +80,19 @@ section! {
         "Bytes of records sent to the followers of partitions led here.",
     )
     .kafka("kafka.server:type=BrokerTopicMetrics,name=ReplicationBytesOutPerSec");
+    THROTTLED_BYTES_OUT = Metric::counter(
+        "kafka_server_leaderreplication_byte_total", "bytes",
+        "Bytes of records sent to throttled followers, which are out of sync.",
+    )
+    .kafka("kafka.server:type=LeaderReplication,attribute=byte-rate");
+    THROTTLED_BYTES_IN = Metric::counter(
+        "kafka_server_followerreplication_byte_total", "bytes",
+        "Bytes of records received for throttled replicas, which are out of sync.",
+    )
+    .kafka("kafka.server:type=FollowerReplication,attribute=byte-rate");
+    THROTTLED_REPLICAS = Metric::gauge(
+        "highwater_replication_throttled_replicas", "replicas",
+        "Replicas on this broker that catch up at a limited rate.",
+    )
+    .when_bad("Does not fall to 0 although the bytes of throttled replicas rise at their rate: producers write as fast as that.");
 }

@@ -1,6 +1,7 @@
 //! What one replica shows of itself.
 
 use highwater_log::Log;
+use highwater_rpc::replication::Lane;
 use highwater_types::{BrokerId, Offset};
 
 use super::Partition;
@@ -57,5 +58,10 @@ impl Partition {
             producers: log.map_or(0, Log::producer_count),
             follower_lags: replica.follower_ends().map(lag).collect(),
         }
+    }
+
+    /// Whom it follows, and on which lane; `None` if nobody.
+    pub fn source(&self) -> Option<(BrokerId, Lane)> {
+        self.state.lock().source()
     }
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use highwater_controller::{
-    AssignReplicasToDirs, BrokerSession, Command, CommandResponse, ControllerConfig, DirectoryAssignment,
-    OfflineLogDirs, decide,
+    AlterPartitionReassignments, AssignReplicasToDirs, BrokerSession, Command, CommandResponse, ControllerConfig,
+    DirectoryAssignment, OfflineLogDirs, Reassignment, decide,
 };
 use highwater_env::{CrashMode, Env, SimFs, SimKv, grpc_serve};
 use highwater_log::{Identity, LogDirectory};
@@ -128,10 +128,25 @@ impl Controller {
         })]);
     }
 
+    /// Begins a reassignment of partition 0 as the real controller would, or cancels it.
+    pub fn reassign(&self, topic: &str, replicas: Option<&[i32]>) {
+        let replicas = replicas.map(|ids| ids.iter().copied().map(BrokerId).collect());
+        let reassignment = Reassignment { topic: topic.to_owned(), partition: PartitionIndex(0), replicas };
+        let (reassignments, allow_replication_factor_change) = (vec![reassignment], true);
+        let command = AlterPartitionReassignments { reassignments, allow_replication_factor_change };
+        self.decide(&Command::AlterPartitionReassignments(command)).expect("accepted");
+    }
+
     /// Sets a key for all brokers.
     pub fn set_broker_config(&self, name: &str, value: &str) {
         let (resource, value) = (ConfigResource::DefaultBroker, Some(value.to_owned()));
         self.commit(&[MetadataRecord::Config { resource, name: name.to_owned(), value }]);
+    }
+
+    /// Sets a key of a topic.
+    pub fn set_topic_config(&self, topic: &str, name: &str, value: &str) {
+        let resource = ConfigResource::Topic(TopicName::new(topic).expect("legal"));
+        self.commit(&[MetadataRecord::Config { resource, name: name.to_owned(), value: Some(value.to_owned()) }]);
     }
 
     /// The metadata say that a replica is in that directory.

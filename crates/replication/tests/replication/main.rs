@@ -11,5 +11,6 @@ mod many_partitions;
 mod produce_and_fetch;
 mod relocation;
 mod storage;
+mod throttles;
 mod topics;
 mod transactions;

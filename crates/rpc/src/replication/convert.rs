@@ -5,7 +5,7 @@ use highwater_types::{
     BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition,
 };
 
-use super::{Ack, FollowerFrame, Hello, LeaderFrame, Open, OpenOutcome, Opened, Push, Slot};
+use super::{Ack, FollowerFrame, Hello, Lane, LeaderFrame, Open, OpenOutcome, Opened, Push, Slot};
 use crate::ConversionError;
 use crate::pb::replication as pb;
 
@@ -17,6 +17,7 @@ impl From<FollowerFrame> for pb::FollowerFrame {
                 broker_epoch: hello.broker_epoch.get(),
                 cluster_id: hello.cluster_id,
                 leader: hello.leader.get(),
+                lane: lane_to_pb(hello.lane).into(),
             }),
             opens: frame.opens.iter().map(open_to_pb).collect(),
             acks: frame
@@ -36,6 +37,30 @@ impl From<FollowerFrame> for pb::FollowerFrame {
     }
 }
 
+fn lane_to_pb(lane: Lane) -> pb::Lane {
+    match lane {
+        Lane::InSync => pb::Lane::InSync,
+        Lane::CatchUp => pb::Lane::CatchUp,
+        Lane::Throttled => pb::Lane::Throttled,
+    }
+}
+
+fn hello_from_pb(hello: pb::Hello) -> Result<Hello, ConversionError> {
+    let lane = match pb::Lane::try_from(hello.lane) {
+        Ok(pb::Lane::InSync) => Lane::InSync,
+        Ok(pb::Lane::CatchUp) => Lane::CatchUp,
+        Ok(pb::Lane::Throttled) => Lane::Throttled,
+        Err(error) => return Err(ConversionError::invalid("Hello", "lane", error)),
+    };
+    Ok(Hello {
+        replica: BrokerId(hello.replica),
+        broker_epoch: BrokerEpoch(hello.broker_epoch),
+        cluster_id: hello.cluster_id,
+        leader: BrokerId(hello.leader),
+        lane,
+    })
+}
+
 fn open_to_pb(open: &Open) -> pb::Open {
     pb::Open {
         slot: open.slot.0,
@@ -52,12 +77,7 @@ impl TryFrom<pb::FollowerFrame> for FollowerFrame {
     type Error = ConversionError;
 
     fn try_from(frame: pb::FollowerFrame) -> Result<Self, ConversionError> {
-        let hello = frame.hello.map(|hello| Hello {
-            replica: BrokerId(hello.replica),
-            broker_epoch: BrokerEpoch(hello.broker_epoch),
-            cluster_id: hello.cluster_id,
-            leader: BrokerId(hello.leader),
-        });
+        let hello = frame.hello.map(hello_from_pb).transpose()?;
         let ack = |ack: &pb::Ack| {
             Ok(Ack {
                 slot: Slot(ack.slot),

@@ -48,6 +48,21 @@ pub struct Hello {
     pub cluster_id: String,
     /// Whom it takes the other end for.
     pub leader: BrokerId,
+    /// What for.
+    pub lane: Lane,
+}
+
+/// What a follower uses a stream for. Each lane has a connection of its own, so that what is behind delays nothing that is in
+/// sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Lane {
+    /// Replicas that are in sync, or as good as.
+    #[default]
+    InSync,
+    /// Replicas that are behind.
+    CatchUp,
+    /// Replicas that are behind and throttled.
+    Throttled,
 }
 
 /// A follower asks for a partition.

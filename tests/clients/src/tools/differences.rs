@@ -74,8 +74,11 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         steps: "configs/broker-all",
-        lines: &[r"\+replica.alter.log.dirs.io.max.bytes.per.second=.*"],
-        why: "Kafka shows this key only where it is set.",
+        lines: &[
+            r"\+replica.alter.log.dirs.io.max.bytes.per.second=.*",
+            r"\+(leader|follower).replication.throttled.rate=.*",
+        ],
+        why: "Kafka shows these keys only where they are set.",
     },
     Difference {
         steps: "configs/broker-all",

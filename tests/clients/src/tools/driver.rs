@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use highwater_test_cluster::kafka_class_path;
 use serde_json::{Value, json};
 
-use crate::install;
+use crate::{check, install};
 
 /// Longest that one command may take.
 const SECONDS: u64 = 60;
@@ -56,5 +56,30 @@ impl Drop for Driver {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// The class of kafka-reassign-partitions.
+pub const REASSIGN: &str = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
+
+/// Tools that are run on one cluster, and must succeed.
+pub struct ToolsOn {
+    driver: Driver,
+    bootstrap: String,
+}
+
+impl ToolsOn {
+    /// For the cluster with that address.
+    pub fn start(bootstrap: &str) -> Result<Self> {
+        Ok(Self { driver: Driver::start()?, bootstrap: bootstrap.to_owned() })
+    }
+
+    /// What the tool of that class prints.
+    pub fn run(&mut self, class: &str, arguments: &[&str]) -> Result<String> {
+        let all = [&["--bootstrap-server", &self.bootstrap], arguments].concat();
+        let all: Vec<String> = all.into_iter().map(str::to_owned).collect();
+        let ran = self.driver.run(class, &all, "")?;
+        check(ran.exit == 0, || format!("{class} {arguments:?}: {}", ran.output))?;
+        Ok(ran.output)
     }
 }

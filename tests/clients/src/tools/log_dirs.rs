@@ -7,10 +7,9 @@ use anyhow::{Context as _, Result, bail};
 use highwater_test_cluster::Cluster;
 use serde_json::{Value, json};
 
-use super::driver::Driver;
+use super::driver::{REASSIGN, ToolsOn};
 use crate::{Context, Test, check, cli};
 
-const REASSIGN: &str = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
 const LOG_DIRS: &str = "org.apache.kafka.tools.LogDirsCommand";
 const TOPIC: &str = "moves";
 /// Longest that a move takes.
@@ -31,20 +30,7 @@ struct Place {
     is_future: bool,
 }
 
-struct Tools {
-    driver: Driver,
-    bootstrap: String,
-}
-
-impl Tools {
-    fn run(&mut self, class: &str, arguments: &[&str]) -> Result<String> {
-        let all = [&["--bootstrap-server", &self.bootstrap], arguments].concat();
-        let all: Vec<String> = all.into_iter().map(str::to_owned).collect();
-        let ran = self.driver.run(class, &all, "")?;
-        check(ran.exit == 0, || format!("{class} {arguments:?}: {}", ran.output))?;
-        Ok(ran.output)
-    }
-
+impl ToolsOn {
     /// All places of the topic's replicas, by broker and partition.
     fn places(&mut self) -> Result<BTreeMap<(i64, String), Vec<Place>>> {
         let output = self.run(LOG_DIRS, &["--describe", "--topic-list", TOPIC])?;
@@ -76,7 +62,7 @@ fn move_replicas(context: &Context) -> Result<()> {
     let cli = cli::Cli { binary: &context.binary, bootstrap: &bootstrap };
     cli.ok(&format!("topic create {TOPIC} --replica-assignment 1:2:3,2:3:1"))?;
     cli.ok(&format!("bench produce {TOPIC} --records 4000 --record-bytes 1000"))?;
-    let mut tools = Tools { driver: Driver::start()?, bootstrap: bootstrap.clone() };
+    let mut tools = ToolsOn::start(&bootstrap)?;
     let before = tools.places()?;
     check(before.len() == 6 && before.values().all(|all| all.len() == 1), || format!("{before:?}"))?;
 

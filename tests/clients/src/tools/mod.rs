@@ -10,6 +10,7 @@ mod kafka;
 mod log_dirs;
 mod normalise;
 mod script;
+mod throttles;
 mod transcript;
 
 use std::collections::BTreeMap;
@@ -50,7 +51,7 @@ const TOOLS: &[(&str, &str, Option<&str>)] = &[
     ("log-dirs", "org.apache.kafka.tools.LogDirsCommand", Some("--bootstrap-server")),
     ("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand", Some("--bootstrap-server")),
     ("producer-performance", "org.apache.kafka.tools.ProducerPerformance", Some("--bootstrap-server")),
-    ("reassign", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand", Some("--bootstrap-server")),
+    ("reassign", driver::REASSIGN, Some("--bootstrap-server")),
     ("replica-verification", "org.apache.kafka.tools.ReplicaVerificationTool", Some("--broker-list")),
     ("topic", "org.apache.kafka.tools.TopicCommand", Some("--bootstrap-server")),
     ("transactions", "org.apache.kafka.tools.TransactionsCommand", Some("--bootstrap-server")),
@@ -64,7 +65,7 @@ pub fn tests() -> Vec<Test> {
         proves: "Kafka's own command-line tools print what they print against a real Kafka, but for what is explained",
         run: compare,
     };
-    vec![compared, log_dirs::test()]
+    vec![compared, log_dirs::test(), throttles::test()]
 }
 
 /// Where scripts and recorded answers are: the suite runs at the root of the repository.

@@ -12,6 +12,7 @@ use super::moves::Moves;
 use super::spread::{Spread, even_out};
 use crate::cli::client::{ClusterClient, ElectionType, Partition, TopicPartition};
 use crate::cli::output::count;
+use crate::cli::size::parse_bytes;
 use crate::cli::{ClientArgs, Failure};
 
 const REASSIGN_EXAMPLES: &str = "\
@@ -19,6 +20,7 @@ Examples:
   highwater partition reassign orders-0=1,2,4 orders-1=2,4,1
   highwater partition reassign --from-file moves.json --at-once 5     # Kafka's format of reassignments
   highwater partition reassign orders-0=1,2,4 --dry-run
+  highwater partition reassign orders-0=1,2,4 --throttle 20MB
   highwater partition reassign orders-0=1,2,4 --no-wait; highwater partition reassignments";
 
 const REBALANCE_EXAMPLES: &str = "\
@@ -39,6 +41,10 @@ pub(crate) struct MoveArgs {
     /// Move this many partitions at a time.
     #[arg(long, default_value = "20", value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     at_once: u16,
+    /// Bytes per second that each broker sends to, and takes in for, the replicas that are added, such as 20MB. Ends with the
+    /// reassignment, also when it is cancelled.
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    throttle: Option<u64>,
     /// Start all moves at once and do not wait for them.
     #[arg(long, conflicts_with = "at_once")]
     no_wait: bool,
@@ -155,6 +161,7 @@ impl MoveArgs {
 
     /// Carries the moves out unless only asked to show them.
     pub(crate) async fn perform(&self, client: &mut ClusterClient, moves: &Moves) -> Result<(), Failure> {
+        let moves = moves.clone().throttled_at(self.throttle);
         match (self.dry_run || moves.is_empty(), self.no_wait) {
             (true, _) => Ok(()),
             (false, true) => moves.start(client).await,
