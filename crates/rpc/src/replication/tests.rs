@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use super::codec::{Frame, Pieces};
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
-use super::{Ack, FollowerFrame, Hello, LeaderFrame, OpenOutcome, Opened, Push, Slot};
+use super::{Ack, FollowerFrame, Hello, Lane, LeaderFrame, OpenOutcome, Opened, Push, Slot};
 
 const LIMIT: usize = 1 << 20;
 
@@ -32,6 +32,7 @@ fn follower_frame(received: u64) -> FollowerFrame {
         broker_epoch: BrokerEpoch(11),
         cluster_id: "cluster".to_owned(),
         leader: BrokerId(1),
+        lane: Lane::CatchUp,
     };
     let ack = Ack { slot: Slot(1), log_end: Offset(5), flushed: Offset(4), log_start: Offset(0), first_offset: None };
     FollowerFrame { hello: Some(hello), acks: vec![ack], frames_received: received, ..FollowerFrame::default() }
