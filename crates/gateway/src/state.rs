@@ -48,9 +48,14 @@ pub(crate) struct GatewayState {
 }
 
 impl GatewayState {
-    /// The newest metadata.
+    /// The newest metadata. Without a lease this broker takes itself for fenced, as the controllers do or soon will: it serves
+    /// nobody (M9), and a client that asks it for a leader or a coordinator is not to be sent back to it.
     pub(crate) fn image(&self) -> Arc<MetadataImage> {
-        self.services.metadata.image()
+        let (image, this) = (self.services.metadata.image(), self.config.node_id);
+        if self.services.replicas.has_lease() || !image.is_unfenced(this) {
+            return image;
+        }
+        Arc::new(image.with_fenced(this))
     }
 }
 

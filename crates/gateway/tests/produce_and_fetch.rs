@@ -2,6 +2,7 @@
 
 mod harness;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -200,4 +201,35 @@ async fn metadata_creates_topics_and_the_coordinator_its_own() {
     let second = client.call(4, &ids).await;
     assert_eq!((first.error_code, second.error_code), (0, 0));
     assert_ne!(first.producer_id, second.producer_id);
+}
+
+#[tokio::test]
+async fn a_broker_without_a_lease_sends_nobody_back_to_itself() {
+    let broker = TestBroker::start().await;
+    broker.register_absent(2).await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "t", 1, &[]).await;
+    let asked = MetadataRequest::default().with_topics(None);
+    let find = FindCoordinatorRequest::default().with_coordinator_keys(vec!["group".into()]);
+    client.call(4, &find).await;
+    let led = client.call(12, &asked).await;
+    assert_eq!((led.brokers.len(), led.controller_id), (1, BrokerId(1)));
+    assert_eq!(led.topics[0].partitions[0].leader_id, BrokerId(1));
+    assert_eq!(client.call(4, &find).await.coordinators[0].node_id, BrokerId(1));
+
+    broker.lease.lapsed.store(true, Ordering::SeqCst);
+    let response = client.call(10, &produce("t", 0, -1, batch(&["x"]))).await;
+    let refused = &response.responses[0].partition_responses[0];
+    assert_eq!((refused.error_code, refused.current_leader.leader_id), (6, BrokerId(-1)));
+    assert_eq!(response.node_endpoints, []);
+    let unled = client.call(12, &asked).await;
+    assert!(!unled.brokers.iter().any(|one| one.node_id == BrokerId(1)), "{unled:?}");
+    let partition = &unled.topics[0].partitions[0];
+    assert_eq!((partition.error_code, partition.leader_id, unled.controller_id), (5, BrokerId(-1), BrokerId(-1)));
+    assert_eq!(client.call(4, &find).await.coordinators[0].error_code, 15);
+
+    broker.lease.lapsed.store(false, Ordering::SeqCst);
+    assert_eq!(client.call(12, &asked).await.topics[0].partitions[0].leader_id, BrokerId(1));
+    let response = client.call(10, &produce("t", 0, -1, batch(&["x"]))).await;
+    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }

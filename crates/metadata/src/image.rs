@@ -82,6 +82,15 @@ impl MetadataImage {
         self.broker(id).is_some_and(|broker| !broker.fenced)
     }
 
+    /// The same with that broker fenced, if it is registered.
+    pub fn with_fenced(&self, id: BrokerId) -> Self {
+        let mut image = self.clone();
+        if let Some(broker) = image.brokers.get_mut(&id) {
+            Arc::make_mut(broker).fenced = true;
+        }
+        image
+    }
+
     /// Whether the broker may become leader and join ISRs: registered, not fenced, not about to stop.
     pub fn is_active(&self, id: BrokerId) -> bool {
         self.broker(id).is_some_and(|broker| broker.is_active())

@@ -318,6 +318,11 @@ impl Replicas {
         self.context.attention.take();
     }
 
+    /// Whether this broker may serve now (M9).
+    pub fn has_lease(&self) -> bool {
+        self.context.node.lease.is_valid()
+    }
+
     /// Leaders that are followed here and whose replication stream broke less than half a second ago, and is not back: they may
     /// have died, and the metadata may be about to say so. Mostly none.
     pub fn suspected_leaders(&self) -> Vec<BrokerId> {

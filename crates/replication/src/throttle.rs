@@ -13,7 +13,7 @@ const BURST: Duration = Duration::from_millis(100);
 /// Whoever waits looks again after this time: the rate may have changed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Least and most that one frame of a throttled stream holds, in bytes of records.
-const FRAME_BYTES: (u64, u64) = (16 * 1024, 256 * 1024);
+const FRAME_BYTES: (u64, u64) = (1024, 256 * 1024);
 /// A frame holds what the rate allows in this part of a second.
 const FRAMES_PER_SECOND: u64 = 8;
 
@@ -128,7 +128,7 @@ mod tests {
     fn frames_follow_the_rate() {
         let throttle = Throttle::default();
         assert_eq!(throttle.frame_bytes(), 256 * 1024);
-        for (rate, bytes) in [(0, 16 * 1024), (800_000, 100_000), (1 << 40, 256 * 1024)] {
+        for (rate, bytes) in [(0, 1024), (800_000, 100_000), (1 << 40, 256 * 1024)] {
             throttle.set_rate(rate);
             assert_eq!(throttle.frame_bytes(), bytes, "at {rate}");
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use highwater_broker::{Broker, BrokerConfig, Inspector, NodeInspection};
 use highwater_env::clock::WallClockSkew;
-use highwater_env::{CrashMode, Env, SimFs, SimKv};
+use highwater_env::{CrashMode, Env, FlushLatency, SimFs, SimKv};
 use turmoil::Sim;
 
 use crate::disk_trouble::LOG_DIRS;
@@ -50,6 +50,8 @@ pub struct SimCluster {
     layout: Layout,
     machines: Vec<Machine>,
     running: Vec<bool>,
+    /// How long flushes take where no disk is in trouble.
+    pub flush: FlushLatency,
 }
 
 impl SimCluster {
@@ -69,7 +71,7 @@ impl SimCluster {
             machine.disk.lie_about_syncs(plan.lying_disk.then_some(".log"));
             sim.host(host(node), move || start(node, layout, durability, machine.clone()));
         }
-        Self { layout, running: vec![true; machines.len()], machines }
+        Self { layout, running: vec![true; machines.len()], machines, flush: plan.flush }
     }
 
     /// How many nodes there are.

@@ -29,7 +29,7 @@ pub fn end(trouble: DiskTrouble, sim: &mut Sim<'_>, cluster: &mut SimCluster, no
     match trouble {
         DiskTrouble::Full { .. } => cluster.disk(node).set_capacity(None),
         DiskTrouble::Broken { .. } => repair(sim, cluster, node, seed),
-        DiskTrouble::Slow { .. } => install_flush_latency(seed, FlushLatency::default()),
+        DiskTrouble::Slow { .. } => install_flush_latency(seed, cluster.flush),
     }
 }
 
@@ -41,7 +41,7 @@ pub fn repair_all(sim: &mut Sim<'_>, cluster: &mut SimCluster, seed: u64) {
             repair(sim, cluster, node, seed);
         }
     }
-    install_flush_latency(seed, FlushLatency::default());
+    install_flush_latency(seed, cluster.flush);
 }
 
 /// Repairs the disk of a node, and starts the node anew.

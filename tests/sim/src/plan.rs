@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use highwater_env::CrashMode;
+use highwater_env::{CrashMode, FlushLatency};
 use highwater_partition::Mutation;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -101,6 +101,8 @@ pub struct Plan {
     pub mutation: Option<Mutation>,
     /// Only the clients' history is checked, not the nodes' own figures: shows that the history check bites by itself.
     pub history_only: bool,
+    /// How long flushes take, where no disk is in trouble.
+    pub flush: FlushLatency,
     /// `(start, end, fault)`, by start.
     pub faults: Vec<(Duration, Duration, Fault)>,
     /// When the last fault has ended.
@@ -116,10 +118,15 @@ impl Plan {
         let mut faults = Vec::new();
         let mut at = WARM_UP;
         while at < FAULTY {
-            let lasts = Duration::from_millis(rng.random_range(200..6000));
-            faults.push((at, at + lasts, Fault::draw(&mut rng, layout)));
+            if rng.random_bool(0.1) {
+                faults.extend(succession(&mut rng, at));
+            } else {
+                let lasts = Duration::from_millis(rng.random_range(200..6000));
+                faults.push((at, at + lasts, Fault::draw(&mut rng, layout)));
+            }
             at += Duration::from_millis(rng.random_range(500..7000));
         }
+        faults.sort_by_key(|(start, ..)| *start);
         Self { layout, administrator, ..Self::of(seed, faults) }
     }
 
@@ -167,10 +174,41 @@ impl Plan {
             lying_disk: false,
             mutation: None,
             history_only: false,
+            flush: draw_flush(seed),
             faults,
             faults_end,
         }
     }
+}
+
+/// How long flushes take: in half of the runs as on a fast disk, in the others longer than a round trip.
+fn draw_flush(seed: u64) -> FlushLatency {
+    let mut rng = SmallRng::seed_from_u64(seed ^ 0xf1u64.rotate_left(40));
+    let fast = FlushLatency::default();
+    match rng.random_bool(0.5) {
+        true => fast,
+        false => FlushLatency { max: Duration::from_millis(rng.random_range(10..60)), ..fast },
+    }
+}
+
+/// A leader dies while one follower hears everything late, and the other one was away and comes back: who is next knows little
+/// of what was committed, and is asked by somebody who does not have it all.
+fn succession(rng: &mut SmallRng, at: Duration) -> [(Duration, Duration, Fault); 4] {
+    let leader = rng.random_range(0..NODES);
+    let late = (leader + rng.random_range(1..NODES)) % NODES;
+    let away = NODES - leader - late;
+    let latency_ms = rng.random_range(200..800);
+    let latencies = |count: f64| Duration::from_millis(latency_ms).mul_f64(count);
+    let leaves = at + latencies(4.0);
+    // The late one has what the other does not have, and knows that of it only which the other has as well.
+    let dies = leaves + latencies(rng.random_range(2.0..3.2));
+    let (back, ends) = (dies + latencies(rng.random_range(0.5..3.0)), dies + latencies(8.0));
+    [
+        (at, ends, Fault::SlowLink { a: late, b: leader, latency_ms }),
+        (at, ends, Fault::SlowLink { a: late, b: away, latency_ms }),
+        (leaves, back, Fault::Crash { node: away, mode: CrashMode::Keep }),
+        (dies, ends, Fault::Crash { node: leader, mode: CrashMode::Keep }),
+    ]
 }
 
 impl Fault {

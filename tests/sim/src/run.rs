@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use highwater_broker::NodeInspection;
-use highwater_env::{FlushLatency, install_flush_latency, rng};
+use highwater_env::{install_flush_latency, rng};
 use highwater_history::Coverage;
 use highwater_metadata::PartitionImage;
 use highwater_metadata::config::REASSIGNMENT_THROTTLE;
@@ -52,7 +52,7 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
         mutation.install();
     }
     rng::install(Some(plan.seed ^ 0x00ad_5eed));
-    install_flush_latency(plan.seed ^ 0xd15c, FlushLatency::default());
+    install_flush_latency(plan.seed ^ 0xd15c, plan.flush);
     let mut sim = turmoil::Builder::new()
         .rng_seed(plan.seed)
         .tick_duration(TICK)

@@ -9,6 +9,7 @@ pub mod samples;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -115,11 +116,15 @@ impl Metadata for ClusterHandle {
     }
 }
 
-struct AlwaysValid;
+/// The broker's lease, which it has until the test takes it away.
+#[derive(Default)]
+pub struct TestLease {
+    pub lapsed: AtomicBool,
+}
 
-impl Lease for AlwaysValid {
+impl Lease for TestLease {
     fn is_valid(&self) -> bool {
-        true
+        !self.lapsed.load(Ordering::SeqCst)
     }
 
     fn broker_epoch(&self) -> BrokerEpoch {
@@ -208,6 +213,7 @@ pub struct TestBroker {
     pub cluster: ClusterHandle,
     pub gateway: Gateway,
     pub replicas: Arc<Replicas>,
+    pub lease: Arc<TestLease>,
 }
 
 impl TestBroker {
@@ -238,8 +244,8 @@ impl TestBroker {
         let replication = ReplicationConfig::new(NODE, static_config);
         let directories = LogDirectories { opened: vec![directory], unreadable: Vec::new() };
         let alone = Arc::new(NoFollowers);
-        let replicas =
-            Replicas::start(env, replication, directories, alone.clone(), alone, Arc::new(AlwaysValid)).unwrap();
+        let lease = Arc::new(TestLease::default());
+        let replicas = Replicas::start(env, replication, directories, alone.clone(), alone, lease.clone()).unwrap();
         let writer = OffsetsWriter { cluster: cluster.clone(), replicas: Arc::clone(&replicas) };
         let mut coordinator = CoordinatorConfig::default();
         coordinator.group.initial_rebalance_delay_ms = 0;
@@ -255,7 +261,7 @@ impl TestBroker {
             controller: Arc::new(cluster.clone()),
         };
         let gateway = bound.serve(services, &registry).unwrap();
-        Self { address, registry, cluster, gateway, replicas }
+        Self { address, registry, cluster, gateway, replicas, lease }
     }
 
     /// Registers a broker that does nothing.

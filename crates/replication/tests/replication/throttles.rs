@@ -122,6 +122,9 @@ async fn what_leaves_a_lane_is_not_pushed_on_it_any_more() {
     for id in [stays, leaves].repeat(MISSED as usize) {
         cluster.append_of_size(0, id, Acks::Leader, RECORD_BYTES).unwrap();
     }
+    for id in [stays, leaves] {
+        cluster.produce(0, id).await;
+    }
     set_rate(&cluster, RATE, Some(0));
     cluster.run(2).await;
     cluster.until("held back", |cluster| cluster.metric(2, "highwater_replication_throttled_replicas") == 2.0).await;
