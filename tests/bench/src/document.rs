@@ -1,5 +1,6 @@
 //! The documents: the part of `PERFORMANCE.md` between two marks, and the plots beside it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -44,9 +45,7 @@ fn section(results: &Results) -> String {
          strict durability comes first; so in the last column."
             .to_owned(),
     ];
-    if results.entries.iter().any(|entry| entry.quick) {
-        lines.push("Some of these runs had the small sizes of `QUICK=1`.".to_owned());
-    }
+    lines.push(runs(results));
     lines.push(String::new());
     lines.push(report::table(results));
     for failure in report::failures(results) {
@@ -57,9 +56,31 @@ fn section(results: &Results) -> String {
     lines.join("\n")
 }
 
+/// How often each workload ran on each system, and whether its sizes were the full ones.
+fn runs(results: &Results) -> String {
+    let mut workloads = BTreeMap::new();
+    for entry in &results.entries {
+        let (runs, quick) = workloads.entry(&*entry.workload).or_insert((0, false));
+        *runs = (*runs).max(entry.run + 1);
+        *quick |= entry.quick;
+    }
+    let mut kinds: BTreeMap<_, Vec<&str>> = BTreeMap::new();
+    for (workload, kind) in workloads {
+        kinds.entry(kind).or_default().push(workload);
+    }
+    let words = kinds.into_iter().rev().map(|((runs, quick), workloads)| {
+        let sizes = if quick { " with the small sizes of `QUICK=1`" } else { "" };
+        format!("{runs} on each system{sizes}: {}", workloads.join(", "))
+    });
+    format!("Runs: {}.", words.collect::<Vec<_>>().join("; "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::findings::Findings;
+    use crate::results::Entry;
+    use crate::system::System;
 
     #[test]
     fn only_the_part_between_the_marks_changes() {
@@ -67,6 +88,26 @@ mod tests {
         assert_eq!(replace(&text, "new").unwrap(), format!("# Title\n\n{BEGIN}\nnew\n{END}\n\nThe rest.\n"));
         assert_eq!(replace("no marks", "new"), None);
         assert_eq!(replace(BEGIN, "new"), None);
+    }
+
+    #[test]
+    fn a_reader_is_told_how_often_and_at_which_sizes_was_measured() {
+        let entry = |workload: &str, run, quick| Entry {
+            workload: workload.to_owned(),
+            system: System::Strict,
+            run,
+            quick,
+            measured_at_ms: 0,
+            seconds: 1.0,
+            findings: Findings::default(),
+            failure: None,
+        };
+        let entries = vec![entry("A", 0, false), entry("A", 1, false), entry("B", 0, true), entry("C", 0, true)];
+        let results = Results { entries, ..Results::default() };
+        assert_eq!(
+            runs(&results),
+            "Runs: 2 on each system: A; 1 on each system with the small sizes of `QUICK=1`: B, C."
+        );
     }
 
     #[test]
