@@ -55,7 +55,9 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, send: Box<Send>) {
         match result {
             Ok(message) => {
-                let send = Send { offset: Some(message.offset()), ..*send };
+                // None where a later batch's answer told librdkafka that this one was stored: it never learns at which offset.
+                let offset = Some(message.offset()).filter(|offset| *offset >= 0);
+                let send = Send { offset, ..*send };
                 self.history.record(self.process, Outcome::Ok, Operation::Send(send));
             }
             Err((error, _)) => self.history.record_error(self.process, Outcome::Info, Operation::Send(*send), error),
