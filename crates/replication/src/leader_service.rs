@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use highwater_rpc::replication::{FollowerFrame, Hello, Lane, Open, OpenOutcome, Opened, Replication, Slot};
+use highwater_rpc::replication::{FollowerFrame, Hello, Incoming, Lane, Open, OpenOutcome, Opened, Replication, Slot};
 use highwater_types::ErrorCode;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use crate::context::Context;
 use crate::follower_stream::{FollowerSlot, FollowerStream, LeaderFrames};
@@ -48,7 +48,7 @@ impl LeaderService {
 impl Replication for LeaderService {
     type Frames = LeaderFrames;
 
-    async fn replicate(&self, mut frames: Streaming<FollowerFrame>) -> Result<Self::Frames, Status> {
+    async fn replicate(&self, mut frames: Incoming<FollowerFrame>) -> Result<Self::Frames, Status> {
         let first = tokio::time::timeout(HELLO_DEADLINE, frames.message()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("no first frame"))??;
         let first = first.ok_or_else(|| Status::invalid_argument("empty stream"))?;
@@ -79,7 +79,7 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(mut self, first: FollowerFrame, mut frames: Streaming<FollowerFrame>, mut stop: Stop) {
+    async fn run(mut self, first: FollowerFrame, mut frames: Incoming<FollowerFrame>, mut stop: Stop) {
         self.handle(first);
         loop {
             // The follower is gone when either direction is.

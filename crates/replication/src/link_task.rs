@@ -8,13 +8,13 @@ use std::time::Duration;
 use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, run_blocking};
 use highwater_partition::EpochEnd;
 use highwater_rpc::replication::{
-    FollowerFrame, Hello, Lane, LeaderFrame, OpenOutcome, Opened, ReplicationClient, Slot,
+    FollowerFrame, Hello, Incoming, Lane, LeaderFrame, OpenOutcome, Opened, ReplicationClient, Slot,
 };
 use highwater_types::TopicIdPartition;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use crate::backoff::Backoff;
 use crate::following::PushError;
@@ -61,7 +61,7 @@ struct LinkStream {
     /// Holds reports of handled frames back, and so the leader.
     throttle: Option<Arc<Throttle>>,
     outgoing: mpsc::Sender<FollowerFrame>,
-    incoming: Streaming<LeaderFrame>,
+    incoming: Incoming<LeaderFrame>,
     slots: BTreeMap<Slot, Arc<Partition>>,
     /// Openings without an answer yet, and when it must be there.
     unanswered: BTreeMap<Slot, Instant>,

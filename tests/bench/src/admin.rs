@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use highwater_protocol::StrBytes;
 use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use highwater_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use highwater_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use highwater_protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use highwater_protocol::messages::metadata_request::MetadataRequestTopic;
 use highwater_protocol::messages::metadata_response::MetadataResponseTopic;
-use highwater_protocol::messages::{CreateTopicsRequest, DescribeClusterRequest, ListOffsetsRequest, MetadataRequest};
+use highwater_protocol::messages::{
+    CreateTopicsRequest, DescribeClusterRequest, IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest,
+};
 use highwater_test_cluster::Cluster;
 
 use crate::raw::{Connection, topic_name};
@@ -21,6 +24,9 @@ const CREATE_TOPICS_VERSION: i16 = 7;
 const METADATA_VERSION: i16 = 12;
 const LIST_OFFSETS_VERSION: i16 = 7;
 const DESCRIBE_CLUSTER_VERSION: i16 = 1;
+const INCREMENTAL_ALTER_CONFIGS_VERSION: i16 = 1;
+/// `resource_type` of a topic.
+const TOPIC_RESOURCE: i8 = 2;
 /// The timestamp of ListOffsets that asks for the end of a log.
 const LATEST: i64 = -1;
 /// `endpoint_type` of DescribeCluster that asks about controllers (KIP-919).
@@ -28,7 +34,7 @@ const CONTROLLERS: i8 = 2;
 /// Pause between two questions whether something has happened.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Longest time that topics may take until every broker knows their leaders.
-const LEADERS_WITHIN: Duration = Duration::from_secs(300);
+pub const LEADERS_WITHIN: Duration = Duration::from_secs(300);
 
 /// A topic to create.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +82,24 @@ pub fn request_topics(connection: &mut Connection, topics: &[Topic<'_>]) -> Resu
             topic.error_code,
             topic.error_message.as_ref().map_or("", |message| message.as_str())
         );
+    }
+    Ok(())
+}
+
+/// Sets properties of a topic.
+pub fn set_topic_configs(cluster: &Cluster, topic: &str, configs: &[(&str, &str)]) -> Result<()> {
+    let text = |text: &str| StrBytes::from_string(text.to_owned());
+    // Operation 0 is SET.
+    let set =
+        |(key, value): &(&str, &str)| AlterableConfig::default().with_name(text(key)).with_value(Some(text(value)));
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(TOPIC_RESOURCE)
+        .with_resource_name(text(topic))
+        .with_configs(configs.iter().map(set).collect());
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let mut connection = Connection::open(cluster.nodes()[0].address())?;
+    for outcome in connection.call(INCREMENTAL_ALTER_CONFIGS_VERSION, &request)?.responses {
+        ensure!(outcome.error_code == 0, "configuration of {topic}: error {}", outcome.error_code);
     }
     Ok(())
 }
@@ -150,11 +174,13 @@ fn latest_offsets(
     Ok(response.topics.into_iter().flat_map(|topic| topic.partitions).collect())
 }
 
-/// Waits until the leader of each partition answers for it: being told of leaders is not yet being served.
+/// Waits until the leader of each partition answers for it, of those that run: being told of leaders is not yet being served.
 pub fn wait_until_served(cluster: &Cluster, topics: &[Topic<'_>]) -> Result<()> {
+    let running = || cluster.nodes().iter().filter(|node| node.pid().is_some());
+    let bootstrap = running().next().context("no node runs")?.address();
     for topic in topics {
-        let leaders = leaders(cluster.nodes()[0].address(), topic.name)?;
-        for node in cluster.nodes() {
+        let leaders = leaders(bootstrap, topic.name)?;
+        for node in running() {
             let led = |partition: &i32| leaders[*partition as usize] == node.id() as i32;
             wait(LEADERS_WITHIN, "leaders that answer", || {
                 log_ends(node.address(), topic.name, (0..topic.partitions).filter(led)).is_ok()

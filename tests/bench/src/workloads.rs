@@ -4,11 +4,13 @@ mod consumers;
 mod failover;
 mod flush;
 mod groups;
+mod growth;
 mod memory;
 mod one_in_flight;
 mod partitions;
 mod replicated;
 mod start;
+mod tails;
 mod transfer;
 
 use std::time::Duration;
@@ -95,11 +97,13 @@ pub const WORKLOADS: &[Workload] = &[
     workload("K", "groups", STRICT_AND_KAFKA, 600, groups::run),
     workload("L", "flushed before acknowledged", STRICT_AND_KAFKA, 300, flush::run),
     workload("M1", "start of a node", STRICT_AND_KAFKA, 240, start::first_acknowledgement),
-    workload("M2", "restart after kill -9", STRICT_AND_KAFKA, 900, start::after_kill),
+    workload("M2", "restart after kill -9", STRICT_AND_KAFKA, 1_800, start::after_kill),
     workload("M3", "gaps after kill -9 and planned stops", STRICT_AND_KAFKA, 900, failover::leader),
     workload("M4", "active controller killed", STRICT_AND_KAFKA, 600, failover::controller),
     workload("M5", "M3's kills at equal time-outs", STRICT_AND_KAFKA, 900, failover::leader_at_equal_timeouts),
     workload("N", "resident memory", STRICT_AND_KAFKA, 300, memory::run),
+    workload("S", "more and more partitions that nobody uses", &[System::Strict], 600, growth::run),
+    workload("T", "E at its rate beside one disturbance at a time", STRICT_AND_KAFKA, 900, tails::run),
 ];
 
 /// The workload with that id, in any case.

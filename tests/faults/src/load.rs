@@ -55,8 +55,9 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, send: Box<Send>) {
         match result {
             Ok(message) => {
-                // None where a later batch's answer told librdkafka that this one was stored: it never learns at which offset.
-                let offset = Some(message.offset()).filter(|offset| *offset >= 0);
+                // An answer that was lost: librdkafka learns from the acknowledgement of a later batch that this one is there,
+                // but not where, and says so by a negative offset.
+                let offset = Some(message.offset()).filter(|&offset| offset >= 0);
                 let send = Send { offset, ..*send };
                 self.history.record(self.process, Outcome::Ok, Operation::Send(send));
             }

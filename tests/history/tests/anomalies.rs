@@ -122,6 +122,14 @@ fn an_acknowledged_record_at_the_end_that_is_not_read_is_unseen() {
 }
 
 #[test]
+fn an_acknowledgement_without_an_offset_promises_the_record_all_the_same() {
+    let sent = "1 send invoke 7\n 1 send ok 7\n 1 send invoke 8\n 1 send ok 8 @1\n";
+    shows(&[], &format!("{sent} 3 poll final 0=7 1=8"));
+    shows(&[AnomalyKind::Unseen], &format!("{sent} 3 poll final 1=8"));
+    shows(&[AnomalyKind::Duplicate], &format!("{sent} 3 poll final 0=7 1=8 2=7"));
+}
+
+#[test]
 fn without_a_final_read_only_holes_are_losses() {
     let events = history(&format!("{TWO} 2 poll 1=8"));
     let Verdict::Invalid(found) = check(&events, Coverage { acknowledged: 1 }) else { panic!("not found") };

@@ -5,25 +5,25 @@ mod follower_reads;
 mod history;
 mod metrics;
 mod pair;
+#[path = "../wire/mod.rs"]
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use highwater_broker::{Broker, BrokerConfig, RunningBroker};
 use highwater_env::{Conn, DiskFault, Env, Fs, Net, SimFs, SimKv, clock};
+use highwater_protocol::StrBytes;
 use highwater_protocol::messages::create_topics_request::CreatableTopic;
 use highwater_protocol::messages::metadata_request::MetadataRequestTopic;
 use highwater_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use highwater_protocol::messages::{
-    CreateTopicsRequest, DescribeLogDirsRequest, MetadataRequest, ProduceRequest, TopicName,
-};
-use highwater_protocol::{StrBytes, decode_response, encode_request};
+use highwater_protocol::messages::{CreateTopicsRequest, DescribeLogDirsRequest, MetadataRequest, ProduceRequest};
 use highwater_records::{BatchBuilder, Compression};
-use kafka_protocol::protocol::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
+use wire::{call, name};
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -74,18 +74,6 @@ async fn stop(node: RunningBroker) {
 
 async fn client(node: &RunningBroker) -> Conn {
     Net::Tcp.connect(&node.client_addresses()[0].1.to_string()).await.unwrap()
-}
-
-async fn call<R: Request>(conn: &mut Conn, request: &R, version: i16) -> R::Response {
-    conn.write_all(&encode_request(version, 1, None, request).unwrap()).await.unwrap();
-    let length = conn.read_i32().await.unwrap();
-    let mut frame = BytesMut::zeroed(length as usize);
-    conn.read_exact(&mut frame).await.unwrap();
-    decode_response::<R>(version, frame.freeze()).unwrap().1
-}
-
-fn name(topic: &str) -> TopicName {
-    TopicName(StrBytes::from_string(topic.to_owned()))
 }
 
 async fn create_topic(conn: &mut Conn, topic: &str) {

@@ -217,7 +217,8 @@ async fn a_power_loss_at_any_point_of_a_move_loses_nothing() {
         if cluster.status(0, id).role != PartitionRole::Leader {
             // A directory that failed had taken the leadership away.
             cluster.controller.change(id, |partition| {
-                (partition.leader, partition.isr) = (BrokerId(0), vec![BrokerId(0)]);
+                partition.isr = vec![BrokerId(0)];
+                partition.leader = BrokerId(0);
             });
         }
         assert_eq!(cluster.values(0, id).len(), 30, "after {changes} changes");

@@ -1,6 +1,6 @@
 //! Between the frames and their protobuf messages.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use highwater_types::{
     BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition,
 };
@@ -149,15 +149,15 @@ fn opened_to_pb(opened: &Opened) -> pb::Opened {
     pb::Opened { slot: opened.slot.0, outcome: Some(outcome) }
 }
 
-/// A frame from its header and the bytes behind it, which the pushes share.
-pub(super) fn leader_frame(header: pb::LeaderHeader, mut payload: Bytes) -> Result<LeaderFrame, ConversionError> {
+/// A frame from its header and the bytes behind it, which the pushes share where they are in one piece.
+pub(super) fn leader_frame(header: pb::LeaderHeader, payload: &mut impl Buf) -> Result<LeaderFrame, ConversionError> {
     let mut pushes = Vec::with_capacity(header.pushes.len());
     for push in &header.pushes {
         let length = push.payload_bytes as usize;
-        if length > payload.len() {
+        if length > payload.remaining() {
             return Err(ConversionError::invalid("Push", "payload_bytes", "more than the frame has"));
         }
-        let batches = payload.split_to(length);
+        let batches = payload.copy_to_bytes(length);
         pushes.push(Push {
             slot: Slot(push.slot),
             batches: if batches.is_empty() { Vec::new() } else { vec![batches] },
@@ -165,7 +165,7 @@ pub(super) fn leader_frame(header: pb::LeaderHeader, mut payload: Bytes) -> Resu
             log_start: offset("Push", "log_start", push.log_start)?,
         });
     }
-    if !payload.is_empty() {
+    if payload.has_remaining() {
         return Err(ConversionError::invalid("LeaderFrame", "payload", "bytes behind the last push"));
     }
     Ok(LeaderFrame {

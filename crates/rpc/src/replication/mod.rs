@@ -1,15 +1,21 @@
-//! The replication stream between brokers: its frames as domain types, the codec, a client and a server.
+//! The replication stream between brokers: its frames as domain types, how they travel, a client and a server.
 //!
 //! Written by hand where tonic would generate code, because a leader's frame carries record batches beside its protobuf
-//! header; see `proto/replication.proto`.
+//! header; see `proto/replication.proto`. tonic's streams copy a message three times on its way; these do not copy large batches.
 
 mod codec;
 mod convert;
+mod incoming;
+mod outgoing;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use highwater_types::{BrokerEpoch, BrokerId, ErrorCode, LeaderEpoch, Offset, TopicIdPartition};
 
+pub use codec::{Frame, Pieces};
+pub use incoming::Incoming;
 pub use service::{Replication, ReplicationClient, ReplicationServer};
 
 /// A partition on one stream: chosen by the follower at each opening, never used twice in a stream.

@@ -1,12 +1,17 @@
 //! The client and the server of the replication stream.
 
-use tonic::codegen::tokio_stream::Stream;
-use tonic::codegen::{Arc, Body, BoxFuture, Context, Poll, Service, StdError, http};
-use tonic::server::{NamedService, StreamingService};
+use tonic::body::Body;
+use tonic::codegen::http::header::{CONTENT_TYPE, HeaderValue, TE};
+use tonic::codegen::http::{Method, Request, Response, Uri, Version};
+use tonic::codegen::tokio_stream::{Stream, StreamExt as _};
+use tonic::codegen::{Arc, BoxFuture, Context, Poll, Service};
+use tonic::metadata::GRPC_CONTENT_TYPE;
+use tonic::server::NamedService;
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Status};
 
-use super::codec::{FollowerSide, LeaderSide};
+use super::incoming::Incoming;
+use super::outgoing::Outgoing;
 use super::{FollowerFrame, LeaderFrame};
 
 const SERVICE: &str = "highwater.replication.Replication";
@@ -18,30 +23,45 @@ pub trait Replication: Send + Sync + 'static {
     type Frames: Stream<Item = Result<LeaderFrame, Status>> + Send + 'static;
 
     /// Serves one stream until either side ends it.
-    fn replicate(&self, frames: Streaming<FollowerFrame>) -> impl Future<Output = Result<Self::Frames, Status>> + Send;
+    fn replicate(&self, frames: Incoming<FollowerFrame>) -> impl Future<Output = Result<Self::Frames, Status>> + Send;
 }
 
 /// Opens streams to a leader.
 #[derive(Debug, Clone)]
 pub struct ReplicationClient {
-    inner: tonic::client::Grpc<Channel>,
+    channel: Channel,
+    max_message_bytes: usize,
 }
 
 impl ReplicationClient {
-    /// A client over `channel` that accepts and sends messages of at most `max_message_bytes`.
+    /// A client over `channel` that accepts messages of at most `max_message_bytes`.
     pub fn new(channel: Channel, max_message_bytes: usize) -> Self {
-        let inner = tonic::client::Grpc::new(channel);
-        Self { inner: inner.max_decoding_message_size(max_message_bytes).max_encoding_message_size(max_message_bytes) }
+        Self { channel, max_message_bytes }
     }
 
     /// Opens a stream. Resolves when the leader has accepted it; the caller sets a deadline.
+    ///
+    /// # Errors
+    /// UNAVAILABLE if there is no connection, else the leader's refusal.
     pub async fn replicate(
         &mut self,
         frames: impl Stream<Item = FollowerFrame> + Send + 'static,
-    ) -> Result<Streaming<LeaderFrame>, Status> {
-        self.inner.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        let path = http::uri::PathAndQuery::from_static(REPLICATE);
-        Ok(self.inner.streaming(Request::new(frames), path, FollowerSide).await?.into_inner())
+    ) -> Result<Incoming<LeaderFrame>, Status> {
+        let unavailable = |error: tonic::transport::Error| Status::unavailable(error.to_string());
+        std::future::poll_fn(|context| self.channel.poll_ready(context)).await.map_err(unavailable)?;
+        let mut request = Request::new(Body::new(Outgoing::of_client(frames.map(Ok))));
+        *request.method_mut() = Method::POST;
+        *request.version_mut() = Version::HTTP_2;
+        // The channel adds scheme and authority.
+        *request.uri_mut() = Uri::from_static(REPLICATE);
+        request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
+        request.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
+        let response = self.channel.call(request).await.map_err(|error| Status::from_error(error.into()))?;
+        match Status::from_header_map(response.headers()) {
+            Some(status) if status.code() != Code::Ok => Err(status),
+            None if !response.status().is_success() => Err(Status::unavailable(format!("HTTP {}", response.status()))),
+            _ => Ok(Incoming::new(response.into_body(), self.max_message_bytes)),
+        }
     }
 }
 
@@ -53,7 +73,7 @@ pub struct ReplicationServer<T> {
 }
 
 impl<T> ReplicationServer<T> {
-    /// A server that accepts and sends messages of at most `max_message_bytes`.
+    /// A server that accepts messages of at most `max_message_bytes`.
     pub fn new(inner: Arc<T>, max_message_bytes: usize) -> Self {
         Self { inner, max_message_bytes }
     }
@@ -69,27 +89,8 @@ impl<T> NamedService for ReplicationServer<T> {
     const NAME: &'static str = SERVICE;
 }
 
-/// The one method, as tonic's server wants it.
-struct Method<T>(Arc<T>);
-
-impl<T: Replication> StreamingService<FollowerFrame> for Method<T> {
-    type Response = LeaderFrame;
-    type ResponseStream = T::Frames;
-    type Future = BoxFuture<Response<T::Frames>, Status>;
-
-    fn call(&mut self, request: Request<Streaming<FollowerFrame>>) -> Self::Future {
-        let inner = self.0.clone();
-        Box::pin(async move { inner.replicate(request.into_inner()).await.map(Response::new) })
-    }
-}
-
-impl<T, B> Service<http::Request<B>> for ReplicationServer<T>
-where
-    T: Replication,
-    B: Body + Send + 'static,
-    B::Error: Into<StdError> + Send + 'static,
-{
-    type Response = http::Response<tonic::body::Body>;
+impl<T: Replication> Service<Request<Body>> for ReplicationServer<T> {
+    type Response = Response<Body>;
     type Error = std::convert::Infallible;
     type Future = BoxFuture<Self::Response, Self::Error>;
 
@@ -97,15 +98,20 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         if request.uri().path() != REPLICATE {
             return Box::pin(async { Ok(Status::unimplemented("no such method").into_http()) });
         }
-        let (method, limit) = (Method(self.inner.clone()), self.max_message_bytes);
+        let (inner, incoming) = (self.inner.clone(), Incoming::new(request.into_body(), self.max_message_bytes));
         Box::pin(async move {
-            let grpc = tonic::server::Grpc::new(LeaderSide);
-            let mut grpc = grpc.max_decoding_message_size(limit).max_encoding_message_size(limit);
-            Ok(grpc.streaming(method, request).await)
+            Ok(match inner.replicate(incoming).await {
+                Ok(frames) => {
+                    let mut response = Response::new(Body::new(Outgoing::of_server(frames)));
+                    response.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
+                    response
+                }
+                Err(status) => status.into_http(),
+            })
         })
     }
 }

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use highwater_test_cluster::{Cluster, Node};
 
 use super::Run;
-use crate::admin::{Topic, request_topics, wait_for_brokers, wait_for_leaders, wait_until_served};
+use crate::admin::{
+    LEADERS_WITHIN, Topic, active_controller, leaders, request_topics, wait, wait_for_brokers, wait_for_leaders,
+    wait_until_served,
+};
 use crate::findings::Findings;
 use crate::meter::Meter;
 use crate::raw::Connection;
@@ -18,9 +21,10 @@ const MANY_PARTITIONS_PER_TOPIC: i32 = 1_000;
 /// How long a cluster calms down before it is watched.
 const CALM: Duration = Duration::from_secs(10);
 
-/// Partitions of three replicas on three nodes: creation, then CPU and memory at rest.
+/// Partitions of three replicas on three nodes: creation, then CPU and memory at rest, then the failover of all that one node
+/// leads, which is not the active controller.
 pub fn at_rest(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
-    let cluster = run.start(3)?;
+    let mut cluster = run.start(3)?;
     wait_for_brokers(&cluster)?;
     let names: Vec<String> =
         (0..run.scale.partitions / PARTITIONS_PER_TOPIC).map(|number| format!("topic-{number}")).collect();
@@ -34,6 +38,19 @@ pub fn at_rest(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
     findings.note("i.creation_s", started.elapsed().as_secs_f64());
 
     watch(run, &cluster, "i", findings);
+
+    let controller = active_controller(&cluster, run.system)?;
+    let victim = cluster.nodes().iter().map(Node::id).find(|&id| id != controller).context("one node alone")?;
+    let bootstrap = cluster.nodes()[controller - 1].address().to_owned();
+    cluster.node(victim).kill();
+    let started = Instant::now();
+    for name in &names {
+        wait(LEADERS_WITHIN, "other leaders", || {
+            leaders(&bootstrap, name).is_ok_and(|leaders| leaders.iter().all(|&id| id >= 0 && id != victim as i32))
+        })?;
+    }
+    wait_until_served(&cluster, &topics)?;
+    findings.note("i.failover_s", started.elapsed().as_secs_f64());
     Ok(())
 }
 
