@@ -13,6 +13,8 @@ use super::View;
 #[derive(Default)]
 pub struct HighWatermark {
     exposed: BTreeMap<TopicIdPartition, (LeaderEpoch, Offset)>,
+    /// Leaders that had fewer in sync than `min.insync.replicas` at the last tick, and their high watermarks.
+    below_min: BTreeMap<(TopicIdPartition, LeaderEpoch), Offset>,
 }
 
 impl HighWatermark {
@@ -22,9 +24,30 @@ impl HighWatermark {
                 check_cursors(replica)?;
                 self.check_exposed(replica)?;
                 check_maximal_isr(view, replica)?;
+                self.check_below_min(replica)?;
             }
         }
         self.check_members(view)
+    }
+
+    /// KIP-966: eligible leader replicas hold what is committed because nothing is while fewer than the minimum are in sync.
+    fn check_below_min(&mut self, replica: &PartitionStatus) -> Result<()> {
+        let key = (replica.id, replica.leader_epoch);
+        if replica.isr.len() >= replica.min_isr {
+            self.below_min.remove(&key);
+            return Ok(());
+        }
+        let before = *self.below_min.entry(key).or_insert(replica.high_watermark);
+        ensure!(
+            replica.high_watermark <= before,
+            "P2: {}-{}: the high watermark moved from {before} to {} with {:?} in sync, fewer than {}",
+            replica.topic,
+            replica.partition,
+            replica.high_watermark,
+            replica.isr,
+            replica.min_isr
+        );
+        Ok(())
     }
 
     fn check_exposed(&mut self, replica: &PartitionStatus) -> Result<()> {
