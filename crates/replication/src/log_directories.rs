@@ -8,6 +8,7 @@ use highwater_types::{PartitionIndex, TopicName};
 
 use crate::PartitionStatus;
 use crate::context::Context;
+use crate::future_log::FutureLog;
 use crate::partition::Partition;
 
 /// The entries of `log.dirs`, as they were found at start.
@@ -52,16 +53,21 @@ pub struct FutureReplicaStatus {
 /// All directories, those that could not be opened last. Asks the volumes for their sizes, which may block.
 pub(crate) fn statuses(context: &Context, directories: &LogDirectories) -> Vec<LogDirectoryStatus> {
     let partitions: Vec<_> = context.partitions.read().values().cloned().collect();
+    // One look at each: a move that ends meanwhile must not make a replica appear in both directories, or in none.
+    let places: Vec<_> = partitions.iter().map(|partition| (partition, partition.places())).collect();
     let one = |directory: &Arc<LogDirectory>| {
-        let here = partitions.iter().filter(|partition| partition.is_in(directory));
+        let is_here = |home: &Option<Arc<LogDirectory>>| home.as_ref().is_some_and(|home| Arc::ptr_eq(home, directory));
+        let here = places.iter().filter(|(_, (home, _))| is_here(home));
+        let coming = places.iter().filter_map(|(partition, (_, future))| Some((partition, future.as_ref()?)));
+        let coming = coming.filter(|(_, future)| future.is_in(directory));
         let (fs, path) = (&context.node.env.fs, directory.path());
         LogDirectoryStatus {
             path: path.to_owned(),
             online: directory.is_online(),
             total_bytes: fs.total_bytes(path).ok(),
             usable_bytes: fs.available_bytes(path).ok(),
-            replicas: here.map(|partition| partition.status()).collect(),
-            futures: partitions.iter().filter_map(|partition| future(partition, directory)).collect(),
+            replicas: here.map(|(partition, _)| partition.status()).collect(),
+            futures: coming.map(|(partition, future)| future_status(partition, future)).collect(),
         }
     };
     let unreadable = |path: &PathBuf| LogDirectoryStatus {
@@ -75,12 +81,11 @@ pub(crate) fn statuses(context: &Context, directories: &LogDirectories) -> Vec<L
     directories.opened.iter().map(one).chain(directories.unreadable.iter().map(unreadable)).collect()
 }
 
-fn future(partition: &Partition, directory: &Arc<LogDirectory>) -> Option<FutureReplicaStatus> {
-    let future = partition.future().filter(|future| future.is_in(directory))?;
-    Some(FutureReplicaStatus {
+fn future_status(partition: &Partition, future: &FutureLog) -> FutureReplicaStatus {
+    FutureReplicaStatus {
         topic: partition.name.topic.clone(),
         partition: partition.name.partition,
         size_bytes: future.size_bytes(),
         offset_lag: (partition.snapshot().log_end.get() - future.log_end().get()).max(0),
-    })
+    }
 }

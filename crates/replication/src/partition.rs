@@ -225,6 +225,12 @@ impl Partition {
         self.compacted.store(compacted, Ordering::Relaxed);
     }
 
+    /// The directory of its log and the copy on its way to another one, at one moment.
+    pub fn places(&self) -> (Option<Arc<LogDirectory>>, Option<Arc<FutureLog>>) {
+        let state = self.state.lock();
+        (self.directory(), state.future.clone())
+    }
+
     /// The copy on its way to another directory.
     pub fn future(&self) -> Option<Arc<FutureLog>> {
         self.state.lock().future.clone()
