@@ -250,9 +250,16 @@ impl LogDirectory {
         read_topic_id(&self.services.fs, &self.dir_of(partition))
     }
 
-    /// What is in a log that nobody has opened since it was closed properly, if it is that topic's; else it must be opened.
-    pub fn summary(&self, partition: &TopicPartition, topic_id: TopicId) -> Option<LogSummary> {
-        self.services.checkpoints.summary(partition, topic_id)
+    /// Takes out what is in a log that nobody has opened since it was closed properly, if it is that topic's; else it must be
+    /// opened. [`LogDirectory::note_closed`] gives it back.
+    pub fn take_summary(&self, partition: &TopicPartition, topic_id: TopicId) -> Option<LogSummary> {
+        self.services.checkpoints.take_summary(partition, topic_id)
+    }
+
+    /// That is in a log which was closed properly: to be told before it is opened, and before [`LogDirectory::close`]. Of a log
+    /// that has nothing on disk nothing is noted.
+    pub fn note_closed(&self, partition: &TopicPartition, topic_id: TopicId, summary: LogSummary) {
+        self.services.checkpoints.note_closed(partition, topic_id, summary);
     }
 
     /// Opens the log of a partition, or creates an empty one. Recovery may have to read much; run it where blocking is fine.

@@ -197,7 +197,6 @@ impl Segment {
     }
 
     /// Whether its file is open.
-    #[cfg(test)]
     pub(crate) fn is_open(&self) -> bool {
         self.file.lock().is_some()
     }

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
 use highwater_partition::{IsrChange, SessionId};
-use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, TopicIdPartition};
+use highwater_types::{DirectoryId, TopicIdPartition};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
@@ -24,8 +23,6 @@ use crate::relocation::Relocations;
 /// Shared by the streams and the background tasks. Partitions see it as [`Surroundings`].
 pub(crate) struct Context {
     pub node: Arc<Node>,
-    /// Brokers that may join an ISR, as of the metadata last applied.
-    pub active_brokers: ArcSwap<Vec<(BrokerId, BrokerEpoch)>>,
     /// Every replica of this broker.
     pub partitions: RwLock<BTreeMap<TopicIdPartition, Arc<Partition>>>,
     /// Replicas that could not be opened.
@@ -83,7 +80,6 @@ impl Context {
     pub fn new(node: Arc<Node>) -> Self {
         Self {
             node,
-            active_brokers: ArcSwap::from_pointee(Vec::new()),
             partitions: RwLock::default(),
             unavailable: RwLock::default(),
             attention: Attention::default(),

@@ -213,7 +213,7 @@ impl State {
             return Err(ErrorCode::FencedLeaderEpoch);
         }
         // The follower has newer metadata than this broker; or this broker does not know it as a replica yet.
-        if open.leader_epoch > epoch || !self.replicas.contains(&stream.replica) {
+        if open.leader_epoch > epoch || !self.replicas().contains(&stream.replica) {
             return Err(ErrorCode::UnknownLeaderEpoch);
         }
         if self.replica.role() != RoleKind::Leader {

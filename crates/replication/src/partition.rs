@@ -9,6 +9,7 @@
 //! which take no further lock.
 
 mod figures;
+mod rest;
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -17,7 +18,8 @@ use std::sync::{Arc, Weak};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use highwater_env::{clock, run_blocking};
 use highwater_log::{FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SpaceUse};
-use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
+use highwater_metadata::PartitionImage;
+use highwater_partition::{Action, Actions, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
 use highwater_rpc::replication::Lane;
 use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 use parking_lot::{Mutex, RwLock};
@@ -59,7 +61,7 @@ pub(crate) struct Partition {
     this: Weak<Self>,
     state: Mutex<State>,
     published: RwLock<Snapshot>,
-    waiters: Arc<Waiters>,
+    waiters: Waiters,
     /// Whether its log is damaged.
     damaged: AtomicBool,
     /// Whether its log is compacted.
@@ -90,16 +92,13 @@ pub(crate) struct State {
     /// As leader: one per follower with an open session.
     pub followers: Arc<[Arc<FollowerSlot>]>,
     /// As follower: the opening on the stream to the leader.
-    pub link: Option<LinkSlot>,
+    pub link: Option<Box<LinkSlot>>,
     /// The copy on its way to another directory.
     pub future: Option<Arc<FutureLog>>,
     /// As follower: which stream that is, or will be.
     pub lane: Lane,
-    /// As last assigned.
-    pub replicas: Vec<BrokerId>,
-    /// As last assigned; a leader's core knows better.
-    pub isr: Vec<BrokerId>,
-    actions: Vec<Action>,
+    /// As the metadata last said.
+    pub assigned: Option<Arc<PartitionImage>>,
 }
 
 /// What works on an open log without the partition's lock.
@@ -114,7 +113,7 @@ impl Partition {
         surroundings: Weak<dyn Surroundings>,
         lease: Arc<dyn Lease>,
         id: TopicIdPartition,
-        directory: &Arc<LogDirectory>,
+        home: &Arc<Home>,
         (name, log): (TopicPartition, LogSlot),
         (replica, compacted): (Replica, bool),
     ) -> Arc<Self> {
@@ -126,25 +125,23 @@ impl Partition {
             parked: ParkedAcks::default(),
             deletions: ParkedAcks::default(),
             durable_log_start,
-            followers: Arc::new([]),
+            followers: Arc::default(),
             link: None,
             future: None,
             lane: Lane::default(),
-            replicas: Vec::new(),
-            isr: Vec::new(),
-            actions: Vec::new(),
+            assigned: None,
             log,
         };
         let partition = Arc::new_cyclic(|this| Self {
             id,
             name,
-            home: ArcSwap::from_pointee(Home::new(directory)),
+            home: ArcSwap::new(home.clone()),
             lease,
             handles: ArcSwapOption::empty(),
             this: this.clone(),
             published: RwLock::new(state.snapshot()),
             state: Mutex::new(state),
-            waiters: Arc::default(),
+            waiters: Waiters::default(),
             damaged: AtomicBool::new(false),
             compacted: AtomicBool::new(compacted),
             compacting: AtomicBool::new(false),
@@ -161,25 +158,34 @@ impl Partition {
 
     /// The log was opened.
     fn on_opened(&self, log: &Log) {
-        let (reader, flush) = (log.reader(), log.flush_target());
         let this = self.this.clone();
-        flush.set_listener(Arc::new(OnFlushed(move || {
+        log.flush_target().set_listener(Arc::new(OnFlushed(move || {
             if let Some(partition) = this.upgrade() {
                 partition.locked(|state, aftermath| state.on_flushed(&partition, aftermath));
             }
         })));
-        self.handles.store(Some(Arc::new(Handles { reader, flush })));
+        self.hand_out(log);
     }
 
-    /// The log is in that directory from now on, and open.
-    pub fn on_home(&self, directory: &Arc<LogDirectory>, log: &Log) {
-        self.home.store(Arc::new(Home::new(directory)));
+    /// Makes the sides of the log known that work without the lock.
+    fn hand_out(&self, log: &Log) {
+        self.handles.store(Some(Arc::new(Handles { reader: log.reader(), flush: log.flush_target() })));
+    }
+
+    /// The log is there from now on, and open.
+    pub fn on_home(&self, home: &Arc<Home>, log: &Log) {
+        self.home.store(home.clone());
         self.on_opened(log);
     }
 
     /// The directory of its log, while the node runs.
     pub fn directory(&self) -> Option<Arc<LogDirectory>> {
         self.home.load().directory()
+    }
+
+    /// Where its log is.
+    pub fn home(&self) -> Arc<Home> {
+        self.home.load_full()
     }
 
     /// Whether so many bytes may be written to its directory.
@@ -312,7 +318,7 @@ impl Partition {
     }
 
     /// Those who wait for a change.
-    pub fn waiters(&self) -> &Arc<Waiters> {
+    pub fn waiters(&self) -> &Waiters {
         &self.waiters
     }
 
@@ -444,12 +450,12 @@ impl State {
         Snapshot {
             failed: self.failed || self.log.is_gone(),
             role: replica.role(),
-            in_sync_follower: replica.is_following() && self.isr.contains(&replica.id()),
+            in_sync_follower: replica.is_following() && self.isr().contains(&replica.id()),
             leader: replica.leader(),
             leader_epoch: replica.leader_epoch(),
             log_start: cursors.log_start,
             high_watermark,
-            exposed: replica.exposed_high_watermark(),
+            exposed: replica.exposed_high_watermark().is_some(),
             last_stable_offset,
             log_end: cursors.log_end,
         }
@@ -464,9 +470,19 @@ impl State {
         }
     }
 
+    /// The assigned replicas.
+    pub fn replicas(&self) -> &[BrokerId] {
+        self.assigned.as_ref().map_or(&[], |assigned| &assigned.replicas)
+    }
+
+    /// The in-sync replicas as the metadata last said; a leader's core knows better.
+    pub fn isr(&self) -> &[BrokerId] {
+        self.assigned.as_ref().map_or(&[], |assigned| &assigned.isr)
+    }
+
     /// Effective `min.insync.replicas`.
     fn min_isr(&self) -> usize {
-        self.replica.settings().min_isr.min(self.replicas.len()).max(1)
+        self.replica.settings().min_isr.min(self.replicas().len()).max(1)
     }
 
     /// As follower: acknowledges where the log is now, though nothing was appended or flushed.
@@ -486,8 +502,8 @@ impl State {
     pub fn open_log(&mut self, partition: &Arc<Partition>, aftermath: &mut Aftermath) -> Option<&mut Log> {
         if matches!(self.log, LogSlot::Cold(_)) {
             let directory = partition.directory().filter(|_| !self.failed)?;
-            match self.log.open(&directory, &partition.name, partition.id) {
-                Ok(_) => partition.on_opened(self.log.as_open()?),
+            match self.log.warm_up(&directory, &partition.name, partition.id) {
+                Ok(()) => partition.on_opened(self.log.as_open()?),
                 // Somebody may make room: it is tried again.
                 Err(error) if error.is_disk_full() => return None,
                 Err(error) => {
@@ -504,12 +520,11 @@ impl State {
 
     /// Feeds one event to the core and carries out what it wants.
     pub fn step(&mut self, partition: &Arc<Partition>, event: Event, aftermath: &mut Aftermath) {
-        let mut actions = std::mem::take(&mut self.actions);
+        let mut actions = Actions::new();
         self.replica.step(clock::mono_ms(), event, &mut actions);
-        for action in actions.drain(..) {
+        for action in actions {
             self.act(partition, action, aftermath);
         }
-        self.actions = actions;
     }
 
     fn act(&mut self, partition: &Arc<Partition>, action: Action, aftermath: &mut Aftermath) {
@@ -578,7 +593,7 @@ impl State {
     fn resign(&mut self, aftermath: &mut Aftermath) {
         self.turn_away(aftermath);
         aftermath.closed.extend(self.followers.iter().cloned());
-        self.followers = Arc::new([]);
+        self.followers = Arc::default();
     }
 
     fn cut(&mut self, partition: &Arc<Partition>, offset: Offset, anew: bool, aftermath: &mut Aftermath) {
@@ -594,7 +609,7 @@ impl State {
         }
         self.durable_log_start = self.durable_log_start.min(cursors.log_start);
         match result {
-            Ok(()) => self.step_nested(partition, Event::Truncated { cursors }, aftermath),
+            Ok(()) => self.step(partition, Event::Truncated { cursors }, aftermath),
             Err(error) => self.fail(partition, &error.to_string(), aftermath),
         }
     }
@@ -604,18 +619,9 @@ impl State {
         match log.set_log_start(log_start) {
             Ok(()) => {
                 aftermath.persist_log_start = true;
-                self.step_nested(partition, Event::LogStartMoved { log_start }, aftermath);
+                self.step(partition, Event::LogStartMoved { log_start }, aftermath);
             }
             Err(error) => self.fail(partition, &error.to_string(), aftermath),
-        }
-    }
-
-    /// A step from within the actions of another; `actions` is in use.
-    fn step_nested(&mut self, partition: &Arc<Partition>, event: Event, aftermath: &mut Aftermath) {
-        let mut actions = Vec::new();
-        self.replica.step(clock::mono_ms(), event, &mut actions);
-        for action in actions {
-            self.act(partition, action, aftermath);
         }
     }
 
@@ -623,7 +629,7 @@ impl State {
     pub fn fail(&mut self, partition: &Arc<Partition>, reason: &str, aftermath: &mut Aftermath) {
         if !std::mem::replace(&mut self.failed, true) {
             tracing::error!(partition = %partition.name, reason, "replica out of service");
-            self.step_nested(partition, Event::WentOffline, aftermath);
+            self.step(partition, Event::WentOffline, aftermath);
         }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::partition::Partition;
+
 /// Woken by an append, a move of the high watermark or a change of role of any partition it is registered with.
 ///
 /// Order of use: [`crate::Replicas::register_waiter`], then read, then [`Self::ready`]. A change between the registration
@@ -49,14 +51,14 @@ impl FetchWaiter {
 /// Keeps a waiter registered; dropping it removes the waiter from all partitions.
 #[must_use = "dropping it ends the registration"]
 pub struct WaiterRegistration {
-    pub(crate) partitions: Vec<Arc<Waiters>>,
+    pub(crate) partitions: Vec<Arc<Partition>>,
     pub(crate) waiter: Arc<FetchWaiter>,
 }
 
 impl Drop for WaiterRegistration {
     fn drop(&mut self) {
         for partition in &self.partitions {
-            partition.remove(&self.waiter);
+            partition.waiters().remove(&self.waiter);
         }
     }
 }
@@ -75,6 +77,11 @@ impl Waiters {
 
     fn remove(&self, waiter: &Arc<FetchWaiter>) {
         self.waiting.lock().retain(|(other, _)| !Arc::ptr_eq(other, waiter));
+    }
+
+    /// Gives up room that is not used.
+    pub fn shrink(&self) {
+        self.waiting.lock().shrink_to_fit();
     }
 
     /// Something changed.
