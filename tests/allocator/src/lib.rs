@@ -1,0 +1,85 @@
+//! An allocator that counts, for tests of what something costs: `#[global_allocator] static ALLOCATOR: Counting = Counting;`.
+//!
+//! Counts of one thread are for tests whose work stays on it, while other tests run beside them; counts of the process are for
+//! programs that run one test at a time. It does not know what is measured.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The system's allocator, counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counting;
+
+static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static OF_THREAD: Cell<u64> = const { Cell::new(0) };
+    static HELD: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Blocks taken or enlarged so far, by all threads.
+pub fn allocations() -> u64 {
+    OF_PROCESS.load(Ordering::Relaxed)
+}
+
+/// Blocks taken or enlarged so far, by this thread.
+pub fn allocations_of_thread() -> u64 {
+    OF_THREAD.get()
+}
+
+/// Bytes that this thread took and did not give back. What it gave back for others counts against it.
+pub fn held_by_thread() -> i64 {
+    HELD.get()
+}
+
+fn count(allocations: u64, bytes: i64) {
+    OF_PROCESS.fetch_add(allocations, Ordering::Relaxed);
+    // Threads allocate while their locals are being torn down; those do not matter.
+    let _ = OF_THREAD.try_with(|count| count.set(count.get() + allocations));
+    let _ = HELD.try_with(|held| held.set(held.get() + bytes));
+}
+
+fn size(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+// SAFETY: every call is passed on to the system allocator unchanged; counting touches only integers, and allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(1, size(layout.size()));
+        // SAFETY: the caller's promises are those of `System::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(0, -size(layout.size()));
+        // SAFETY: the caller's promises are those of `System::dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count(1, size(new_size) - size(layout.size()));
+        // SAFETY: the caller's promises are those of `System::realloc`.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[global_allocator]
+    static ALLOCATOR: Counting = Counting;
+
+    #[test]
+    fn blocks_and_bytes_of_this_thread_are_counted() {
+        let (blocks, bytes, all) = (allocations_of_thread(), held_by_thread(), allocations());
+        let mut grown: Vec<u8> = Vec::with_capacity(100);
+        grown.reserve_exact(300);
+        assert_eq!((allocations_of_thread() - blocks, held_by_thread() - bytes), (2, 300));
+        assert!(allocations() - all >= 2);
+        drop(grown);
+        assert_eq!((allocations_of_thread() - blocks, held_by_thread() - bytes), (2, 0));
+    }
+}
