@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use highwater_env::lock::{Mutex, RwLock};
 use highwater_partition::{IsrChange, SessionId};
 use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, TopicIdPartition};
-use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::cleaner_progress::CleanerProgress;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use highwater_env::lock::Mutex;
 use tokio::sync::Notify;
 
 /// Woken by an append, a move of the high watermark or a change of role of any partition it is registered with.

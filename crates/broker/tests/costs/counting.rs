@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use highwater_env::lock::acquisitions;
 use highwater_test_allocator::{Counting, allocations};
 
 static FILE_CALLS: AtomicU64 = AtomicU64::new(0);
@@ -27,6 +28,8 @@ pub struct Costs {
     pub waits: u64,
     /// Bytes that were copied within the process, in pieces of half a KiB and more.
     pub copied_bytes: u64,
+    /// Locks acquired.
+    pub locks: u64,
 }
 
 impl Costs {
@@ -39,6 +42,7 @@ impl Costs {
             socket_calls: read(&SOCKET_CALLS),
             waits: read(&WAITS),
             copied_bytes: read(&COPIED_BYTES),
+            locks: acquisitions(),
         }
     }
 
@@ -50,6 +54,7 @@ impl Costs {
             socket_calls: combine(self.socket_calls, other.socket_calls),
             waits: combine(self.waits, other.waits),
             copied_bytes: combine(self.copied_bytes, other.copied_bytes),
+            locks: combine(self.locks, other.locks),
         }
     }
 
@@ -71,11 +76,11 @@ impl Costs {
 
 impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { allocations, file_calls, socket_calls, waits, copied_bytes } = self;
+        let Self { allocations, file_calls, socket_calls, waits, copied_bytes, locks } = self;
         write!(
             f,
             "{allocations} allocations, {file_calls} file calls, {socket_calls} socket calls, {waits} waits, \
-             {copied_bytes} bytes copied"
+             {copied_bytes} bytes copied, {locks} locks"
         )
     }
 }
