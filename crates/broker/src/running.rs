@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use highwater_coordinator_runtime::GroupCoordinator;
+use highwater_env::lock::Mutex;
 use highwater_gateway::Gateway;
 use highwater_quorum::{BrokerLink, ControllerNode};
 use highwater_replication::Replicas;
-use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use crate::NodeFailure;

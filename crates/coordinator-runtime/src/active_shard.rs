@@ -8,13 +8,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::Shared;
 use highwater_env::clock::{mono_ms, wall_ms};
+use highwater_env::lock::Mutex;
 use highwater_group::{
     CommittedOffset, CoordinatorRecord, DescribedGroup, GroupCoordinatorShard, GroupFigures, JoinGroupResponse,
     ListGroupsFilter, ListedGroup, Now, Output, Reply, Request, Response, SendWhen, SyncGroupResponse, Token,
 };
 use highwater_records::{BatchBuilder, Compression};
 use highwater_types::{ErrorCode, LeaderEpoch, MonoMs, PartitionIndex, TopicName};
-use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tracing::{debug, warn};
 

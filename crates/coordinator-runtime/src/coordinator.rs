@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use highwater_env::lock::Mutex;
 use highwater_group::{
     CommittedOffset, DeletedGroup, DescribedGroup, GroupConfig, GroupFigures, HeartbeatRequest, JoinGroupRequest,
     JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse, ListGroupsFilter, ListedGroup, OffsetCommitRequest,
@@ -11,7 +12,6 @@ use highwater_group::{
     Response, SyncGroupRequest, SyncGroupResponse, offset_fetch_error,
 };
 use highwater_types::{ErrorCode, LeaderEpoch, PartitionIndex, TopicName};
-use parking_lot::Mutex;
 use tracing::{debug, error, info};
 
 use crate::active_shard::{ActiveShard, Submission};

@@ -9,7 +9,8 @@
 //! simulated network is behind the feature `sim`; without it [`Conn`] is as large as a `TcpStream`.
 //!
 //! Architecture invariant: nothing outside this crate touches the clock, randomness, sockets, files or threads.
-//! Architecture invariant: no state is global to the process except the anchor of the monotonic clock; several nodes share
+//! Architecture invariant: no state is global to the process except the anchor of the monotonic clock (and the counter of
+//! [`lock`], where it is asked for); several nodes share
 //! one thread in simulation, and each has its own [`Env`].
 //! Architecture invariant: a simulated method that a real node would block in either returns at once or waits on virtual
 //! time; nothing here waits for another task.
@@ -26,6 +27,7 @@ mod file_terms;
 mod fs;
 mod grpc;
 mod kv;
+pub mod lock;
 mod net;
 pub mod rng;
 mod sim;

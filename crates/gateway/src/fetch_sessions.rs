@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use highwater_env::lock::Mutex;
 use highwater_env::{clock, rng};
 use highwater_protocol::messages::FetchRequest;
 use highwater_types::ErrorCode;
-use parking_lot::Mutex;
 use rand::RngCore as _;
 
 use crate::fetch_session::{FetchSession, SessionEpoch};

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_env::lock::Mutex;
 use highwater_env::{Env, Listener};
 use highwater_metadata::MetadataDelta;
-use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinSet;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use highwater_env::lock::RwLock;
 use highwater_metadata::{MetadataImage, StaticBrokerConfig, TopicConfig, TopicImage};
 use highwater_types::{MetadataOffset, TopicId};
-use parking_lot::RwLock;
 
 /// A cache over `MetadataImage::topic_config`.
 pub(crate) struct TopicConfigs {

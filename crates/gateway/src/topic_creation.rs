@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_controller::{Command, CommandError, CommandResponse, CreateTopics, CreateTopicsEntry};
+use highwater_env::lock::Mutex;
 use highwater_types::ErrorCode;
-use parking_lot::Mutex;
 
 use crate::config::GatewayConfig;
 use crate::controller::{Controller, Metadata, wait_for};

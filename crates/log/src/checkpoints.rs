@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use highwater_env::Fs;
+use highwater_env::lock::Mutex;
 use highwater_types::{Offset, TopicId, TopicPartition};
-use parking_lot::Mutex;
 
 use crate::error::LogError;
 use crate::flush_target::FlushTarget;

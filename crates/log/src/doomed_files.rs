@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use highwater_env::Fs;
+use highwater_env::lock::Mutex;
 use highwater_types::Timestamp;
-use parking_lot::Mutex;
 
 use crate::error::LogError;
 use crate::swap::with_suffix;

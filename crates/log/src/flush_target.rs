@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use highwater_env::Fs;
+use highwater_env::lock::Mutex;
 use highwater_types::Offset;
-use parking_lot::Mutex;
 
 use crate::directory_health::DirectoryHealth;
 use crate::error::LogError;

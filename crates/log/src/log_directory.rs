@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use highwater_env::lock::Mutex;
 use highwater_env::{DirLock, Fs};
 use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, ErrorCode, Offset, Timestamp, TopicId, TopicPartition};
-use parking_lot::Mutex;
 
 use crate::checkpoints::{CheckpointError, Checkpoints};
 use crate::config::LogConfig;

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use highwater_env::lock::Mutex;
 use highwater_records::{BatchHeader, HEADER_LENGTH};
 use highwater_types::Offset;
-use parking_lot::Mutex;
 
 use crate::aborted_transaction::AbortedTransaction;
 use crate::error::ReadError;

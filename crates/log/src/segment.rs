@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+use highwater_env::lock::{Mutex, RwLock};
 use highwater_env::{File, Fs, OpenMode};
 use highwater_types::{Offset, Timestamp};
-use parking_lot::{Mutex, RwLock};
 
 use crate::aborted_transaction::EndedTransaction;
 use crate::error::ReadError;

@@ -12,10 +12,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_env::lock::Mutex;
 use highwater_env::{SyncPoint, clock, start_blocking};
 use highwater_metrics::table::logs;
 use highwater_types::{MonoMs, Offset};
-use parking_lot::Mutex;
 use prometheus::Histogram;
 
 use crate::directory_health::DirectoryHealth;

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use bytes::{Bytes, BytesMut};
+use highwater_env::lock::Mutex;
 use highwater_types::Offset;
-use parking_lot::Mutex;
 
 /// Bytes of one directory's cache: several times what two cores can replicate in the time between an append and its push.
 const BUDGET_BYTES: usize = 8 * 1024 * 1024;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_controller::Command;
+use highwater_env::lock::Mutex;
 use highwater_env::{Env, clock};
 use highwater_metadata::NodeSoftware;
 use highwater_types::BrokerId;
 use openraft::async_runtime::WatchReceiver as _;
-use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::config::{broker_id, raft_id};

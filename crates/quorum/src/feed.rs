@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use highwater_env::lock::Mutex;
 use highwater_metadata::{MetadataDelta, MetadataImage};
 use highwater_types::{MetadataOffset, Timestamp};
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// Changes kept for followers that are a little behind: more than a follower misses while it reconnects.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_env::lock::Mutex;
 use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, Net, grpc_channel, rng};
 use highwater_rpc::pb::quorum as pb;
 use highwater_rpc::pb::quorum::controller_client::ControllerClient as Rpc;
 use highwater_types::BrokerId;
-use parking_lot::Mutex;
 use rand::Rng as _;
 use tonic::transport::Channel;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use highwater_env::lock::Mutex;
 use highwater_env::{Env, GRPC_MAX_MESSAGE_BYTES};
 use highwater_metadata::MetadataImage;
 use highwater_rpc::pb::quorum::controller_server::ControllerServer;
@@ -10,7 +11,6 @@ use highwater_rpc::pb::quorum::raft_server::RaftServer;
 use highwater_types::{BrokerId, ControllerEpoch, DirectoryId};
 use openraft::SnapshotPolicy;
 use openraft::async_runtime::WatchReceiver as _;
-use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tonic::service::RoutesBuilder;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
+use highwater_env::lock::Mutex;
 use highwater_types::TopicIdPartition;
-use parking_lot::Mutex;
 
 /// A finished pass over one log.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use highwater_env::lock::{Mutex, RwLock};
 use highwater_partition::{IsrChange, SessionId};
 use highwater_types::{DirectoryId, TopicIdPartition};
-use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use crate::cleaner_progress::CleanerProgress;

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
+use highwater_env::lock::Mutex;
 use highwater_log::LogDirectory;
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Directories that failed and were not dealt with yet, by position, with the reason.

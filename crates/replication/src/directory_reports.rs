@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use highwater_env::lock::Mutex;
 use highwater_types::{DirectoryId, ErrorCode, TopicIdPartition};
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::backoff::Backoff;

@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use futures::Stream;
 use futures::task::AtomicWaker;
+use highwater_env::lock::Mutex;
 use highwater_partition::SessionId;
 use highwater_rpc::replication::{LeaderFrame, Open, Opened, Push, Slot};
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;

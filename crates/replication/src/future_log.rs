@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use highwater_env::clock;
+use highwater_env::lock::Mutex;
 use highwater_log::{AppendError, Log, LogDirectory, LogError, LogReader, ReadError, SpaceUse};
 use highwater_types::{LeaderEpoch, Offset, Timestamp};
-use parking_lot::Mutex;
 
 use crate::home::Home;
 

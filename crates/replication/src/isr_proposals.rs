@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use highwater_env::lock::Mutex;
 use highwater_partition::{Event, IsrAnswer, IsrChange};
 use highwater_types::{BrokerId, ErrorCode, TopicIdPartition};
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::backoff::Backoff;

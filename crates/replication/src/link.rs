@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use highwater_env::lock::Mutex;
 use highwater_rpc::replication::{Lane, Slot};
 use highwater_types::{BrokerId, TopicIdPartition};
-use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use highwater_env::lock::Mutex;
 use highwater_partition::LogCursors;
 use highwater_rpc::replication::{Ack, Slot};
 use highwater_types::{LeaderEpoch, Offset};
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Acknowledgements that were not sent yet, and the bell of the link's task.

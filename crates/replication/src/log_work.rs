@@ -8,10 +8,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use highwater_env::lock::Mutex;
 use highwater_env::{clock, rng};
 use highwater_log::{Log, LogDirectory, LogError};
 use highwater_types::{MonoMs, TopicIdPartition, TopicPartition};
-use parking_lot::Mutex;
 use rand::RngCore;
 use tokio::sync::Notify;
 

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
+use highwater_env::lock::Mutex;
 use highwater_env::run_blocking;
-use parking_lot::Mutex;
 
 use crate::context::Context;
 use crate::log_work::Done;

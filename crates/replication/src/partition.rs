@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use highwater_env::lock::{Mutex, RwLock};
 use highwater_env::{clock, run_blocking};
 use highwater_log::{FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SpaceUse};
 use highwater_metadata::PartitionImage;
 use highwater_partition::{Action, Actions, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
 use highwater_rpc::replication::Lane;
 use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
-use parking_lot::{Mutex, RwLock};
 
 use crate::aftermath::{Aftermath, News};
 use crate::follower_stream::FollowerSlot;

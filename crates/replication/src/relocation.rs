@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use highwater_env::lock::Mutex;
 use highwater_log::LogDirectory;
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::future_log::FutureLog;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use highwater_env::lock::Mutex;
 use highwater_env::{clock, run_blocking};
 use highwater_log::LogDirectory;
-use parking_lot::Mutex;
 
 use crate::context::Context;
 use crate::future_log::{CopyStep, FutureLog, RelocationError};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use highwater_env::lock::Mutex;
 use highwater_env::{Env, GRPC_MAX_MESSAGE_BYTES, clock, run_blocking};
 use highwater_log::ActiveProducer;
 use highwater_metadata::{MetadataDelta, MetadataImage};
@@ -13,7 +14,6 @@ use highwater_rpc::replication::ReplicationServer;
 use highwater_types::{
     BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicIdPartition, TopicPartition,
 };
-use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use highwater_env::lock::Mutex;
 use tokio::time::Instant;
 
 /// How much may be saved up while nothing moves: bursts of that time.

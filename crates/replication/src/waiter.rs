@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use highwater_env::lock::Mutex;
 use tokio::sync::Notify;
 
 use crate::partition::Partition;

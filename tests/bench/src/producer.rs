@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -154,6 +154,22 @@ pub fn produce(bootstrap: &str, plan: &Plan<'_>) -> Result<Sent> {
         records: plan.records as f64,
         latencies: outcome.latencies,
         longest_gap: outcome.longest_gap,
+    })
+}
+
+/// The same with something that happens meanwhile, so long after the start.
+pub fn produce_while(
+    bootstrap: &str,
+    plan: &Plan<'_>,
+    after: Duration,
+    happen: impl FnOnce() -> Result<()>,
+) -> Result<Sent> {
+    std::thread::scope(|scope| {
+        let load = scope.spawn(|| produce(bootstrap, plan));
+        std::thread::sleep(after);
+        let outcome = happen();
+        let sent = load.join().map_err(|_| anyhow!("the producer panicked"))??;
+        outcome.map(|()| sent)
     })
 }
 

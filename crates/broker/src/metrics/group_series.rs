@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use highwater_coordinator_runtime::{CommittedOffset, GroupCoordinator};
 use highwater_env::clock;
+use highwater_env::lock::Mutex;
 use highwater_metrics::Family;
 use highwater_metrics::table::groups;
 use highwater_replication::Replicas;
 use highwater_types::{Offset, PartitionIndex, Timestamp};
-use parking_lot::Mutex;
 
 /// Most timestamps looked up for one scrape. One takes a few reads of a header, from the page cache as a rule, since the
 /// group reads there too; a thousand take some ten milliseconds.

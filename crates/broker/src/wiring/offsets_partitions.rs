@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::FutureExt;
 use highwater_coordinator_runtime::{Committed, PartitionWriter};
+use highwater_env::lock::Mutex;
 use highwater_replication::{FetchRead, Isolation, PartitionRole, PartitionStatus, Replicas};
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition};
-use parking_lot::Mutex;
 
 /// [`PartitionWriter`] over the replicas.
 pub(crate) struct OffsetsPartitions {

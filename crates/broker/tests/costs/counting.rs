@@ -1,12 +1,12 @@
 //! Counts what this process does: it takes the place of the allocator, of the C library's calls for files and sockets, and of its
 //! `memcpy`. Whoever is linked into this program, the standard library and tokio among them, calls these.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt;
-use std::ops::Sub;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+use highwater_env::lock::acquisitions;
+use highwater_test_allocator::{Counting, allocations};
+
 static FILE_CALLS: AtomicU64 = AtomicU64::new(0);
 static SOCKET_CALLS: AtomicU64 = AtomicU64::new(0);
 static WAITS: AtomicU64 = AtomicU64::new(0);
@@ -28,6 +28,8 @@ pub struct Costs {
     pub waits: u64,
     /// Bytes that were copied within the process, in pieces of half a KiB and more.
     pub copied_bytes: u64,
+    /// Locks acquired.
+    pub locks: u64,
 }
 
 impl Costs {
@@ -35,23 +37,35 @@ impl Costs {
     pub fn so_far() -> Self {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Self {
-            allocations: read(&ALLOCATIONS),
+            allocations: allocations(),
             file_calls: read(&FILE_CALLS),
             socket_calls: read(&SOCKET_CALLS),
             waits: read(&WAITS),
             copied_bytes: read(&COPIED_BYTES),
+            locks: acquisitions(),
         }
+    }
+
+    /// Each with its like of the other.
+    fn with(self, other: Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            allocations: combine(self.allocations, other.allocations),
+            file_calls: combine(self.file_calls, other.file_calls),
+            socket_calls: combine(self.socket_calls, other.socket_calls),
+            waits: combine(self.waits, other.waits),
+            copied_bytes: combine(self.copied_bytes, other.copied_bytes),
+            locks: combine(self.locks, other.locks),
+        }
+    }
+
+    /// What was done since `before`.
+    pub fn since(self, before: Self) -> Self {
+        self.with(before, |now, before| now - before)
     }
 
     /// The lesser of each.
     pub fn least(self, other: Self) -> Self {
-        Self {
-            allocations: self.allocations.min(other.allocations),
-            file_calls: self.file_calls.min(other.file_calls),
-            socket_calls: self.socket_calls.min(other.socket_calls),
-            waits: self.waits.min(other.waits),
-            copied_bytes: self.copied_bytes.min(other.copied_bytes),
-        }
+        self.with(other, u64::min)
     }
 
     /// Whether none is more than in `limits`.
@@ -60,27 +74,13 @@ impl Costs {
     }
 }
 
-impl Sub for Costs {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        Self {
-            allocations: self.allocations - before.allocations,
-            file_calls: self.file_calls - before.file_calls,
-            socket_calls: self.socket_calls - before.socket_calls,
-            waits: self.waits - before.waits,
-            copied_bytes: self.copied_bytes - before.copied_bytes,
-        }
-    }
-}
-
 impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { allocations, file_calls, socket_calls, waits, copied_bytes } = self;
+        let Self { allocations, file_calls, socket_calls, waits, copied_bytes, locks } = self;
         write!(
             f,
             "{allocations} allocations, {file_calls} file calls, {socket_calls} socket calls, {waits} waits, \
-             {copied_bytes} bytes copied"
+             {copied_bytes} bytes copied, {locks} locks"
         )
     }
 }
@@ -89,30 +89,8 @@ fn count(counter: &AtomicU64, amount: u64) {
     counter.fetch_add(amount, Ordering::Relaxed);
 }
 
-struct Counting;
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-// SAFETY: every call is passed on to the system allocator unchanged; counting touches only an integer.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(&ALLOCATIONS, 1);
-        // SAFETY: the caller's promises are those of `System::alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are those of `System::dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(&ALLOCATIONS, 1);
-        // SAFETY: the caller's promises are those of `System::realloc`.
-        unsafe { System.realloc(pointer, layout, new_size) }
-    }
-}
 
 /// Functions of the C library that are one system call each: counted, then made.
 macro_rules! counted {

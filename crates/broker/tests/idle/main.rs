@@ -95,17 +95,34 @@ async fn an_idle_partition_holds_less_than_one_kibibyte() {
     write_to_all(&mut conn, "first", 1).await;
     settled(0, 1).await;
 
+    let h0 = histogram();
     let before = held_in_size_classes();
     create(&mut conn, "unused", PARTITIONS).await;
     let unused = settled(before, PARTITIONS).await;
+    dump(&h0, PARTITIONS);
     println!("a partition that was never written to holds {unused} bytes");
 
+    let h0 = histogram();
     let before = held_in_size_classes();
     create(&mut conn, "written", WRITTEN).await;
     write_to_all(&mut conn, "written", WRITTEN).await;
     let written = settled(before, WRITTEN).await;
+    dump(&h0, WRITTEN);
     println!("a partition that went idle holds {written} bytes");
     node.shutdown().await;
     assert!(unused <= MOST_BYTES, "{unused} bytes");
     assert!(written <= MOST_BYTES, "{written} bytes once it went idle");
+}
+
+fn histogram() -> Vec<i64> {
+    highwater_test_allocator::HISTOGRAM.iter().map(|count| count.load(std::sync::atomic::Ordering::Relaxed)).collect()
+}
+
+fn dump(before: &[i64], partitions: i32) {
+    for (size, (now, before)) in histogram().iter().zip(before).enumerate() {
+        let each = (now - before) as f64 / f64::from(partitions);
+        if each * size as f64 > 1.0 {
+            println!("{size}: {each:.2} = {:.0}", each * size as f64);
+        }
+    }
 }

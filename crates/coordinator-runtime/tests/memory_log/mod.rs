@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use highwater_coordinator_runtime::{Committed, PartitionWriter};
+use highwater_env::lock::Mutex;
 use highwater_records::BatchHeader;
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex};
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// All partitions.

@@ -1,16 +1,15 @@
 //! Fetch sessions (KIP-227) as clients see them, and what they cost.
 
-mod counting;
 #[path = "../harness/mod.rs"]
 mod harness;
 
-use counting::{Counting, allocations};
 use harness::TestBroker;
 use harness::client::Client;
 use harness::requests::{create, fetch, name, produce, values};
 use harness::samples::batch;
 use highwater_protocol::messages::fetch_request::ForgottenTopic;
 use highwater_protocol::messages::*;
+use highwater_test_allocator::{Counting, allocations_of_thread};
 use highwater_types::TopicId;
 
 #[global_allocator]
@@ -142,15 +141,15 @@ async fn clients_beyond_the_slots_go_on_with_full_fetches() {
 
 /// Allocations of one fetch of one partition, by client and broker together; both run on this thread. The fewest of many, for other
 /// tasks of the broker run on it too.
-async fn allocations_of_a_fetch(client: &mut Client, topic: TopicId, id: i32, first_epoch: i32) -> usize {
+async fn allocations_of_a_fetch(client: &mut Client, topic: TopicId, id: i32, first_epoch: i32) -> u64 {
     const FETCHES: i32 = 200;
-    let mut fewest = usize::MAX;
+    let mut fewest = u64::MAX;
     for round in 0..FETCHES {
         let epoch = if id == 0 { -1 } else { first_epoch + round };
         let request = within(id, epoch, topic, &[(0, 0)]);
-        let before = allocations();
+        let before = allocations_of_thread();
         let response = client.call(BY_ID, &request).await;
-        fewest = fewest.min(allocations() - before);
+        fewest = fewest.min(allocations_of_thread() - before);
         assert_eq!(response.responses[0].partitions[0].high_watermark, 1);
     }
     fewest

@@ -1,17 +1,14 @@
 //! What an idle log costs: memory, and open files.
 
-mod counting;
-
 use std::path::Path;
 
 use highwater_env::Fs;
 use highwater_log::{Identity, Log, LogConfig, LogDirectory};
 use highwater_records::{BatchBuilder, Compression, ValidationLimits, validate_produce};
+use highwater_test_allocator::{Counting, held_by_thread};
 use highwater_types::{
     BrokerId, DirectoryId, LeaderEpoch, PartitionIndex, Timestamp, TopicId, TopicName, TopicPartition,
 };
-
-use counting::{Counting, held};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -21,7 +18,7 @@ const LOGS: i32 = 100;
 const FILLS_CACHE: usize = 60_000;
 
 /// Of a log with a few batches in it. With its share of the directory's tables.
-const MOST_BYTES: isize = 1024;
+const MOST_BYTES: i64 = 1024;
 
 fn open_log(directory: &LogDirectory, index: i32) -> Log {
     let partition = TopicPartition { topic: TopicName::new("topic").unwrap(), partition: PartitionIndex(index) };
@@ -64,10 +61,10 @@ fn an_idle_log_holds_little_memory_and_no_file() {
     append(&mut open_log(&directory, LOGS + 1), FILLS_CACHE);
     let mut logs = vec![idle_log(&directory, 0)];
     logs.reserve(LOGS as usize);
-    let (before, files_before) = (held(), open_files(scratch.path()));
+    let (before, files_before) = (held_by_thread(), open_files(scratch.path()));
     logs.extend((1..=LOGS).map(|index| idle_log(&directory, index)));
     append(&mut open_log(&directory, LOGS + 2), FILLS_CACHE);
-    let each = (held() - before) / LOGS as isize + size_of::<Log>() as isize;
+    let each = (held_by_thread() - before) / i64::from(LOGS) + size_of::<Log>() as i64;
     println!("an idle log holds {each} bytes, {} of them in itself", size_of::<Log>());
     assert!(each < MOST_BYTES, "{each} bytes");
     assert_eq!(open_files(scratch.path()), files_before);

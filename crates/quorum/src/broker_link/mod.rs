@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use highwater_controller::{CommandError, RegisterBroker};
 use highwater_env::Env;
+use highwater_env::lock::Mutex;
 use highwater_metadata::MetadataImage;
 use highwater_types::{BrokerEpoch, DirectoryId, MonoMs};
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 

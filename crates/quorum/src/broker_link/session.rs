@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use highwater_controller::{Command, CommandError, RegisterBroker};
 use highwater_env::clock;
+use highwater_env::lock::Mutex;
 use highwater_rpc::command::encode_command;
 use highwater_rpc::pb::quorum as pb;
 use highwater_rpc::pb::quorum::session_request::Event as Request;
 use highwater_rpc::pb::quorum::session_response::Event as Answer;
 use highwater_types::{BrokerEpoch, BrokerId, ErrorCode, MetadataOffset, MonoMs};
-use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;

@@ -8,10 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use highwater_env::lock::Mutex;
 use highwater_env::{Env, Fs, Kv, KvOp, rng, run_blocking};
 use highwater_rpc::pb::quorum as pb;
 use highwater_types::{BrokerId, DirectoryId};
-use parking_lot::Mutex;
 use prost::Message;
 use rand::RngCore as _;
 

@@ -5,11 +5,11 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
+use highwater_env::lock::Mutex;
 use highwater_env::{Kv, KvOp, run_blocking};
 use highwater_rpc::pb::quorum as pb;
 use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
-use parking_lot::Mutex;
 use prost::Message;
 
 use super::flusher::Flusher;

@@ -15,12 +15,12 @@ use highwater_controller::{
     Command, CommandError, CommandResponse, ConfigOperation, ConfigOperationKind, ControllerConfig,
     IncrementalAlterConfigs, RegisterBroker, ResourceConfigOperations,
 };
+use highwater_env::lock::Mutex;
 use highwater_env::{CrashMode, Env, Listener, Net, SimFs, SimKv, grpc_serve};
 use highwater_metadata::{
     ConfigResource, Endpoint, HostPort, MetadataDelta, MetadataImage, NodeSoftware, SecurityProtocol,
 };
 use highwater_types::{BrokerId, DirectoryId, IncarnationId, MetadataOffset};
-use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tonic::service::RoutesBuilder;

@@ -13,6 +13,7 @@ use highwater_controller::{
     AlterPartitionReassignments, AssignReplicasToDirs, BrokerSession, Command, CommandResponse, ControllerConfig,
     DirectoryAssignment, OfflineLogDirs, Reassignment, decide,
 };
+use highwater_env::lock::Mutex;
 use highwater_env::{CrashMode, Env, SimFs, SimKv, grpc_serve};
 use highwater_log::{Identity, LogDirectory};
 use highwater_metadata::{
@@ -27,7 +28,6 @@ use highwater_replication::{
     Isolation, IsrProposal, Lease, LogDirectories, PartitionStatus, ProduceError, Replicas, ReplicationConfig,
 };
 use highwater_types::*;
-use parking_lot::Mutex;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use tokio::task::JoinHandle;

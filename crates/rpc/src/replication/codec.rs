@@ -13,7 +13,7 @@ use super::convert::{header, leader_frame};
 use super::{FollowerFrame, LeaderFrame};
 use crate::pb::replication as pb;
 
-/// A longer batch is sent from where it is. Each piece is a write of its own to the socket, which costs as much as copying this.
+/// A longer batch is sent from where it is. Each piece is a write of its own to the socket, which small batches are not worth.
 const COPIED_BYTES: usize = 16 * 1024;
 /// A buffer that has grown larger is given back.
 const KEPT_BYTES: usize = 64 * 1024;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use highwater_test_cluster::{Cluster, Node};
 
 use super::{RECORD_BYTES, Run};
@@ -13,7 +13,7 @@ use crate::admin::{
 use crate::findings::Findings;
 use crate::java_producer::{JavaPlan, longest_gap};
 use crate::payload::Payloads;
-use crate::producer::{Plan, Sent, Spread, produce};
+use crate::producer::{Plan, Sent, Spread, produce_while};
 use crate::raw::Connection;
 use crate::results::median;
 use crate::schedule::Schedule;
@@ -151,13 +151,7 @@ fn under_load(bootstrap: &str, topic: &str, partition: i32, fault: impl FnOnce()
         schedule: Some(schedule),
         properties: &[("enable.idempotence", "true")],
     };
-    std::thread::scope(|scope| {
-        let load = scope.spawn(|| produce(bootstrap, &plan));
-        std::thread::sleep(BEFORE);
-        let outcome = fault();
-        let sent = load.join().map_err(|_| anyhow!("the producer panicked"))??;
-        outcome.map(|()| sent)
-    })
+    produce_while(bootstrap, &plan, BEFORE, fault)
 }
 
 /// M4: the longest time between two creations of topics, one after the other, when the active controller is killed.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use highwater_test_cluster::Cluster;
 
 use super::{IDEMPOTENT, LARGE_BATCHES, RECORD_BYTES, Run, SMALL_BATCHES, as_fast_as_it_goes, records_in};
@@ -11,7 +11,7 @@ use crate::admin::{Topic, create_topic, create_topics, request_topics, set_topic
 use crate::findings::Findings;
 use crate::meter::Meter;
 use crate::payload::Payloads;
-use crate::producer::{Plan, Sent, Spread, produce};
+use crate::producer::{Plan, Sent, Spread, produce, produce_while};
 use crate::raw::Connection;
 use crate::scale::Scale;
 use crate::schedule::Schedule;
@@ -108,13 +108,7 @@ fn load(bootstrap: &str, payloads: &Payloads, scale: &Scale, happen: impl FnOnce
     let (steady, schedule) = ([IDEMPOTENT, &[("linger.ms", "1")]].concat(), Schedule::new(scale.rate));
     let plan = as_fast_as_it_goes("topic", PARTITIONS, schedule.records_in(scale.seconds), payloads, &steady);
     let plan = Plan { schedule: Some(schedule), ..plan };
-    std::thread::scope(|scope| {
-        let load = scope.spawn(|| produce(bootstrap, &plan));
-        std::thread::sleep(BEFORE);
-        let outcome = happen();
-        let sent = load.join().map_err(|_| anyhow!("the producer panicked"))??;
-        outcome.map(|()| sent)
-    })
+    produce_while(bootstrap, &plan, BEFORE, happen)
 }
 
 fn create_many(cluster: &Cluster) -> Result<()> {
