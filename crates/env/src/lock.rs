@@ -36,7 +36,6 @@ mod counted {
 
     // SAFETY: each method is the inner lock's, which keeps the promises of the trait.
     unsafe impl<R: lock_api::RawMutex> lock_api::RawMutex for Counted<R> {
-        #[expect(clippy::declare_interior_mutable_const, reason = "the trait wants a constant to begin with")]
         const INIT: Self = Self(R::INIT);
         type GuardMarker = R::GuardMarker;
 
@@ -58,7 +57,6 @@ mod counted {
 
     // SAFETY: as above.
     unsafe impl<R: lock_api::RawRwLock> lock_api::RawRwLock for Counted<R> {
-        #[expect(clippy::declare_interior_mutable_const, reason = "the trait wants a constant to begin with")]
         const INIT: Self = Self(R::INIT);
         type GuardMarker = R::GuardMarker;
 
