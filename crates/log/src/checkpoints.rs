@@ -232,11 +232,11 @@ impl Checkpoints {
         state.write_changed(&self.fs)
     }
 
-    /// Closes the files of all logs that nobody used since the last call.
-    pub(crate) fn release_idle_files(&self) {
+    /// Closes the files of all logs that nobody used since the last call. Returns those that are to be flushed before.
+    pub(crate) fn release_idle_files(&self) -> Vec<Arc<FlushTarget>> {
         let upgrade = |log: &Opened| if let Opened::Open(flush) = log { flush.upgrade() } else { None };
         let open: Vec<Arc<FlushTarget>> = self.state.lock().logs.values().filter_map(upgrade).collect();
-        open.iter().for_each(|flush| flush.release_idle_files());
+        open.into_iter().filter(|flush| flush.release_idle_files()).collect()
     }
 
     /// Makes sure that neither the durable mark nor the log start on disk is above `end`, where the log is about to be cut.

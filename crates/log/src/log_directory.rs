@@ -379,9 +379,10 @@ impl LogDirectory {
         self.services.health.watch(self.services.checkpoints.write(high_watermarks))
     }
 
-    /// Closes the files that nobody used since the last call. To be called every few seconds: what is open is then what is in use.
+    /// Closes the files that nobody used since the last call, and has those flushed that have to be before. To be called every few
+    /// seconds: what is open is then what is in use.
     pub fn release_idle_files(&self) {
-        self.services.checkpoints.release_idle_files();
+        self.services.checkpoints.release_idle_files().iter().for_each(|flush| self.sync.request(flush));
     }
 
     /// Makes the log start of a partition durable, as far as the log is: after it was raised. Blocks for the disk.

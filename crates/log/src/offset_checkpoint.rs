@@ -107,10 +107,14 @@ mod tests {
     #[test]
     fn a_topic_goes_with_its_last_partition() {
         let mut offsets = parse(b"0\n2\na 0 17\na 1 0\n").unwrap();
-        let partition = |index| TopicPartition { topic: TopicName::new("a").unwrap(), partition: PartitionIndex(index) };
+        let partition =
+            |index| TopicPartition { topic: TopicName::new("a").unwrap(), partition: PartitionIndex(index) };
         assert_eq!(offsets.insert(&partition(1), Offset(5)), Some(Offset(0)));
         assert_eq!((offsets.remove(&partition(0)), offsets.remove(&partition(0))), (Some(Offset(17)), None));
-        assert_eq!((offsets.remove(&partition(1)), offsets.get(&partition(1)), offsets.len()), (Some(Offset(5)), None, 0));
+        assert_eq!(
+            (offsets.remove(&partition(1)), offsets.get(&partition(1)), offsets.len()),
+            (Some(Offset(5)), None, 0)
+        );
         assert!(offsets.topics.is_empty());
     }
 }

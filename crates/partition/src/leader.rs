@@ -8,7 +8,8 @@ use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, MonoMs, Offset, Partit
 use crate::mutation::Defects;
 use crate::progress::Progress;
 use crate::{
-    Action, Actions, Assignment, IsrAnswer, IsrChange, IsrState, LogCursors, Mutation, OpenedFollower, SessionId, Settings,
+    Action, Actions, Assignment, IsrAnswer, IsrChange, IsrState, LogCursors, Mutation, OpenedFollower, SessionId,
+    Settings,
 };
 
 /// After a refusal the same change is not proposed for so long: the reason (it is fenced, it registered anew) goes away
@@ -30,7 +31,7 @@ pub(crate) struct Leader {
     ///
     /// Without it: (1) the minimum is raised from 1 to 2; (2) broker 3 is fenced, so the controller has ISR {1} and ELR {3};
     /// (3) leader 1 hears of that before it hears of the new minimum, and commits without 3; (4) 1 dies and 3 is elected.
-    elr: Vec<BrokerId>,
+    elr: Box<[BrokerId]>,
     /// One entry for each assigned replica but the leader, which is one of them.
     followers: BTreeMap<BrokerId, Progress>,
     /// Do not propose to shrink before this time: the controller refused.
@@ -357,8 +358,8 @@ fn lags(progress: &Progress, around: Surroundings<'_>) -> bool {
         && around.now - progress.caught_up_at > around.settings.lag_max
 }
 
-fn elr_of(elr: &[BrokerId], defects: Defects) -> Vec<BrokerId> {
-    if defects.has(Mutation::IgnoreElr) { Vec::new() } else { sorted(elr) }
+fn elr_of(elr: &[BrokerId], defects: Defects) -> Box<[BrokerId]> {
+    if defects.has(Mutation::IgnoreElr) { Box::default() } else { sorted(elr).into() }
 }
 
 fn sorted(brokers: &[BrokerId]) -> Vec<BrokerId> {

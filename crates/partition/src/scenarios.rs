@@ -5,8 +5,8 @@ use std::time::Duration;
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, MonoMs, Offset, PartitionEpoch};
 
 use crate::{
-    Action, Actions, Assignment, Durability, EpochEnd, Event, IsrAnswer, IsrState, LogCursors, Mutation, OpenedFollower,
-    Replica, SessionId, Settings,
+    Action, Actions, Assignment, Durability, EpochEnd, Event, IsrAnswer, IsrState, LogCursors, Mutation,
+    OpenedFollower, Replica, SessionId, Settings,
 };
 
 const STRICT: Settings = Settings { durability: Durability::Strict, min_isr: 1, lag_max: Duration::from_millis(300) };

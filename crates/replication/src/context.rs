@@ -18,13 +18,14 @@ use crate::link_task::run_link;
 use crate::log_work::LogWork;
 use crate::node::Node;
 use crate::partition::{Partition, Surroundings};
+use crate::registry::PartitionRegistry;
 use crate::relocation::Relocations;
 
 /// Shared by the streams and the background tasks. Partitions see it as [`Surroundings`].
 pub(crate) struct Context {
     pub node: Arc<Node>,
     /// Every replica of this broker.
-    pub partitions: RwLock<BTreeMap<TopicIdPartition, Arc<Partition>>>,
+    pub partitions: RwLock<PartitionRegistry>,
     /// Replicas that could not be opened.
     pub unavailable: RwLock<BTreeSet<TopicIdPartition>>,
     /// Partitions where time alone changes something.
@@ -96,7 +97,7 @@ impl Context {
 
     /// The replica of that partition here.
     pub fn partition(&self, id: TopicIdPartition) -> Option<Arc<Partition>> {
-        self.partitions.read().get(&id).cloned()
+        self.partitions.read().get(id).cloned()
     }
 
     /// A session that is later than all before.

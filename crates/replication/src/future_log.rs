@@ -3,8 +3,8 @@
 //! The copy is a prefix of the log, and starts where the log does or before. It is brought up to date without the partition's
 //! lock; a cut of the log cuts it too, under that lock. Whoever holds its own lock must not ask for the partition's.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use highwater_env::clock;
 use highwater_env::lock::Mutex;

@@ -51,6 +51,7 @@ mod parked_acks;
 mod partition;
 mod placement;
 mod reader;
+mod registry;
 mod relocating;
 mod relocation;
 mod relocator;

@@ -199,8 +199,8 @@ impl LogSlot {
         Ok(())
     }
 
-    /// Closes an open log that nobody uses, unless a transaction is open in it: only the open log can tell then what is stable.
-    /// Blocks for the disk.
+    /// Closes an open log that nobody uses, unless a transaction is open in it (only the open log can tell then what is stable), or
+    /// retention would open it again. Blocks for the disk.
     ///
     /// # Errors
     /// If it is cold all the same, it could not be closed properly: the next opening recovers it.
@@ -210,11 +210,14 @@ impl LogSlot {
         name: &TopicPartition,
         id: TopicIdPartition,
     ) -> Result<(), LogError> {
-        let Some(log) = self.as_open() else { return Ok(()) };
-        let Some(summary) = log.summary()? else { return Ok(()) };
-        let latest = log.latest_epoch();
+        let Self::Open(open) = self else { return Ok(()) };
+        let Some(summary) = open.log.summary()? else { return Ok(()) };
+        if summary.may_retain_too_much(&open.settings.config, clock::wall_ms()) {
+            return Ok(());
+        }
+        let latest = open.log.latest_epoch();
         let assigned = (latest > summary.latest_epoch).then_some(latest);
-        let segments = u32::try_from(log.segment_count()).unwrap_or(u32::MAX);
+        let segments = u32::try_from(open.log.segment_count()).unwrap_or(u32::MAX);
         let Self::Open(open) = self.take() else { return Ok(()) };
         *self = Self::Cold(Box::new(ColdLog { summary, settings: open.settings, assigned, segments }));
         open.log.close()?;

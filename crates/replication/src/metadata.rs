@@ -25,7 +25,7 @@ use crate::context::Context;
 use crate::future_log::FutureLog;
 use crate::log_slot::LogSlot;
 use crate::log_work::{Done, Job, Opening, quarantine, random, set_stray_aside};
-use crate::partition::{Partition, Surroundings};
+use crate::partition::{Host, Partition, Surroundings};
 use crate::placement::Placement;
 use crate::relocation::Relocated;
 use crate::topic_settings::TopicSettings;
@@ -33,6 +33,7 @@ use crate::topic_settings::TopicSettings;
 /// Applies metadata to the replicas. One owner, called in the order of the metadata.
 pub(crate) struct MetadataFollower {
     context: Arc<Context>,
+    host: Arc<Host>,
     placement: Placement,
     /// Brokers that may join an ISR, as of the metadata last applied.
     active_brokers: Arc<[(BrokerId, BrokerEpoch)]>,
@@ -57,8 +58,11 @@ struct Changes {
 impl MetadataFollower {
     pub fn new(context: Arc<Context>, directories: &LogDirectories) -> Self {
         let placement = Placement::new(directories);
+        let surroundings: Weak<dyn Surroundings> = Arc::<Context>::downgrade(&context);
+        let host = Arc::new(Host { lease: context.node.lease.clone(), surroundings });
         Self {
             context,
+            host,
             placement,
             active_brokers: Arc::default(),
             begun_anew: BTreeSet::new(),
@@ -109,7 +113,8 @@ impl MetadataFollower {
     }
 
     fn apply_everything(&mut self, image: &MetadataImage) {
-        let here: Vec<TopicIdPartition> = self.context.partitions.read().keys().copied().collect();
+        let here: Vec<TopicIdPartition> =
+            self.context.partitions.read().values().map(|partition| partition.id).collect();
         let gone = here.into_iter().filter(|&id| image.topic_partition(id).is_none());
         gone.for_each(|id| self.remove(id));
         self.update_throttles(image);
@@ -223,13 +228,11 @@ impl MetadataFollower {
         let checkpoint = directory.high_watermark(&name).unwrap_or(Offset::ZERO);
         let cursors = log.cursors().expect("a log that is there");
         let replica = Replica::new(self.context.node.config.node_id, settings.settings, cursors, checkpoint);
-        let surroundings: Weak<dyn Surroundings> = Arc::<Context>::downgrade(&self.context);
-        let (lease, compacted) = (self.context.node.lease.clone(), settings.log.config.compact_policy);
-        let home = self.placement.home(directory);
-        let partition = Partition::new(surroundings, lease, id, home, (name, log), (replica, compacted));
+        let (compacted, home) = (settings.log.config.compact_policy, self.placement.home(directory));
+        let partition = Partition::new(id, (&self.host, home), (name, log), (replica, compacted));
         partition.set_checkpointed(checkpoint);
         partition.step(Event::ActiveBrokers(self.active_brokers.clone()));
-        self.context.partitions.write().insert(id, partition.clone());
+        self.context.partitions.write().insert(partition.clone());
         self.resume_relocation(&partition, directory);
         partition
     }
@@ -331,7 +334,7 @@ impl MetadataFollower {
 
     /// Lets go of a replica whose data is given up, and puts the data aside.
     fn close_damaged(&mut self, partition: &Arc<Partition>) {
-        self.context.partitions.write().remove(&partition.id);
+        self.context.partitions.write().remove(partition.id);
         self.context.cleaner.uncleanable.lock().remove(&partition.id);
         drop(partition.stop());
         let Some(directory) = partition.directory() else { return };
@@ -348,7 +351,7 @@ impl MetadataFollower {
         self.begun_anew.remove(&id);
         self.discard_relocations(id, RelocationStage::Moved);
         self.discard_relocations(id, RelocationStage::Future);
-        let Some(partition) = self.context.partitions.write().remove(&id) else { return };
+        let Some(partition) = self.context.partitions.write().remove(id) else { return };
         tracing::debug!(partition = %partition.name, topic_id = %id.topic_id, "deleting the replica");
         self.changes.deleted += 1;
         let Some(directory) = partition.directory() else { return };
@@ -553,7 +556,7 @@ fn assign(replica: &Arc<Partition>, image: &Arc<PartitionImage>, settings: &Topi
         partition_epoch: image.partition_epoch,
         replicas: image.replicas.clone(),
         isr: image.isr.clone(),
-        elr: image.elr.clone(),
+        elr: image.elr.to_vec(),
         // The mark outlives the recovery: a replica that was away learns late that it has to give records up.
         unclean: settings.unclean_leader_election
             || image.leader_recovery == LeaderRecoveryState::Recovering

@@ -3,8 +3,9 @@
 //! Every change goes through [`Partition::locked`]: the lock is taken, the core steps, its actions on the log and the queues
 //! are carried out, the new picture is published, the lock is released, and only then others are woken ([`Aftermath`]).
 //!
-//! Architecture invariant: the lock is held for memory operations, one write to the page cache, or a truncation or the end of a
-//! move to another directory (on the blocking pool); never while waiting for another task or for a flush.
+//! Architecture invariant: the lock is held for memory operations, one write to the page cache, or (on the blocking pool) a
+//! truncation, the end of a move to another directory, or the closing of an idle log; never while waiting for another task or for
+//! a flush.
 //! Lock order: partition, then the copy for another directory, or any one of the queues (streams, links, proposals, attention),
 //! which take no further lock.
 
@@ -50,15 +51,21 @@ pub(crate) trait Surroundings: Send + Sync {
     fn on_isr_changed(&self, grown: bool, shrunk: bool);
 }
 
-/// One replica.
+/// What all replicas of a broker have in common.
+pub(crate) struct Host {
+    pub lease: Arc<dyn Lease>,
+    /// They own the partitions, not the other way round.
+    pub surroundings: Weak<dyn Surroundings>,
+}
+
+/// One replica. A node may have very many that nobody uses: a test of the broker counts what each of them holds.
 pub(crate) struct Partition {
     pub id: TopicIdPartition,
     pub name: TopicPartition,
+    pub host: Arc<Host>,
     home: ArcSwap<Home>,
-    pub lease: Arc<dyn Lease>,
     /// Set when the log is opened, and when it was moved to another directory.
     handles: ArcSwapOption<Handles>,
-    this: Weak<Self>,
     state: Mutex<State>,
     published: RwLock<Snapshot>,
     waiters: Waiters,
@@ -74,8 +81,6 @@ pub(crate) struct Partition {
     watched: AtomicBool,
     /// The high watermark that was checkpointed last.
     checkpointed: AtomicI64,
-    /// They own the partitions, not the other way round.
-    surroundings: Weak<dyn Surroundings>,
 }
 
 /// What the lock protects.
@@ -110,10 +115,8 @@ struct Handles {
 impl Partition {
     /// A replica with its log; it is offline until metadata assigns it.
     pub fn new(
-        surroundings: Weak<dyn Surroundings>,
-        lease: Arc<dyn Lease>,
         id: TopicIdPartition,
-        home: &Arc<Home>,
+        (host, home): (&Arc<Host>, &Arc<Home>),
         (name, log): (TopicPartition, LogSlot),
         (replica, compacted): (Replica, bool),
     ) -> Arc<Self> {
@@ -132,13 +135,12 @@ impl Partition {
             assigned: None,
             log,
         };
-        let partition = Arc::new_cyclic(|this| Self {
+        let partition = Arc::new(Self {
             id,
             name,
+            host: host.clone(),
             home: ArcSwap::new(home.clone()),
-            lease,
             handles: ArcSwapOption::empty(),
-            this: this.clone(),
             published: RwLock::new(state.snapshot()),
             state: Mutex::new(state),
             waiters: Waiters::default(),
@@ -148,7 +150,6 @@ impl Partition {
             throttled: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             checkpointed: AtomicI64::new(Offset::ZERO.get()),
-            surroundings,
         });
         if let Some(log) = partition.state.lock().log.as_open() {
             partition.on_opened(log);
@@ -157,8 +158,8 @@ impl Partition {
     }
 
     /// The log was opened.
-    fn on_opened(&self, log: &Log) {
-        let this = self.this.clone();
+    fn on_opened(self: &Arc<Self>, log: &Log) {
+        let this = Arc::downgrade(self);
         log.flush_target().set_listener(Arc::new(OnFlushed(move || {
             if let Some(partition) = this.upgrade() {
                 partition.locked(|state, aftermath| state.on_flushed(&partition, aftermath));
@@ -173,7 +174,7 @@ impl Partition {
     }
 
     /// The log is there from now on, and open.
-    pub fn on_home(&self, home: &Arc<Home>, log: &Log) {
+    pub fn on_home(self: &Arc<Self>, home: &Arc<Home>, log: &Log) {
         self.home.store(home.clone());
         self.on_opened(log);
     }
@@ -197,22 +198,20 @@ impl Partition {
     ///
     /// # Errors
     /// The replica is out of service.
-    pub fn reader(&self) -> Result<Arc<LogReader>, ErrorCode> {
+    pub fn reader(self: &Arc<Self>) -> Result<Arc<LogReader>, ErrorCode> {
         self.handles().map(|handles| handles.reader.clone())
     }
 
     /// The flush side of the log, which is opened if it is not yet.
-    pub fn flush_target(&self) -> Result<Arc<FlushTarget>, ErrorCode> {
+    pub fn flush_target(self: &Arc<Self>) -> Result<Arc<FlushTarget>, ErrorCode> {
         self.handles().map(|handles| handles.flush.clone())
     }
 
-    fn handles(&self) -> Result<Arc<Handles>, ErrorCode> {
+    fn handles(self: &Arc<Self>) -> Result<Arc<Handles>, ErrorCode> {
         if let Some(handles) = self.handles.load_full() {
             return Ok(handles);
         }
-        if let Some(this) = self.this.upgrade() {
-            this.locked(|state, aftermath| state.open_log(&this, aftermath).is_some());
-        }
+        self.locked(|state, aftermath| state.open_log(self, aftermath).is_some());
         self.handles.load_full().ok_or(ErrorCode::KafkaStorageError)
     }
 
@@ -259,7 +258,7 @@ impl Partition {
             return false;
         }
         tracing::error!(partition = %self.name, reason, "the log is damaged");
-        if let Some(surroundings) = self.surroundings.upgrade() {
+        if let Some(surroundings) = self.host.surroundings.upgrade() {
             surroundings.on_damaged(self.id);
         }
         true
@@ -363,7 +362,7 @@ impl Partition {
             tokio::spawn(run_blocking(move || partition.secure_log_start()));
         }
         if !aftermath.released.is_empty() {
-            let leased = self.lease.is_valid();
+            let leased = self.host.lease.is_valid();
             for (reply, result) in aftermath.released {
                 // M9: what a fenced broker acknowledges may be gone.
                 let result = if leased { result } else { Err(ErrorCode::NotLeaderOrFollower) };
@@ -377,7 +376,7 @@ impl Partition {
         for slot in aftermath.closed {
             slot.close();
         }
-        let Some(surroundings) = self.surroundings.upgrade() else { return };
+        let Some(surroundings) = self.host.surroundings.upgrade() else { return };
         for change in aftermath.proposals {
             surroundings.propose(self, change);
         }
@@ -399,7 +398,7 @@ impl Partition {
             return self.fail("the log directory is offline");
         }
         // A leader that is cut off from the controllers cannot know that it still leads, and its clients should look elsewhere.
-        let leased = self.lease.is_valid();
+        let leased = self.host.lease.is_valid();
         self.locked(|state, aftermath| {
             if !leased {
                 state.turn_away(aftermath);

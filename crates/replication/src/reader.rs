@@ -102,7 +102,10 @@ impl Partition {
     }
 
     /// Looks into the log: once more, if it was moved to another directory meanwhile and its files are not where they were.
-    fn look<T>(&self, look: impl Fn(&LogReader) -> Result<T, ReadError>) -> Result<Result<T, ReadError>, FetchError> {
+    fn look<T>(
+        self: &Arc<Self>,
+        look: impl Fn(&LogReader) -> Result<T, ReadError>,
+    ) -> Result<Result<T, ReadError>, FetchError> {
         let reader = self.reader().map_err(FetchError::new)?;
         let found = look(&reader);
         let now = match &found {
@@ -123,7 +126,7 @@ impl Partition {
     }
 
     fn check_lease(&self) -> Result<(), FetchError> {
-        if self.lease.is_valid() { Ok(()) } else { Err(FetchError::new(ErrorCode::NotLeaderOrFollower)) }
+        if self.host.lease.is_valid() { Ok(()) } else { Err(FetchError::new(ErrorCode::NotLeaderOrFollower)) }
     }
 
     /// Whether the client's log ends, in its last epoch, beyond where that epoch ends here (KIP-595).
@@ -151,7 +154,11 @@ impl Partition {
     /// The offset after the last record that the client may see. A new leader whose high watermark is below its epoch's
     /// start cannot tell: an earlier leader may have told more (KIP-207).
     fn exposed(&self, snapshot: &Snapshot, isolation: Isolation) -> Result<Offset, FetchError> {
-        if snapshot.exposed { Ok(limit(snapshot, isolation)) } else { Err(snapshot.refuse(ErrorCode::OffsetNotAvailable)) }
+        if snapshot.exposed {
+            Ok(limit(snapshot, isolation))
+        } else {
+            Err(snapshot.refuse(ErrorCode::OffsetNotAvailable))
+        }
     }
 
     /// A record that was found by its time, if the client may see it already.

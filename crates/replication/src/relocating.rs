@@ -53,7 +53,7 @@ impl Partition {
     }
 
     /// Copies up to about `max_bytes`. Blocks for the disk.
-    pub fn copy_to(&self, future: &FutureLog, max_bytes: usize) -> Result<CopyStep, RelocationError> {
+    pub fn copy_to(self: &Arc<Self>, future: &FutureLog, max_bytes: usize) -> Result<CopyStep, RelocationError> {
         let reader = self.reader().map_err(|_| RelocationError::OutOfService)?;
         future.copy(&reader, max_bytes).inspect_err(|error| {
             if let RelocationError::Read(error) = error {

@@ -13,7 +13,6 @@ pub struct Counting;
 
 static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
 static IN_SIZE_CLASSES: AtomicI64 = AtomicI64::new(0);
-pub static HISTOGRAM: [AtomicI64; 4096] = [const { AtomicI64::new(0) }; 4096];
 
 thread_local! {
     static OF_THREAD: Cell<u64> = const { Cell::new(0) };
@@ -41,21 +40,19 @@ pub fn held_in_size_classes() -> i64 {
 }
 
 /// jemalloc's size for a block: multiples of 16 up to 128, then four sizes for each power of two.
-fn size_class(bytes: i64) -> i64 {
+fn size_class(bytes: usize) -> usize {
     match bytes {
-        ..=8 => bytes.signum().max(0) * 8,
+        0..=8 => bytes.next_multiple_of(8),
         9..=128 => bytes.next_multiple_of(16),
-        _ => bytes.next_multiple_of((1 << (i64::BITS - (bytes - 1).leading_zeros())) / 8),
+        _ => bytes.next_multiple_of(bytes.next_power_of_two() / 8),
     }
 }
 
 /// Of blocks of `before` bytes, so many have `after` bytes now; 0 stands for none.
-fn count(allocations: u64, before: i64, after: i64) {
+fn count(allocations: u64, before: usize, after: usize) {
     OF_PROCESS.fetch_add(allocations, Ordering::Relaxed);
-    IN_SIZE_CLASSES.fetch_add(size_class(after) - size_class(before), Ordering::Relaxed);
-    if (1..4096).contains(&before) { HISTOGRAM[before as usize].fetch_sub(1, Ordering::Relaxed); }
-    if (1..4096).contains(&after) { HISTOGRAM[after as usize].fetch_add(1, Ordering::Relaxed); }
-    let bytes = after - before;
+    IN_SIZE_CLASSES.fetch_add(size(size_class(after)) - size(size_class(before)), Ordering::Relaxed);
+    let bytes = size(after) - size(before);
     // Threads allocate while their locals are being torn down; those do not matter.
     let _ = OF_THREAD.try_with(|count| count.set(count.get() + allocations));
     let _ = HELD.try_with(|held| held.set(held.get() + bytes));
@@ -68,19 +65,19 @@ fn size(bytes: usize) -> i64 {
 // SAFETY: every call is passed on to the system allocator unchanged; counting touches only integers, and allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(1, 0, size(layout.size()));
+        count(1, 0, layout.size());
         // SAFETY: the caller's promises are those of `System::alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(0, size(layout.size()), 0);
+        count(0, layout.size(), 0);
         // SAFETY: the caller's promises are those of `System::dealloc`.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(1, size(layout.size()), size(new_size));
+        count(1, layout.size(), new_size);
         // SAFETY: the caller's promises are those of `System::realloc`.
         unsafe { System.realloc(pointer, layout, new_size) }
     }
@@ -95,9 +92,18 @@ mod tests {
 
     #[test]
     fn sizes_are_those_of_jemalloc() {
-        for (bytes, class) in
-            [(0, 0), (1, 8), (8, 8), (9, 16), (128, 128), (129, 160), (513, 640), (712, 768), (1024, 1024), (1025, 1280)]
-        {
+        for (bytes, class) in [
+            (0, 0),
+            (1, 8),
+            (8, 8),
+            (9, 16),
+            (128, 128),
+            (129, 160),
+            (513, 640),
+            (712, 768),
+            (1024, 1024),
+            (1025, 1280),
+        ] {
             assert_eq!(size_class(bytes), class, "{bytes}");
         }
     }

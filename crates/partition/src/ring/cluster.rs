@@ -10,8 +10,8 @@ use rand::{Rng, SeedableRng};
 use super::controller::{BROKERS, Controller, brokers, index};
 use super::log::{Entry, ModelLog};
 use crate::{
-    Action, Actions, Durability, Event, IsrAnswer, IsrChange, Mutation, OpenCheck, OpenedFollower, Replica, RoleKind, SessionId,
-    Settings, check_open,
+    Action, Actions, Durability, Event, IsrAnswer, IsrChange, Mutation, OpenCheck, OpenedFollower, Replica, RoleKind,
+    SessionId, Settings, check_open,
 };
 
 /// What travels. A session's messages stay in order; everything else overtakes.

@@ -43,7 +43,7 @@ impl State {
                 Err(error) if !error.is_disk_full() => self.fail(partition, &error.to_string(), aftermath),
                 _ => {}
             }
-            // One with an open transaction.
+            // One that has to stay open.
             if let Some(log) = self.log.as_open() {
                 partition.hand_out(log);
             }
@@ -58,5 +58,72 @@ impl State {
         // Closing it writes files.
         let has_room = partition.admits(0, SpaceUse::Produce);
         settled && has_room && !(self.failed || busy || awaited) && self.log.as_open().is_some_and(|log| log.is_idle())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Weak;
+    use std::time::Duration;
+
+    use highwater_env::{Fs, SimFs, clock};
+    use highwater_log::{Identity, LogDirectory};
+    use highwater_metadata::TopicConfig;
+    use highwater_partition::Replica;
+    use highwater_types::*;
+
+    use super::*;
+    use crate::Lease;
+    use crate::context::Context;
+    use crate::home::Home;
+    use crate::log_slot::LogSlot;
+    use crate::partition::{Host, Surroundings};
+    use crate::topic_settings::TopicSettings;
+
+    struct NoLease;
+
+    impl Lease for NoLease {
+        fn is_valid(&self) -> bool {
+            false
+        }
+
+        fn broker_epoch(&self) -> BrokerEpoch {
+            BrokerEpoch::NONE
+        }
+    }
+
+    fn with_open_log(directory: &Arc<LogDirectory>) -> Arc<Partition> {
+        let topic = TopicName::new("t").unwrap();
+        let name = TopicPartition { topic, partition: PartitionIndex(0) };
+        let id = TopicIdPartition { topic_id: TopicId::from_random(1), partition: PartitionIndex(0) };
+        let settings = TopicSettings::new(&TopicConfig::default(), None, Duration::from_secs(30));
+        let log = directory.open_log(&name, id.topic_id, settings.log.draw_config(), clock::wall_ms()).unwrap();
+        let log = LogSlot::open(log, settings.log.clone());
+        let replica = Replica::new(BrokerId(0), settings.settings, log.cursors().unwrap(), Offset::ZERO);
+        let surroundings: Weak<dyn Surroundings> = Weak::<Context>::new();
+        let host = Arc::new(Host { lease: Arc::new(NoLease), surroundings });
+        Partition::new(id, (&host, &Arc::new(Home::new(directory))), (name, log), (replica, false))
+    }
+
+    #[test]
+    fn a_log_that_somebody_reads_is_not_closed() {
+        let identity =
+            Identity { node_id: BrokerId(0), cluster_id: None, new_directory_id: DirectoryId::from_random(1) };
+        let directory = LogDirectory::open(Fs::Sim(SimFs::new()), Path::new("data"), &identity).unwrap();
+        let partition = with_open_log(&directory);
+        let is_open = |partition: &Partition| partition.state.lock().log.as_open().is_some();
+        let reader = partition.reader().unwrap();
+        // At the first look, the files were used since the one before, of which there was none.
+        directory.release_idle_files();
+        directory.release_idle_files();
+        partition.rest();
+        assert!(is_open(&partition));
+        assert!(Arc::ptr_eq(&reader, &partition.reader().unwrap()), "who comes next reads what this one does");
+        drop(reader);
+        partition.rest();
+        assert!(!is_open(&partition));
+        assert_eq!(partition.reader().unwrap().log_end(), Offset::ZERO, "it is opened again");
+        assert!(is_open(&partition));
     }
 }
