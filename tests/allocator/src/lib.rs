@@ -17,6 +17,7 @@ static IN_SIZE_CLASSES: AtomicI64 = AtomicI64::new(0);
 thread_local! {
     static OF_THREAD: Cell<u64> = const { Cell::new(0) };
     static HELD: Cell<i64> = const { Cell::new(0) };
+    static PEAK: Cell<i64> = const { Cell::new(0) };
 }
 
 /// Blocks taken or enlarged so far, by all threads.
@@ -39,6 +40,14 @@ pub fn held_in_size_classes() -> i64 {
     IN_SIZE_CLASSES.load(Ordering::Relaxed)
 }
 
+/// The most bytes that this thread held at once during `work`, beyond what it held before.
+pub fn peak_of<R>(work: impl FnOnce() -> R) -> (usize, R) {
+    let before = held_by_thread();
+    PEAK.set(before);
+    let result = work();
+    (usize::try_from(PEAK.get() - before).unwrap_or(0), result)
+}
+
 /// jemalloc's size for a block: multiples of 16 up to 128, then four sizes for each power of two.
 fn size_class(bytes: usize) -> usize {
     match bytes {
@@ -55,7 +64,10 @@ fn count(allocations: u64, before: usize, after: usize) {
     let bytes = size(after) - size(before);
     // Threads allocate while their locals are being torn down; those do not matter.
     let _ = OF_THREAD.try_with(|count| count.set(count.get() + allocations));
-    let _ = HELD.try_with(|held| held.set(held.get() + bytes));
+    let _ = HELD.try_with(|held| {
+        held.set(held.get() + bytes);
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(held.get())));
+    });
 }
 
 fn size(bytes: usize) -> i64 {
@@ -77,7 +89,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count(1, layout.size(), new_size);
+        // Old and new block may exist at once.
+        count(1, 0, new_size);
+        count(0, layout.size(), 0);
         // SAFETY: the caller's promises are those of `System::realloc`.
         unsafe { System.realloc(pointer, layout, new_size) }
     }
@@ -117,5 +131,15 @@ mod tests {
         assert!(allocations() - all >= 2);
         drop(grown);
         assert_eq!((allocations_of_thread() - blocks, held_by_thread() - bytes), (2, 0));
+    }
+
+    #[test]
+    fn a_peak_is_what_is_held_at_once() {
+        let (peak, kept) = peak_of(|| {
+            drop(vec![0u8; 500]);
+            drop(vec![0u8; 700]);
+            vec![0u8; 100]
+        });
+        assert_eq!((peak, kept.len()), (700, 100));
     }
 }

@@ -36,6 +36,11 @@ impl History {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).push(acknowledged);
     }
 
+    /// How many acknowledgements there were.
+    pub fn acknowledgements(&self) -> usize {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The acknowledgements from `from` on.
     pub fn acknowledgements_since(&self, from: usize) -> Vec<Acknowledged> {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)[from..].to_vec()

@@ -1,10 +1,10 @@
 //! `make sim`: sweeps seeds, each in a process of its own, or replays one.
 
+mod children;
 mod mutants;
 
-use std::collections::VecDeque;
-use std::ops::Range;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::ops::{ControlFlow, Range};
+use std::process::{ExitCode, Output};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -138,14 +138,6 @@ fn replay(seed: u64, arguments: PlanArguments, log: bool) -> Result<()> {
     Ok(())
 }
 
-/// A process that replays a seed.
-pub fn child(seed: u64, arguments: PlanArguments) -> Result<Child> {
-    let program = std::env::current_exe()?;
-    let mut command = Command::new(program);
-    command.args(["replay", &seed.to_string()]).args(arguments.words());
-    Ok(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
-}
-
 /// What the seeds of a sweep did together.
 #[derive(Default)]
 struct Totals {
@@ -159,17 +151,11 @@ struct Totals {
 
 fn sweep(seeds: Range<u64>, workers: usize, arguments: PlanArguments) -> Result<()> {
     let started = Instant::now();
-    let mut running: VecDeque<(u64, Child)> = VecDeque::new();
     let mut totals = Totals::default();
-    for seed in seeds.clone() {
-        if running.len() >= workers {
-            totals.add(running.pop_front().context("nothing runs")?)?;
-        }
-        running.push_back((seed, child(seed, arguments)?));
-    }
-    for last in running {
-        totals.add(last)?;
-    }
+    children::replay_all(seeds.clone(), workers, arguments, |seed, output| {
+        totals.add(seed, output);
+        ControlFlow::Continue(())
+    })?;
     let rate = (seeds.end - seeds.start) as f64 * 60.0 / started.elapsed().as_secs_f64();
     println!("seeds {}..{}: {rate:.0} seeds a minute", seeds.start, seeds.end);
     let hours = totals.virtual_ms as f64 / 3_600_000.0;
@@ -183,13 +169,12 @@ fn sweep(seeds: Range<u64>, workers: usize, arguments: PlanArguments) -> Result<
 }
 
 impl Totals {
-    /// Waits for a child and adds what it printed: see [`replay`].
-    fn add(&mut self, (seed, child): (u64, Child)) -> Result<()> {
-        let output = child.wait_with_output()?;
+    /// Adds what a seed printed: see [`replay`].
+    fn add(&mut self, seed: u64, output: &Output) {
         if !output.status.success() {
             self.failed += 1;
             println!("FAILED seed {seed}\n{}", String::from_utf8_lossy(&output.stderr));
-            return Ok(());
+            return;
         }
         self.passed += 1;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -200,14 +185,11 @@ impl Totals {
             self.faults += faults;
             self.virtual_ms += virtual_ms;
         }
-        Ok(())
     }
 }
 
 fn determinism(seed: u64, plan: PlanArguments) -> Result<()> {
-    let traces = [child(seed, plan)?, child(seed, plan)?].map(Child::wait_with_output);
-    let [one, two] = traces;
-    let (one, two) = (one?, two?);
+    let (one, two) = (children::replay(seed, plan)?, children::replay(seed, plan)?);
     anyhow::ensure!(one.status.success(), "{}", String::from_utf8_lossy(&one.stderr));
     anyhow::ensure!(one.stdout == two.stdout, "seed {seed} is not deterministic");
     print!("{}", String::from_utf8_lossy(&one.stdout));

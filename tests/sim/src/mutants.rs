@@ -1,13 +1,12 @@
 //! Deliberate defects against whole nodes: how many seeds does it take until one of the checks fails?
 
-use std::collections::VecDeque;
-use std::process::Child;
+use std::ops::ControlFlow;
 
 use anyhow::{Context as _, Result, ensure};
 use highwater_partition::Mutation;
 use highwater_sim::Durability;
 
-use crate::{PlanArguments, child};
+use crate::{PlanArguments, children};
 
 /// The defect of that name.
 ///
@@ -60,24 +59,18 @@ pub fn run(seeds: u64, workers: usize) -> Result<()> {
 
 /// The first seed that fails, and what it found.
 fn first_failure(seeds: u64, workers: usize, arguments: PlanArguments) -> Result<Option<(u64, String)>> {
-    let mut running: VecDeque<(u64, Child)> = VecDeque::new();
-    let mut next = 1..=seeds;
-    loop {
-        while running.len() < workers
-            && let Some(seed) = next.next()
-        {
-            running.push_back((seed, child(seed, arguments)?));
+    let mut first: Option<(u64, String)> = None;
+    children::replay_all(1..seeds + 1, workers, arguments, |seed, output| {
+        if output.status.success() {
+            return ControlFlow::Continue(());
         }
-        let Some((seed, child)) = running.pop_front() else { return Ok(None) };
-        let output = child.wait_with_output()?;
-        if !output.status.success() {
-            for (_, mut other) in running {
-                other.kill()?;
-                other.wait()?;
-            }
-            return Ok(Some((seed, what(&String::from_utf8_lossy(&output.stderr)))));
+        // Seeds are begun in their order, so those before this one are on their way and may fail as well.
+        if first.as_ref().is_none_or(|(known, _)| seed < *known) {
+            first = Some((seed, what(&String::from_utf8_lossy(&output.stderr))));
         }
-    }
+        ControlFlow::Break(())
+    })?;
+    Ok(first)
 }
 
 /// What a failed run says, without the plan in front of it.

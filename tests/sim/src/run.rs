@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -12,6 +14,7 @@ use highwater_history::Coverage;
 use highwater_metadata::PartitionImage;
 use highwater_metadata::config::REASSIGNMENT_THROTTLE;
 use highwater_types::{BrokerId, PartitionIndex};
+use tokio::task::JoinSet;
 use turmoil::Sim;
 
 use crate::administrator::Administrator;
@@ -66,11 +69,12 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     let stop = Rc::new(Cell::new(false));
     let finished = Rc::new(Cell::new(0));
     let clients = add_clients(&mut sim, plan, &history, &stop, &finished);
-    Run { plan, cluster, history, checks: Checks::default(), clients, stop, finished, digest: 0 }.execute(&mut sim)
+    let (checks, seen) = (Checks::default(), Vec::new());
+    Run { plan, cluster, history, checks, seen, clients, stop, finished, digest: 0 }.execute(&mut sim)
 }
 
 /// Adds two producers, one tailing consumer, an administrator if the plan has one, and a full read once they have stopped; returns how
-/// many clients these are.
+/// many clients these are. They share two machines, each with a producer of its own: a machine costs time at every tick.
 fn add_clients(
     sim: &mut Sim<'_>,
     plan: &Plan,
@@ -79,40 +83,59 @@ fn add_clients(
     finished: &Rc<Cell<usize>>,
 ) -> usize {
     let others = 3 + usize::from(plan.administrator);
-    for producer in 0..2_u64 {
+    let mut machines: [Vec<Client>; 2] = Default::default();
+    for (producer, machine) in machines.iter_mut().enumerate() {
         let (history, stop, finished) = (history.clone(), stop.clone(), finished.clone());
-        sim.client(format!("producer{producer}"), async move {
+        machine.push(Box::pin(async move {
             workload::create_topic().await?;
-            workload::Producer::new(history).run(producer, 2, || stop.get()).await?;
+            workload::Producer::new(history).run(producer as u64, 2, || stop.get()).await?;
             finished.set(finished.get() + 1);
             Ok(())
-        });
+        }));
     }
     let (shared, stopping, done) = (history.clone(), stop.clone(), finished.clone());
-    sim.client("consumer", async move {
+    machines[0].push(Box::pin(async move {
         workload::consume(shared, || stopping.get()).await?;
         done.set(done.get() + 1);
         Ok(())
-    });
+    }));
     if plan.administrator {
         let (seed, stopping, done) = (plan.seed, stop.clone(), finished.clone());
-        sim.client("administrator", async move {
+        machines[1].push(Box::pin(async move {
             workload::create_topic().await?;
             Administrator::new(seed).run(|| stopping.get()).await?;
             done.set(done.get() + 1);
             Ok(())
-        });
+        }));
     }
     let (shared, done) = (history.clone(), finished.clone());
-    sim.client("reader", async move {
+    machines[0].push(Box::pin(async move {
         while done.get() < others {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         workload::read_all(shared).await?;
         done.set(done.get() + 1);
         Ok(())
-    });
+    }));
+    for (index, clients) in machines.into_iter().enumerate() {
+        sim.client(format!("clients{index}"), run_clients(clients));
+    }
     others + 1
+}
+
+/// One client.
+type Client = Pin<Box<dyn Future<Output = turmoil::Result>>>;
+
+/// Runs the clients of one machine side by side, until all have ended or one has failed.
+async fn run_clients(clients: Vec<Client>) -> turmoil::Result {
+    let mut running = JoinSet::new();
+    for client in clients {
+        running.spawn_local(client);
+    }
+    while let Some(ended) = running.join_next().await {
+        ended??;
+    }
+    Ok(())
 }
 
 fn digest(history: &History) -> Result<u64> {
@@ -122,11 +145,23 @@ fn digest(history: &History) -> Result<u64> {
     Ok(lines.iter().fold(0xcbf2_9ce4_8422_2325, mix))
 }
 
+/// Whether all nodes show what they showed before: then no check can find anything that it did not find then.
+fn is_as_before(now: &[NodeInspection], before: &[NodeInspection]) -> bool {
+    let same = |(now, before): (&NodeInspection, &NodeInspection)| {
+        (now.node, now.broker_epoch, now.controller) == (before.node, before.broker_epoch, before.controller)
+            && Arc::ptr_eq(&now.image, &before.image)
+            && now.replicas == before.replicas
+    };
+    now.len() == before.len() && now.iter().zip(before).all(same)
+}
+
 struct Run<'a> {
     plan: &'a Plan,
     cluster: SimCluster,
     history: History,
     checks: Checks,
+    /// What the nodes showed at the last tick.
+    seen: Vec<NodeInspection>,
     clients: usize,
     stop: Rc<Cell<bool>>,
     finished: Rc<Cell<usize>>,
@@ -182,17 +217,22 @@ impl Run<'_> {
     fn tick(&mut self, sim: &mut Sim<'_>) -> Result<()> {
         sim.step().map_err(|error| anyhow!("a host failed: {error}"))?;
         let nodes = self.cluster.inspect();
-        self.mix(&nodes);
-        let at = sim.elapsed();
+        let is_new = !is_as_before(&nodes, &self.seen) || self.checks.awaits(&self.history);
+        self.seen = nodes;
+        if !is_new {
+            return Ok(());
+        }
+        self.mix(sim.elapsed());
         if self.plan.history_only {
             return Ok(());
         }
-        self.checks.after_tick(&nodes, &self.history).with_context(|| format!("at {at:?}"))
+        self.checks.after_tick(&self.seen, &self.history).with_context(|| format!("at {:?}", sim.elapsed()))
     }
 
-    fn mix(&mut self, nodes: &[NodeInspection]) {
+    fn mix(&mut self, at: Duration) {
         let mut mix = |value: u64| self.digest = (self.digest ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(5);
-        for node in nodes {
+        mix(at.as_millis() as u64);
+        for node in &self.seen {
             mix(node.node.0 as u64);
             mix(node.image.offset().0 as u64);
             for replica in &node.replicas {

@@ -1,18 +1,15 @@
 //! Hostile frames for every advertised API and version: nothing panics, and memory stays within the bound that
 //! `decode_request` promises, whatever a frame claims.
 
-mod counting;
-
 use bytes::{BufMut, Bytes, BytesMut};
 use highwater_protocol::messages::MetadataRequest;
 use highwater_protocol::{
     APIS, ApiSpec, Choice, DECODED_BYTES_FLOOR, DECODED_BYTES_PER_FRAME_BYTE, DecodeError, MAX_UNKNOWN_TAGGED_FIELDS,
     MalformedFrame, Request, decode_request, sample_request,
 };
+use highwater_test_allocator::{Counting, peak_of};
 use kafka_protocol::protocol::Decodable;
 use proptest::prelude::*;
-
-use counting::{Counting, peak_of};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;

@@ -1,16 +1,13 @@
 //! Hostile batches cost no more memory than the bytes that were received, plus the codec's fixed buffers.
 
-mod counting;
-
 use bytes::Bytes;
 use highwater_records::{
     BatchBuilder, BatchHeader, Compression, HEADER_LENGTH, RecordBatch, ValidationLimits, split_batches,
     validate_produce,
 };
+use highwater_test_allocator::{Counting, peak_of};
 use highwater_types::{PartitionIndex, Timestamp, TopicName, TopicPartition};
 use proptest::prelude::*;
-
-use counting::{Counting, peak_of};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;

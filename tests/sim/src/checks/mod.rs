@@ -34,6 +34,11 @@ pub struct Checks {
 }
 
 impl Checks {
+    /// Whether something was acknowledged that was not checked yet.
+    pub fn awaits(&self, history: &History) -> bool {
+        history.acknowledgements() > self.acknowledged_seen
+    }
+
     /// Checks everything that must hold at every moment.
     pub fn after_tick(&mut self, nodes: &[NodeInspection], history: &History) -> Result<()> {
         for node in nodes {
