@@ -5,8 +5,6 @@ use std::sync::Arc;
 use highwater_env::lock::Mutex;
 use tokio::sync::Notify;
 
-use crate::partition::Partition;
-
 /// Woken by an append, a move of the high watermark or a change of role of any partition it is registered with.
 ///
 /// Order of use: [`crate::Replicas::register_waiter`], then read, then [`Self::ready`]. A change between the registration
@@ -48,21 +46,6 @@ impl FetchWaiter {
     }
 }
 
-/// Keeps a waiter registered; dropping it removes the waiter from all partitions.
-#[must_use = "dropping it ends the registration"]
-pub struct WaiterRegistration {
-    pub(crate) partitions: Vec<Arc<Partition>>,
-    pub(crate) waiter: Arc<FetchWaiter>,
-}
-
-impl Drop for WaiterRegistration {
-    fn drop(&mut self) {
-        for partition in &self.partitions {
-            partition.waiters().remove(&self.waiter);
-        }
-    }
-}
-
 /// The waiters of one partition.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
@@ -75,7 +58,8 @@ impl Waiters {
         self.waiting.lock().push((waiter.clone(), position));
     }
 
-    fn remove(&self, waiter: &Arc<FetchWaiter>) {
+    /// Wakes it no more.
+    pub fn remove(&self, waiter: &Arc<FetchWaiter>) {
         self.waiting.lock().retain(|(other, _)| !Arc::ptr_eq(other, waiter));
     }
 
