@@ -93,7 +93,7 @@ async fn an_idle_partition_holds_less_than_one_kibibyte() {
     let mut conn = Net::Tcp.connect(&node.client_addresses()[0].1.to_string()).await.unwrap();
     // What the first ones bring along is no part of it.
     create(&mut conn, "first", PARTITIONS).await;
-    write_to_all(&mut conn, "first", 1).await;
+    write_to_all(&mut conn, "first", WRITTEN).await;
     settled(0, 1).await;
 
     let before = held_in_size_classes();
