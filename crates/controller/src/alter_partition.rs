@@ -59,7 +59,7 @@ fn alter_one(
         leader: partition.leader,
         leader_epoch: partition.leader_epoch,
         isr: partition.isr.clone(),
-        elr: partition.elr.clone(),
+        elr: partition.elr.to_vec(),
         leader_recovery: partition.leader_recovery,
         partition_epoch: partition.partition_epoch,
     })

@@ -97,8 +97,8 @@ pub(crate) fn settle(
     let mut next = wanted;
     next.isr = wanted_isr(rules, &next);
     complete_reassignment(|replicas| rules.effective_min_isr(replicas), &mut next);
-    next.elr = eligible(rules, old, &next, loss);
-    next.last_known_elr = last_known(old, loss);
+    next.elr = eligible(rules, old, &next, loss).into();
+    next.last_known_elr = last_known(old, loss).into();
     elect(rules, &mut next, election);
     if next.has_leader() {
         next.last_known_elr.clear();
@@ -137,7 +137,7 @@ fn last_known(old: &PartitionImage, loss: Option<Loss>) -> Vec<BrokerId> {
         // A log of a version that kept the last leader in the ISR.
         old.isr.clone()
     } else {
-        old.last_known_elr.clone()
+        old.last_known_elr.to_vec()
     };
     if let Some(Loss::Everything(id)) = loss {
         last.retain(|&other| other != id);
@@ -296,21 +296,21 @@ pub(crate) fn change(
     old: &PartitionImage,
     new: &PartitionImage,
 ) -> PartitionChange {
-    fn changed<T: PartialEq + Clone>(old: &T, new: &T) -> Option<T> {
-        (old != new).then(|| new.clone())
+    fn changed<T: PartialEq + ToOwned + ?Sized>(old: &T, new: &T) -> Option<T::Owned> {
+        (old != new).then(|| new.to_owned())
     }
     // Also when a replica goes: what it still acknowledges must not count in the epoch in which it is none any more.
     let new_epoch = old.leader != new.leader || old.replicas.iter().any(|id| !new.replicas.contains(id));
     PartitionChange {
         topic_id,
         partition,
-        replicas: changed(&old.replicas, &new.replicas),
-        directories: changed(&old.directories, &new.directories),
-        isr: changed(&old.isr, &new.isr),
-        elr: changed(&old.elr, &new.elr),
-        last_known_elr: changed(&old.last_known_elr, &new.last_known_elr),
-        adding: changed(&old.adding, &new.adding),
-        removing: changed(&old.removing, &new.removing),
+        replicas: changed(&*old.replicas, &*new.replicas),
+        directories: changed(&*old.directories, &*new.directories),
+        isr: changed(&*old.isr, &*new.isr),
+        elr: changed(&*old.elr, &*new.elr),
+        last_known_elr: changed(&*old.last_known_elr, &*new.last_known_elr),
+        adding: changed(&*old.adding, &*new.adding),
+        removing: changed(&*old.removing, &*new.removing),
         leader: changed(&old.leader, &new.leader),
         leader_recovery: changed(&old.leader_recovery, &new.leader_recovery),
         leader_epoch: LeaderEpoch(old.leader_epoch.get() + i32::from(new_epoch)),

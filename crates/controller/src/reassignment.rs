@@ -19,10 +19,10 @@ pub(crate) fn with_target(image: &MetadataImage, partition: &PartitionImage, tar
     PartitionImage {
         directories: replicas.iter().map(|&id| directory_in(image, partition, id)).collect(),
         isr: keeps(&partition.isr),
-        elr: keeps(&partition.elr),
-        last_known_elr: keeps(&partition.last_known_elr),
+        elr: keeps(&partition.elr).into(),
+        last_known_elr: keeps(&partition.last_known_elr).into(),
         adding: target.iter().copied().filter(|id| !original.contains(id)).collect(),
-        removing,
+        removing: removing.into(),
         replicas,
         ..partition.clone()
     }

@@ -38,9 +38,9 @@ struct State {
     log_starts: CheckpointFile,
     /// How far logs are compacted.
     cleaner_offsets: CheckpointFile,
-    /// Logs opened by this process.
+    /// Logs opened by this process, but those of which there is a summary, here or with the replica.
     logs: BTreeMap<TopicPartition, Opened>,
-    /// Logs that are closed properly, by this process or the one before.
+    /// Logs that are closed properly, by this process or the one before, and that no replica keeps the summary of.
     closed: Summaries,
     /// Logs of a process that did not stop properly which this one has not opened yet.
     unrecovered: BTreeSet<TopicPartition>,
@@ -52,7 +52,7 @@ struct State {
 enum Opened {
     /// In use, or dropped as by a crash once the reference is dead.
     Open(Weak<FlushTarget>),
-    /// Closed properly.
+    /// Closed properly, with a transaction open.
     Closed,
 }
 
@@ -118,10 +118,20 @@ impl Checkpoints {
         self.state.lock().unrecovered = partitions;
     }
 
-    /// A closed log, if it is that topic's.
-    pub(crate) fn summary(&self, partition: &TopicPartition, topic_id: TopicId) -> Option<LogSummary> {
-        let state = self.state.lock();
-        state.closed.get(partition).filter(|(found, _)| *found == topic_id).map(|(_, summary)| *summary)
+    /// What is in a closed log, if it is that topic's. Whoever takes it gives it back with [`Self::note_closed`] before the log
+    /// is opened, and before a clean shutdown is marked.
+    pub(crate) fn take_summary(&self, partition: &TopicPartition, topic_id: TopicId) -> Option<LogSummary> {
+        let mut state = self.state.lock();
+        state.closed.get(partition).filter(|(found, _)| *found == topic_id)?;
+        state.closed.remove(partition).map(|(_, summary)| summary)
+    }
+
+    /// Gives a summary back. Of a log that has nothing on disk, there is nothing to tell.
+    pub(crate) fn note_closed(&self, partition: &TopicPartition, topic_id: TopicId, summary: LogSummary) {
+        let mut state = self.state.lock();
+        if state.recovery_points.get(partition) == Some(summary.log_end) {
+            state.closed.insert(partition.clone(), (topic_id, summary));
+        }
     }
 
     /// The durable mark of a log.
@@ -169,26 +179,32 @@ impl Checkpoints {
         state.logs.insert(partition.clone(), Opened::Open(Arc::downgrade(flush)));
     }
 
-    /// A log was closed properly, with everything flushed. `summary` is of one that need not be opened before it is used.
-    pub(crate) fn on_closed(
-        &self,
-        partition: &TopicPartition,
-        flush: &FlushTarget,
-        summary: Option<(TopicId, LogSummary)>,
-    ) {
+    /// Takes over where a log starts and what of it is durable; the files hear of it when they are written next.
+    pub(crate) fn take_over(&self, partition: &TopicPartition, flush: &FlushTarget) {
+        self.state.lock().take_over(partition, flush);
+    }
+
+    /// A log was closed properly, after [`Self::take_over`] with everything flushed. `summary` is of one that need not be opened
+    /// before it is used.
+    pub(crate) fn on_closed(&self, partition: &TopicPartition, summary: Option<(TopicId, LogSummary)>) {
         let mut state = self.state.lock();
-        state.take_over(partition, flush);
-        state.logs.insert(partition.clone(), Opened::Closed);
-        state.closed.extend(summary.map(|summary| (partition.clone(), summary)));
+        match summary {
+            Some(summary) => {
+                state.logs.remove(partition);
+                state.closed.insert(partition.clone(), summary);
+            }
+            None => _ = state.logs.insert(partition.clone(), Opened::Closed),
+        }
     }
 
     /// Whether the log's files are as the last proper closing left them, given that the process before this one stopped
     /// properly or not.
     pub(crate) fn is_clean(&self, partition: &TopicPartition, clean_start: bool) -> bool {
-        match self.state.lock().logs.get(partition) {
+        let state = self.state.lock();
+        match state.logs.get(partition) {
             Some(Opened::Closed) => true,
             Some(Opened::Open(_)) => false,
-            None => clean_start,
+            None => clean_start || state.closed.contains_key(partition),
         }
     }
 
@@ -216,11 +232,11 @@ impl Checkpoints {
         state.write_changed(&self.fs)
     }
 
-    /// Closes the files of all logs that nobody used since the last call.
-    pub(crate) fn release_idle_files(&self) {
+    /// Closes the files of all logs that nobody used since the last call. Returns those that are to be flushed before.
+    pub(crate) fn release_idle_files(&self) -> Vec<Arc<FlushTarget>> {
         let upgrade = |log: &Opened| if let Opened::Open(flush) = log { flush.upgrade() } else { None };
         let open: Vec<Arc<FlushTarget>> = self.state.lock().logs.values().filter_map(upgrade).collect();
-        open.iter().for_each(|flush| flush.release_idle_files());
+        open.into_iter().filter(|flush| flush.release_idle_files()).collect()
     }
 
     /// Makes sure that neither the durable mark nor the log start on disk is above `end`, where the log is about to be cut.
@@ -325,19 +341,18 @@ impl CheckpointFile {
                 Ok(offsets) => offsets,
                 Err(reason) => return Err(CheckpointError::Malformed { path, reason }),
             },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Offsets::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Offsets::default(),
             Err(error) => return Err(LogError::io(&path)(error).into()),
         };
         Ok(Self { path, offsets, written: true })
     }
 
     fn get(&self, partition: &TopicPartition) -> Option<Offset> {
-        self.offsets.get(partition).copied()
+        self.offsets.get(partition)
     }
 
     fn set(&mut self, partition: &TopicPartition, offset: Offset) {
-        if self.get(partition) != Some(offset) {
-            self.offsets.insert(partition.clone(), offset);
+        if self.offsets.insert(partition, offset) != Some(offset) {
             self.written = false;
         }
     }

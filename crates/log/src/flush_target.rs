@@ -94,15 +94,18 @@ impl FlushTarget {
         self.seen.swap(flushed, Ordering::Relaxed) != flushed
     }
 
-    /// Closes the files that nobody used since the last call, so that an idle partition holds none open: as long as nothing in
-    /// them waits for a flush.
-    pub(crate) fn release_idle_files(&self) {
-        if self.flushed() == self.reader.log_end() {
-            let closed = self.reader.view().segments.iter().filter(|segment| segment.release_if_idle()).count();
-            if closed > 0 {
-                self.reader.tail().clear();
-            }
+    /// Closes the files that nobody used since the last call, so that an idle partition holds none open. Returns whether that has
+    /// to wait for a flush, which nobody else may ask for (relaxed durability).
+    pub(crate) fn release_idle_files(&self) -> bool {
+        let view = self.reader.view();
+        if self.flushed() != self.reader.log_end() {
+            return !view.active().take_used();
         }
+        let closed = view.segments.iter().filter(|segment| segment.release_if_idle()).count();
+        if closed > 0 {
+            self.reader.tail().clear();
+        }
+        false
     }
 
     /// The log's read side.

@@ -250,9 +250,16 @@ impl LogDirectory {
         read_topic_id(&self.services.fs, &self.dir_of(partition))
     }
 
-    /// What is in a log that nobody has opened since it was closed properly, if it is that topic's; else it must be opened.
-    pub fn summary(&self, partition: &TopicPartition, topic_id: TopicId) -> Option<LogSummary> {
-        self.services.checkpoints.summary(partition, topic_id)
+    /// Takes out what is in a log that nobody has opened since it was closed properly, if it is that topic's; else it must be
+    /// opened. [`LogDirectory::note_closed`] gives it back.
+    pub fn take_summary(&self, partition: &TopicPartition, topic_id: TopicId) -> Option<LogSummary> {
+        self.services.checkpoints.take_summary(partition, topic_id)
+    }
+
+    /// That is in a log which was closed properly: to be told before it is opened, and before [`LogDirectory::close`]. Of a log
+    /// that has nothing on disk nothing is noted.
+    pub fn note_closed(&self, partition: &TopicPartition, topic_id: TopicId, summary: LogSummary) {
+        self.services.checkpoints.note_closed(partition, topic_id, summary);
     }
 
     /// Opens the log of a partition, or creates an empty one. Recovery may have to read much; run it where blocking is fine.
@@ -372,9 +379,10 @@ impl LogDirectory {
         self.services.health.watch(self.services.checkpoints.write(high_watermarks))
     }
 
-    /// Closes the files that nobody used since the last call. To be called every few seconds: what is open is then what is in use.
+    /// Closes the files that nobody used since the last call, and has those flushed that have to be before. To be called every few
+    /// seconds: what is open is then what is in use.
     pub fn release_idle_files(&self) {
-        self.services.checkpoints.release_idle_files();
+        self.services.checkpoints.release_idle_files().iter().for_each(|flush| self.sync.request(flush));
     }
 
     /// Makes the log start of a partition durable, as far as the log is: after it was raised. Blocks for the disk.

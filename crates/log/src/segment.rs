@@ -182,12 +182,17 @@ impl Segment {
         self.with_index(interval_bytes, |_| ())
     }
 
+    /// Whether the file was used since the last call.
+    pub(crate) fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
     /// Closes the file, and drops the index of a rolled segment, if the file was not used since the last call. Everything in it
     /// must be durable: what a write-back that fails later has to say, only an open file hears. Returns whether a file was closed.
     pub(crate) fn release_if_idle(&self) -> bool {
         // Whoever says that it uses the file while this looks gets its lock later, and opens it again.
         let mut slot = self.file.lock();
-        if self.used.swap(false, Ordering::Relaxed) || self.pinned.load(Ordering::Acquire) {
+        if self.take_used() || self.pinned.load(Ordering::Acquire) {
             return false;
         }
         let file = slot.take();
@@ -197,7 +202,6 @@ impl Segment {
     }
 
     /// Whether its file is open.
-    #[cfg(test)]
     pub(crate) fn is_open(&self) -> bool {
         self.file.lock().is_some()
     }

@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use highwater_types::{BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicIdPartition};
+use thin_vec::ThinVec;
 
 /// Whether the leader was elected from the ISR or not (KIP-704).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -33,7 +34,7 @@ impl LeaderRecoveryState {
     }
 }
 
-/// The state of one partition.
+/// The state of one partition. A node has one for each partition of the cluster, so lists that are mostly empty are thin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionImage {
     /// Assigned brokers, the preferred leader first. Never empty, no broker twice.
@@ -46,13 +47,13 @@ pub struct PartitionImage {
     pub isr: Vec<BrokerId>,
     /// Eligible leader replicas: out of the ISR, yet known to hold the high watermark (KIP-966). Disjoint from `isr`, each
     /// one of `replicas`; empty while the ISR has `min.insync.replicas`.
-    pub elr: Vec<BrokerId>,
+    pub elr: ThinVec<BrokerId>,
     /// The last leader, while nobody leads (KIP-966; Kafka uses the field the same way). Leads when ISR and ELR are empty.
-    pub last_known_elr: Vec<BrokerId>,
+    pub last_known_elr: ThinVec<BrokerId>,
     /// Replicas that a running reassignment adds, each one of `replicas`.
-    pub adding: Vec<BrokerId>,
+    pub adding: ThinVec<BrokerId>,
     /// Replicas that a running reassignment removes, each one of `replicas`.
-    pub removing: Vec<BrokerId>,
+    pub removing: ThinVec<BrokerId>,
     /// The leader, in the ISR; [`BrokerId::NONE`] while no member of ISR or ELR is available.
     pub leader: BrokerId,
     /// How the leader came to be.
@@ -94,10 +95,10 @@ impl PartitionImage {
             replicas,
             directories,
             isr,
-            elr: Vec::new(),
-            last_known_elr: Vec::new(),
-            adding: Vec::new(),
-            removing: Vec::new(),
+            elr: ThinVec::new(),
+            last_known_elr: ThinVec::new(),
+            adding: ThinVec::new(),
+            removing: ThinVec::new(),
             leader,
             leader_recovery: LeaderRecoveryState::Recovered,
             leader_epoch: LeaderEpoch(0),
@@ -113,8 +114,7 @@ impl PartitionImage {
 
     /// Whether the controller may make this replica the leader without an operator's word: then it must keep what it holds.
     pub fn is_candidate(&self, broker: BrokerId) -> bool {
-        [&self.isr, &self.elr, &self.last_known_elr].into_iter().any(|group| group.contains(&broker))
-            || self.leader == broker
+        self.isr.iter().chain(&self.elr).chain(&self.last_known_elr).any(|&id| id == broker) || self.leader == broker
     }
 
     /// The first assigned replica, which leads when it can.
@@ -217,6 +217,8 @@ impl PartitionChange {
 
 #[cfg(test)]
 mod tests {
+    use thin_vec::thin_vec;
+
     use super::*;
 
     #[test]
@@ -224,8 +226,8 @@ mod tests {
         let ids = [1, 2, 3, 4, 5].map(BrokerId);
         let mut partition = PartitionImage::new(ids.to_vec(), vec![DirectoryId::default(); 5], vec![ids[0]], ids[0]);
         assert_eq!(ids.map(|id| partition.is_candidate(id)), [true, false, false, false, false]);
-        partition.elr = vec![ids[1]];
-        partition.last_known_elr = vec![ids[2]];
+        partition.elr = thin_vec![ids[1]];
+        partition.last_known_elr = thin_vec![ids[2]];
         partition.leader = ids[3];
         assert_eq!(ids.map(|id| partition.is_candidate(id)), [true, true, true, true, false]);
     }

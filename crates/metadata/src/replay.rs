@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use highwater_types::{BrokerId, MetadataOffset, PartitionIndex, ProducerId, TopicId, TopicName};
 use imbl::Vector;
+use thin_vec::ThinVec;
 
 use crate::{
     BrokerChange, BrokerRegistration, ConfigResource, LeaderRecoveryState, MetadataDelta, MetadataImage,
@@ -243,13 +244,18 @@ impl PartitionImage {
                 field.clone_from(value);
             }
         }
+        fn set_thin(field: &mut ThinVec<BrokerId>, value: Option<&Vec<BrokerId>>) {
+            if let Some(value) = value {
+                *field = value.as_slice().into();
+            }
+        }
         set(&mut self.replicas, change.replicas.as_ref());
         set(&mut self.directories, change.directories.as_ref());
         set(&mut self.isr, change.isr.as_ref());
-        set(&mut self.elr, change.elr.as_ref());
-        set(&mut self.last_known_elr, change.last_known_elr.as_ref());
-        set(&mut self.adding, change.adding.as_ref());
-        set(&mut self.removing, change.removing.as_ref());
+        set_thin(&mut self.elr, change.elr.as_ref());
+        set_thin(&mut self.last_known_elr, change.last_known_elr.as_ref());
+        set_thin(&mut self.adding, change.adding.as_ref());
+        set_thin(&mut self.removing, change.removing.as_ref());
         set(&mut self.leader, change.leader.as_ref());
         set(&mut self.leader_recovery, change.leader_recovery.as_ref());
         self.leader_epoch = change.leader_epoch;

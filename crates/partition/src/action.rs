@@ -1,6 +1,10 @@
 //! What a replica wants done.
 
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch};
+use smallvec::SmallVec;
+
+/// What one step wants done, in order. Few enough to be on the stack: a replica keeps no room for them.
+pub type Actions = SmallVec<[Action; 4]>;
 
 /// A change of the ISR to ask of the controller.
 #[derive(Debug, Clone, PartialEq, Eq)]

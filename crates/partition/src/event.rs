@@ -1,5 +1,6 @@
 //! What a replica is told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, PartitionEpoch};
@@ -95,8 +96,9 @@ pub enum Event {
     WentOffline,
     /// Topic or broker configuration changed.
     Configured(Settings),
-    /// The brokers that may join an ISR: registered, not fenced, not shutting down; with their registrations.
-    ActiveBrokers(Vec<(BrokerId, BrokerEpoch)>),
+    /// The brokers that may join an ISR: registered, not fenced, not shutting down; with their registrations. One list for all
+    /// replicas of a broker.
+    ActiveBrokers(Arc<[(BrokerId, BrokerEpoch)]>),
     /// The log grew (as leader or as follower).
     Appended {
         /// New log end offset.

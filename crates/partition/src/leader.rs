@@ -8,7 +8,8 @@ use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, MonoMs, Offset, Partit
 use crate::mutation::Defects;
 use crate::progress::Progress;
 use crate::{
-    Action, Assignment, IsrAnswer, IsrChange, IsrState, LogCursors, Mutation, OpenedFollower, SessionId, Settings,
+    Action, Actions, Assignment, IsrAnswer, IsrChange, IsrState, LogCursors, Mutation, OpenedFollower, SessionId,
+    Settings,
 };
 
 /// After a refusal the same change is not proposed for so long: the reason (it is fenced, it registered anew) goes away
@@ -23,8 +24,6 @@ pub(crate) struct Leader {
     pub partition_epoch: PartitionEpoch,
     /// Log end when the leadership began. Everything committed in earlier epochs is below it.
     pub epoch_start: Offset,
-    /// Assigned replicas.
-    replicas: Vec<BrokerId>,
     /// Members sorted; the leader is one of them.
     pub isr: IsrState,
     /// Eligible leader replicas as the controller last said. While there are any, the controller has the ISR below
@@ -32,8 +31,8 @@ pub(crate) struct Leader {
     ///
     /// Without it: (1) the minimum is raised from 1 to 2; (2) broker 3 is fenced, so the controller has ISR {1} and ELR {3};
     /// (3) leader 1 hears of that before it hears of the new minimum, and commits without 3; (4) 1 dies and 3 is elected.
-    elr: Vec<BrokerId>,
-    /// One entry for each assigned replica but the leader.
+    elr: Box<[BrokerId]>,
+    /// One entry for each assigned replica but the leader, which is one of them.
     followers: BTreeMap<BrokerId, Progress>,
     /// Do not propose to shrink before this time: the controller refused.
     shrink_not_before: MonoMs,
@@ -46,7 +45,7 @@ pub(crate) struct Surroundings<'a> {
     pub cursors: LogCursors,
     pub high_watermark: Offset,
     pub settings: Settings,
-    /// Brokers that may join, sorted.
+    /// Brokers that may join.
     pub active: &'a [(BrokerId, BrokerEpoch)],
     pub now: MonoMs,
 }
@@ -60,7 +59,6 @@ impl Leader {
             epoch: assignment.leader_epoch,
             partition_epoch: assignment.partition_epoch,
             epoch_start,
-            replicas: assignment.replicas.clone(),
             isr: IsrState::Committed { isr: sorted(&assignment.isr) },
             elr: elr_of(&assignment.elr, defects),
             followers: others.map(|&replica| (replica, Progress::unknown(now))).collect(),
@@ -71,7 +69,7 @@ impl Leader {
 
     /// Newer metadata of the same leadership. Whatever was in flight is settled: the proposal built on an older partition
     /// epoch and can no longer be accepted.
-    pub fn on_assigned(&mut self, assignment: &Assignment, now: MonoMs, actions: &mut Vec<Action>) {
+    pub fn on_assigned(&mut self, assignment: &Assignment, now: MonoMs, actions: &mut Actions) {
         if assignment.partition_epoch <= self.partition_epoch {
             return;
         }
@@ -80,7 +78,6 @@ impl Leader {
         for &replica in assignment.replicas.iter().filter(|&&replica| replica != id) {
             self.followers.entry(replica).or_insert_with(|| Progress::unknown(now));
         }
-        self.replicas.clone_from(&assignment.replicas);
         self.commit((&assignment.isr, &assignment.elr), assignment.partition_epoch, actions);
     }
 
@@ -88,7 +85,7 @@ impl Leader {
         &mut self,
         (isr, elr): (&[BrokerId], &[BrokerId]),
         partition_epoch: PartitionEpoch,
-        actions: &mut Vec<Action>,
+        actions: &mut Actions,
     ) {
         let isr = sorted(isr);
         self.elr = elr_of(elr, self.defects);
@@ -103,7 +100,7 @@ impl Leader {
     }
 
     /// A follower came with a log that is a prefix of this one.
-    pub fn on_opened(&mut self, follower: &OpenedFollower, around: Surroundings<'_>, actions: &mut Vec<Action>) {
+    pub fn on_opened(&mut self, follower: &OpenedFollower, around: Surroundings<'_>, actions: &mut Actions) {
         let durability = around.settings.durability;
         let Some(progress) = self.followers.get_mut(&follower.replica) else { return };
         if progress.session.is_some_and(|session| session > follower.session)
@@ -191,7 +188,7 @@ impl Leader {
 
     /// `min.insync.replicas`, capped by how many replicas there are.
     pub fn effective_min_isr(&self, settings: Settings) -> usize {
-        settings.min_isr.min(self.replicas.len()).max(1)
+        settings.min_isr.min(self.followers.len() + 1).max(1)
     }
 
     /// Whether the committed ISR has the minimum, as far as this broker's settings and the controller's ELR tell.
@@ -216,7 +213,7 @@ impl Leader {
     }
 
     /// Proposes that members leave which were not caught up for `lag_max`.
-    pub fn maybe_shrink(&mut self, around: Surroundings<'_>, actions: &mut Vec<Action>) {
+    pub fn maybe_shrink(&mut self, around: Surroundings<'_>, actions: &mut Actions) {
         if !self.isr.is_committed() || around.now < self.shrink_not_before {
             return;
         }
@@ -227,7 +224,7 @@ impl Leader {
         }
     }
 
-    fn propose_shrink(&mut self, removed: Vec<BrokerId>, around: Surroundings<'_>, actions: &mut Vec<Action>) {
+    fn propose_shrink(&mut self, removed: Vec<BrokerId>, around: Surroundings<'_>, actions: &mut Actions) {
         if !self.isr.is_committed() {
             return;
         }
@@ -243,7 +240,7 @@ impl Leader {
     }
 
     /// Proposes the first follower that holds everything committed in earlier epochs and in this one.
-    pub fn maybe_expand(&mut self, around: Surroundings<'_>, actions: &mut Vec<Action>) {
+    pub fn maybe_expand(&mut self, around: Surroundings<'_>, actions: &mut Actions) {
         if !self.isr.is_committed() {
             return;
         }
@@ -305,7 +302,7 @@ impl Leader {
         (leader_epoch, partition_epoch): (LeaderEpoch, PartitionEpoch),
         answer: &IsrAnswer,
         around: Surroundings<'_>,
-        actions: &mut Vec<Action>,
+        actions: &mut Actions,
     ) {
         if leader_epoch != self.epoch || partition_epoch != self.partition_epoch || self.isr.is_committed() {
             return;
@@ -327,7 +324,7 @@ impl Leader {
         }
     }
 
-    fn on_refused(&mut self, around: Surroundings<'_>, actions: &mut Vec<Action>) {
+    fn on_refused(&mut self, around: Surroundings<'_>, actions: &mut Actions) {
         let forget = self.defects.has(Mutation::ForgetInDoubt);
         let isr = self.isr.committed().to_vec();
         if let Some(progress) = self.isr.added().and_then(|added| self.followers.get_mut(&added)) {
@@ -361,8 +358,8 @@ fn lags(progress: &Progress, around: Surroundings<'_>) -> bool {
         && around.now - progress.caught_up_at > around.settings.lag_max
 }
 
-fn elr_of(elr: &[BrokerId], defects: Defects) -> Vec<BrokerId> {
-    if defects.has(Mutation::IgnoreElr) { Vec::new() } else { sorted(elr) }
+fn elr_of(elr: &[BrokerId], defects: Defects) -> Box<[BrokerId]> {
+    if defects.has(Mutation::IgnoreElr) { Box::default() } else { sorted(elr).into() }
 }
 
 fn sorted(brokers: &[BrokerId]) -> Vec<BrokerId> {

@@ -31,7 +31,7 @@ mod ring;
 #[cfg(test)]
 mod scenarios;
 
-pub use action::{Action, IsrChange};
+pub use action::{Action, Actions, IsrChange};
 pub use cursors::{Durability, LogCursors};
 pub use divergence::{OpenCheck, check_open};
 pub use event::{Assignment, EpochEnd, Event, IsrAnswer, OpenedFollower, SessionId, Settings};

@@ -12,13 +12,15 @@
 //!                                 log end (relaxed)
 //! ```
 
+use std::sync::Arc;
+
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, MonoMs, Offset, PartitionEpoch};
 
 use crate::divergence::truncation_point;
 use crate::follower::{Follower, Link};
 use crate::leader::{Leader, Surroundings};
 use crate::mutation::Defects;
-use crate::{Action, Assignment, Durability, EpochEnd, Event, IsrState, LogCursors, Mutation, Settings};
+use crate::{Action, Actions, Assignment, Durability, EpochEnd, Event, IsrState, LogCursors, Mutation, Settings};
 
 #[derive(Debug, Clone)]
 enum Role {
@@ -66,8 +68,8 @@ pub struct Replica {
     /// Highest epoch this replica was assigned in.
     leader_epoch: LeaderEpoch,
     role: Role,
-    /// Brokers that may join an ISR, sorted by id.
-    active: Vec<(BrokerId, BrokerEpoch)>,
+    /// Brokers that may join an ISR.
+    active: Arc<[(BrokerId, BrokerEpoch)]>,
     defects: Defects,
 }
 
@@ -83,7 +85,7 @@ impl Replica {
             relaxed_until: Offset::ZERO,
             leader_epoch: LeaderEpoch::NONE,
             role: Role::Offline,
-            active: Vec::new(),
+            active: Arc::default(),
             defects: Defects::of_new_core(),
         };
         replica.assert_number_line();
@@ -98,15 +100,12 @@ impl Replica {
     }
 
     /// Takes one event in, at time `now`, and appends what is to be done to `actions`.
-    pub fn step(&mut self, now: MonoMs, event: Event, actions: &mut Vec<Action>) {
+    pub fn step(&mut self, now: MonoMs, event: Event, actions: &mut Actions) {
         match event {
             Event::Assigned(assignment) => self.on_assigned(&assignment, now, actions),
             Event::WentOffline => self.go_offline(actions),
             Event::Configured(settings) => self.on_configured(settings),
-            Event::ActiveBrokers(mut active) => {
-                active.sort_unstable();
-                self.active = active;
-            }
+            Event::ActiveBrokers(active) => self.active = active,
             Event::Appended { log_end } => self.on_appended(log_end, now, actions),
             Event::Flushed { flushed } => self.on_flushed(flushed, actions),
             Event::LogStartMoved { log_start } => {
@@ -295,7 +294,7 @@ impl Replica {
         }
     }
 
-    fn on_assigned(&mut self, assignment: &Assignment, now: MonoMs, actions: &mut Vec<Action>) {
+    fn on_assigned(&mut self, assignment: &Assignment, now: MonoMs, actions: &mut Actions) {
         if assignment.leader_epoch < self.leader_epoch {
             return;
         }
@@ -330,7 +329,7 @@ impl Replica {
         }
     }
 
-    fn become_leader(&mut self, assignment: &Assignment, now: MonoMs, actions: &mut Vec<Action>) {
+    fn become_leader(&mut self, assignment: &Assignment, now: MonoMs, actions: &mut Actions) {
         if matches!(self.role, Role::Follower(_)) {
             actions.push(Action::StopFollowing);
         }
@@ -339,7 +338,7 @@ impl Replica {
         self.role = Role::Leader(Leader::new(self.id, assignment, start, now, self.defects));
     }
 
-    fn become_follower(&mut self, assignment: &Assignment, actions: &mut Vec<Action>) {
+    fn become_follower(&mut self, assignment: &Assignment, actions: &mut Actions) {
         self.role = Role::Follower(Follower::new(assignment));
         if self.defects.has(Mutation::TruncateToHighWatermark) && self.high_watermark < self.cursors.log_end {
             actions.push(Action::TruncateTo { offset: self.high_watermark });
@@ -347,7 +346,7 @@ impl Replica {
         actions.push(Action::Follow { leader: assignment.leader, leader_epoch: assignment.leader_epoch });
     }
 
-    fn go_offline(&mut self, actions: &mut Vec<Action>) {
+    fn go_offline(&mut self, actions: &mut Actions) {
         match self.role {
             Role::Leader(_) => actions.push(Action::Resign),
             Role::Follower(_) => actions.push(Action::StopFollowing),
@@ -363,7 +362,7 @@ impl Replica {
         }
     }
 
-    fn on_appended(&mut self, log_end: Offset, now: MonoMs, actions: &mut Vec<Action>) {
+    fn on_appended(&mut self, log_end: Offset, now: MonoMs, actions: &mut Actions) {
         assert!(log_end >= self.cursors.log_end, "append moved the log end back to {log_end}: {self:?}");
         let before = self.cursors.log_end;
         if let Role::Leader(leader) = &mut self.role {
@@ -375,7 +374,7 @@ impl Replica {
         }
     }
 
-    fn on_flushed(&mut self, flushed: Offset, actions: &mut Vec<Action>) {
+    fn on_flushed(&mut self, flushed: Offset, actions: &mut Actions) {
         let flushed = flushed.min(self.cursors.log_end);
         if flushed <= self.cursors.flushed {
             return;
@@ -394,7 +393,7 @@ impl Replica {
         self.relaxed_until = self.relaxed_until.min(self.high_watermark);
     }
 
-    fn step_as_leader(&mut self, now: MonoMs, event: Event, actions: &mut Vec<Action>) {
+    fn step_as_leader(&mut self, now: MonoMs, event: Event, actions: &mut Actions) {
         let unchecked = self.defects.has(Mutation::NoEpochCheck);
         self.with_leader(now, |leader, around| match event {
             Event::FollowerOpened { leader_epoch, follower } if leader_epoch == leader.epoch => {
@@ -413,7 +412,7 @@ impl Replica {
         });
     }
 
-    fn step_as_follower(&mut self, event: Event, actions: &mut Vec<Action>) {
+    fn step_as_follower(&mut self, event: Event, actions: &mut Actions) {
         let Role::Follower(follower) = &mut self.role else { return };
         match event {
             Event::OpenAccepted { leader_epoch, high_watermark, log_start } if leader_epoch == follower.epoch => {
@@ -441,7 +440,7 @@ impl Replica {
         }
     }
 
-    fn on_leader_positions(&mut self, high_watermark: Offset, log_start: Offset, actions: &mut Vec<Action>) {
+    fn on_leader_positions(&mut self, high_watermark: Offset, log_start: Offset, actions: &mut Actions) {
         let Role::Follower(follower) = &mut self.role else { return };
         follower.leader_high_watermark = follower.leader_high_watermark.max(high_watermark);
         follower.leader_log_start = follower.leader_log_start.max(log_start);
@@ -449,7 +448,7 @@ impl Replica {
     }
 
     /// Moves the log start to the leader's, as far as what is below it is committed here.
-    fn follow_log_start(&mut self, actions: &mut Vec<Action>) {
+    fn follow_log_start(&mut self, actions: &mut Actions) {
         let Role::Follower(follower) = &self.role else { return };
         let committed = follower.committed(self.cursors, self.settings.durability).max(self.high_watermark);
         let log_start = follower.leader_log_start.min(committed);
@@ -460,7 +459,7 @@ impl Replica {
         }
     }
 
-    fn on_diverged(&mut self, leader: EpochEnd, local: EpochEnd, actions: &mut Vec<Action>) {
+    fn on_diverged(&mut self, leader: EpochEnd, local: EpochEnd, actions: &mut Actions) {
         let Role::Follower(follower) = &mut self.role else { return };
         if self.defects.has(Mutation::NoTruncation) {
             follower.link = Link::Open;
@@ -478,7 +477,7 @@ impl Replica {
         }
     }
 
-    fn on_out_of_range(&mut self, log_start: Offset, actions: &mut Vec<Action>) {
+    fn on_out_of_range(&mut self, log_start: Offset, actions: &mut Actions) {
         let Role::Follower(follower) = &mut self.role else { return };
         if follower.link != Link::Closed {
             return;
@@ -493,7 +492,7 @@ impl Replica {
         }
     }
 
-    fn maybe_acknowledge(&self, actions: &mut Vec<Action>) {
+    fn maybe_acknowledge(&self, actions: &mut Actions) {
         if let Role::Follower(follower) = &self.role
             && follower.link == Link::Open
         {
@@ -504,7 +503,7 @@ impl Replica {
     }
 
     /// After every event: what follows from the new state.
-    fn settle(&mut self, now: MonoMs, actions: &mut Vec<Action>) {
+    fn settle(&mut self, now: MonoMs, actions: &mut Actions) {
         let committed = match &self.role {
             Role::Offline => return,
             Role::Follower(follower) => follower.committed(self.cursors, self.settings.durability),
@@ -517,7 +516,7 @@ impl Replica {
         });
     }
 
-    fn high_watermark_moved(&mut self, committed: Offset, actions: &mut Vec<Action>) {
+    fn high_watermark_moved(&mut self, committed: Offset, actions: &mut Actions) {
         if committed > self.high_watermark {
             self.high_watermark = committed;
             let enough_in_sync = self.has_enough_in_sync();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, MonoMs, Offset, PartitionEpoch};
 
 use crate::{
-    Action, Assignment, Durability, EpochEnd, Event, IsrAnswer, IsrState, LogCursors, Mutation, OpenedFollower,
-    Replica, SessionId, Settings,
+    Action, Actions, Assignment, Durability, EpochEnd, Event, IsrAnswer, IsrState, LogCursors, Mutation,
+    OpenedFollower, Replica, SessionId, Settings,
 };
 
 const STRICT: Settings = Settings { durability: Durability::Strict, min_isr: 1, lag_max: Duration::from_millis(300) };
@@ -30,9 +30,9 @@ impl Script {
     }
 
     fn step(&mut self, event: Event) -> Vec<Action> {
-        let mut actions = Vec::new();
+        let mut actions = Actions::new();
         self.replica.step(self.now, event, &mut actions);
-        actions
+        actions.into_vec()
     }
 
     fn assign(&mut self, leader: i32, epochs: (i32, i32), isr: &[i32]) -> Vec<Action> {

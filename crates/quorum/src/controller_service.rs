@@ -147,7 +147,7 @@ async fn send_from(
                 if !send(updates, Update::Delta(delta)).await {
                     return false;
                 }
-                *next = change.image.offset();
+                *next = change.end;
             }
             true
         }

@@ -11,27 +11,48 @@ use highwater_metadata::{MetadataDelta, MetadataImage};
 use highwater_types::{MetadataOffset, Timestamp};
 use tokio::sync::watch;
 
-/// Changes kept for followers that are a little behind: more than a follower misses while it reconnects, few enough that
-/// the images they hold (which share what did not change) stay small.
+/// Changes kept for followers that are a little behind: more than a follower misses while it reconnects.
 const KEPT_CHANGES: usize = 1024;
-/// Bytes of records kept: a follower further behind is served a snapshot, which is then cheaper.
-const KEPT_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of records kept: two of the largest entries. A follower further behind is served a snapshot.
+const KEPT_BYTES: usize = 2 * 1024 * 1024;
 
 /// One committed entry and what it did.
 #[derive(Debug)]
 pub(crate) struct Change {
     /// Where the metadata log ended before.
     pub(crate) base: MetadataOffset,
+    /// Where it ends afterwards.
+    pub(crate) end: MetadataOffset,
     /// The records as they are in the log.
     pub(crate) records: Bytes,
-    /// The image afterwards.
-    pub(crate) image: Arc<MetadataImage>,
-    /// What changed.
-    pub(crate) delta: Arc<MetadataDelta>,
+    /// What they did; `None` once it was taken. An old image holds the former state of all that has changed since.
+    effect: Mutex<Option<Effect>>,
     /// Index of the entry in the Raft log.
     pub(crate) index: u64,
     /// When this node applied it.
     pub(crate) applied: Timestamp,
+}
+
+/// What the records of an entry did.
+#[derive(Debug)]
+pub(crate) struct Effect {
+    /// The image afterwards.
+    pub(crate) image: Arc<MetadataImage>,
+    /// What changed.
+    pub(crate) delta: MetadataDelta,
+}
+
+impl Change {
+    /// Records that were in the entry at `index`, and what they did.
+    pub(crate) fn new(records: Bytes, index: u64, applied: Timestamp, effect: Effect) -> Self {
+        let (base, end) = (effect.delta.from, effect.delta.to);
+        Self { base, end, records, effect: Mutex::new(Some(effect)), index, applied }
+    }
+
+    /// Takes out what the records did: for the broker of this node, which follows alone. The others are sent the records.
+    pub(crate) fn take_effect(&self) -> Option<Effect> {
+        self.effect.lock().take()
+    }
 }
 
 /// Where a log ends that has all up to a certain entry, and since when more was there to have.
@@ -81,14 +102,16 @@ impl MetadataFeed {
     }
 
     /// Adds the next change.
-    pub(crate) fn push(&self, change: Change) {
-        let end = change.image.offset();
-        self.elections.fetch_add(change.delta.elections, Ordering::Relaxed);
-        self.unclean_elections.fetch_add(change.delta.unclean_elections, Ordering::Relaxed);
+    pub(crate) fn push(&self, mut change: Change) {
+        let end = change.end;
         {
             let mut recent = self.recent.lock();
             recent.bytes += change.records.len();
-            self.image.store(change.image.clone());
+            if let Some(Effect { image, delta }) = change.effect.get_mut() {
+                self.elections.fetch_add(delta.elections, Ordering::Relaxed);
+                self.unclean_elections.fetch_add(delta.unclean_elections, Ordering::Relaxed);
+                self.image.store(image.clone());
+            }
             recent.changes.push_back(Arc::new(change));
             while recent.changes.len() > KEPT_CHANGES || recent.bytes > KEPT_BYTES {
                 let Some(oldest) = recent.changes.pop_front() else { break };
@@ -157,15 +180,11 @@ mod tests {
     fn push(feed: &MetadataFeed) {
         let before = feed.image();
         let (image, delta) = before.apply(&[MetadataRecord::NoOp], MetadataOffset(before.offset().0 + 1));
-        feed.push(Change {
-            base: before.offset(),
-            records: Bytes::from_static(b"one"),
-            image: Arc::new(image),
-            delta: Arc::new(delta),
-            // Every other entry of the log changes nothing.
-            index: 2 * u64::try_from(before.offset().0).unwrap() + 1,
-            applied: Timestamp(before.offset().0 * 100),
-        });
+        // Every other entry of the log changes nothing.
+        let index = 2 * u64::try_from(before.offset().0).unwrap() + 1;
+        let applied = Timestamp(before.offset().0 * 100);
+        let effect = Effect { image: Arc::new(image), delta };
+        feed.push(Change::new(Bytes::from_static(b"one"), index, applied, effect));
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn remove_due(directory: &Arc<LogDirectory>) {
     }
 }
 
-/// Deletes old segments every `log.retention.check.interval.ms`.
+/// Deletes old segments every `log.retention.check.interval.ms`, and closes the logs that nobody uses.
 pub(crate) async fn apply_retention(context: Arc<Context>, mut stop: Stop) {
     while pause_or_stop(context.node.config.retention_check_interval, &mut stop).await {
         let partitions: Vec<_> = context.partitions.read().values().cloned().collect();
@@ -81,11 +81,12 @@ pub(crate) async fn apply_retention(context: Arc<Context>, mut stop: Stop) {
             if *stop.borrow() {
                 return;
             }
-            let now = clock::wall_ms();
-            let worth: Vec<_> = some.iter().filter(|partition| partition.is_worth_retention(now)).cloned().collect();
-            if !worth.is_empty() {
-                run_blocking(move || worth.iter().for_each(apply_retention_to)).await;
-            }
+            let (some, now) = (some.to_vec(), clock::wall_ms());
+            run_blocking(move || {
+                some.iter().for_each(Partition::rest);
+                some.iter().filter(|partition| partition.is_worth_retention(now)).for_each(apply_retention_to);
+            })
+            .await;
         }
     }
 }

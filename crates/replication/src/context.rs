@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
 use highwater_env::lock::{Mutex, RwLock};
 use highwater_partition::{IsrChange, SessionId};
-use highwater_types::{BrokerEpoch, BrokerId, DirectoryId, TopicIdPartition};
+use highwater_types::{DirectoryId, TopicIdPartition};
 use tokio::sync::Notify;
 
 use crate::cleaner_progress::CleanerProgress;
@@ -19,15 +18,14 @@ use crate::link_task::run_link;
 use crate::log_work::LogWork;
 use crate::node::Node;
 use crate::partition::{Partition, Surroundings};
+use crate::registry::PartitionRegistry;
 use crate::relocation::Relocations;
 
 /// Shared by the streams and the background tasks. Partitions see it as [`Surroundings`].
 pub(crate) struct Context {
     pub node: Arc<Node>,
-    /// Brokers that may join an ISR, as of the metadata last applied.
-    pub active_brokers: ArcSwap<Vec<(BrokerId, BrokerEpoch)>>,
     /// Every replica of this broker.
-    pub partitions: RwLock<BTreeMap<TopicIdPartition, Arc<Partition>>>,
+    pub partitions: RwLock<PartitionRegistry>,
     /// Replicas that could not be opened.
     pub unavailable: RwLock<BTreeSet<TopicIdPartition>>,
     /// Partitions where time alone changes something.
@@ -83,7 +81,6 @@ impl Context {
     pub fn new(node: Arc<Node>) -> Self {
         Self {
             node,
-            active_brokers: ArcSwap::from_pointee(Vec::new()),
             partitions: RwLock::default(),
             unavailable: RwLock::default(),
             attention: Attention::default(),
@@ -100,7 +97,7 @@ impl Context {
 
     /// The replica of that partition here.
     pub fn partition(&self, id: TopicIdPartition) -> Option<Arc<Partition>> {
-        self.partitions.read().get(&id).cloned()
+        self.partitions.read().get(id).cloned()
     }
 
     /// A session that is later than all before.

@@ -44,7 +44,7 @@ impl Partition {
 
     /// The leader's part: durable on return. Returns the offset that was asked for.
     fn delete_here(self: &Arc<Self>, offset: Option<Offset>) -> Result<Offset, ErrorCode> {
-        if !self.lease.is_valid() || self.snapshot().role != RoleKind::Leader {
+        if !self.host.lease.is_valid() || self.snapshot().role != RoleKind::Leader {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
         let moved = self.with_log(|log, replica| {

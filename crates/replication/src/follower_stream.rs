@@ -49,7 +49,13 @@ const POSITIONS_DELAY: Duration = Duration::from_millis(10);
 pub(crate) trait PushSource: Send + Sync {
     /// What to send to a follower next: records from `from` on, at most about `max_bytes` but one batch at least, and the
     /// positions (high watermark, log start) if they are not those of `told`.
-    fn next_push(&self, slot: &FollowerSlot, from: Offset, told: (Offset, Offset), max_bytes: usize) -> NextPush;
+    fn next_push(
+        self: Arc<Self>,
+        slot: &FollowerSlot,
+        from: Offset,
+        told: (Offset, Offset),
+        max_bytes: usize,
+    ) -> NextPush;
 }
 
 /// What the sender gets for one slot.

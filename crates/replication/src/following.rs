@@ -44,7 +44,7 @@ impl Partition {
                 flushed: cursors.flushed,
                 last_epoch,
             };
-            state.link = Some(LinkSlot::new(&link.acks, slot, open.leader_epoch));
+            state.link = Some(Box::new(LinkSlot::new(&link.acks, slot, open.leader_epoch)));
             if cursors.flushed < cursors.log_end && state.is_strict() {
                 aftermath.flush();
             }
@@ -152,7 +152,7 @@ impl State {
 
     /// The lane of a replica that follows anew, or has just left the ISR.
     pub fn starting_lane(&self, partition: &Partition) -> Lane {
-        match self.isr.contains(&self.replica.id()) {
+        match self.isr().contains(&self.replica.id()) {
             true => Lane::InSync,
             false if partition.is_throttled() => Lane::Throttled,
             false => Lane::CatchUp,

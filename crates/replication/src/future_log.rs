@@ -3,18 +3,19 @@
 //! The copy is a prefix of the log, and starts where the log does or before. It is brought up to date without the partition's
 //! lock; a cut of the log cuts it too, under that lock. Whoever holds its own lock must not ask for the partition's.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
 use highwater_env::clock;
 use highwater_env::lock::Mutex;
 use highwater_log::{AppendError, Log, LogDirectory, LogError, LogReader, ReadError, SpaceUse};
 use highwater_types::{LeaderEpoch, Offset, Timestamp};
 
+use crate::home::Home;
+
 /// See the top of this file.
 pub(crate) struct FutureLog {
-    /// As a replica's own directory: see [`crate::home::Home`].
-    directory: Weak<LogDirectory>,
+    home: Arc<Home>,
     /// In the names of both directories.
     pub unique: u128,
     /// `None` before it was opened, and once it is closed.
@@ -63,19 +64,24 @@ impl RelocationError {
 
 impl FutureLog {
     /// One that was not opened yet.
-    pub fn new(directory: &Arc<LogDirectory>, unique: u128) -> Arc<Self> {
+    pub fn new(home: &Arc<Home>, unique: u128) -> Arc<Self> {
         let (log_end, size_bytes) = (AtomicI64::new(0), AtomicU64::new(0));
-        Arc::new(Self { directory: Arc::downgrade(directory), unique, copy: Mutex::new(None), log_end, size_bytes })
+        Arc::new(Self { home: home.clone(), unique, copy: Mutex::new(None), log_end, size_bytes })
     }
 
     /// Where it goes.
+    pub fn home(&self) -> &Arc<Home> {
+        &self.home
+    }
+
+    /// The directory that is, while the node runs.
     pub fn directory(&self) -> Option<Arc<LogDirectory>> {
-        self.directory.upgrade()
+        self.home.directory()
     }
 
     /// Whether it goes there.
     pub fn is_in(&self, directory: &Arc<LogDirectory>) -> bool {
-        std::ptr::eq(self.directory.as_ptr(), Arc::as_ptr(directory))
+        self.home.is(directory)
     }
 
     /// How far it is.

@@ -23,7 +23,7 @@ impl Partition {
         acks: Acks,
         epoch: Option<LeaderEpoch>,
     ) -> Result<AppendOutcome, ProduceError> {
-        if !self.lease.is_valid() {
+        if !self.host.lease.is_valid() {
             return Err(ProduceError::new(ErrorCode::NotLeaderOrFollower, "the lease of this broker has lapsed"));
         }
         let now = clock::wall_ms();
@@ -76,7 +76,13 @@ impl Partition {
 }
 
 impl PushSource for Partition {
-    fn next_push(&self, slot: &FollowerSlot, from: Offset, told: (Offset, Offset), max_bytes: usize) -> NextPush {
+    fn next_push(
+        self: Arc<Self>,
+        slot: &FollowerSlot,
+        from: Offset,
+        told: (Offset, Offset),
+        max_bytes: usize,
+    ) -> NextPush {
         let before = self.snapshot();
         if !before.leads(slot.epoch) {
             return NextPush::Nothing;
@@ -98,7 +104,7 @@ impl PushSource for Partition {
 }
 
 impl Partition {
-    fn read_for_push(&self, from: Offset, log_end: Offset, max_bytes: usize) -> Result<LogRead, String> {
+    fn read_for_push(self: &Arc<Self>, from: Offset, log_end: Offset, max_bytes: usize) -> Result<LogRead, String> {
         if from == log_end {
             // Nobody may have opened the log yet.
             return Ok(LogRead { next_offset: from, ..LogRead::default() });
@@ -213,7 +219,7 @@ impl State {
             return Err(ErrorCode::FencedLeaderEpoch);
         }
         // The follower has newer metadata than this broker; or this broker does not know it as a replica yet.
-        if open.leader_epoch > epoch || !self.replicas.contains(&stream.replica) {
+        if open.leader_epoch > epoch || !self.replicas().contains(&stream.replica) {
             return Err(ErrorCode::UnknownLeaderEpoch);
         }
         if self.replica.role() != RoleKind::Leader {

@@ -51,6 +51,7 @@ mod parked_acks;
 mod partition;
 mod placement;
 mod reader;
+mod registry;
 mod relocating;
 mod relocation;
 mod relocator;
@@ -63,6 +64,7 @@ mod throttles;
 mod topic_settings;
 mod totals;
 mod waiter;
+mod waiter_registration;
 mod window;
 
 pub use highwater_log::{AbortedTransaction, ActiveProducer};
@@ -77,4 +79,5 @@ pub use log_directories::{FutureReplicaStatus, LogDirectories, LogDirectoryStatu
 pub use offsets::{ListedOffset, OffsetSpec};
 pub use replicas::{Replicas, StartError};
 pub use status::{PartitionFigures, PartitionRole, PartitionStatus};
-pub use waiter::{FetchWaiter, WaiterRegistration};
+pub use waiter::FetchWaiter;
+pub use waiter_registration::WaiterRegistration;

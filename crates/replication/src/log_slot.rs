@@ -1,10 +1,11 @@
-//! The log of a replica, which is opened when it is first used.
+//! The log of a replica, which is open only while it is used.
 //!
-//! Until then what it holds is known from its summary: where it starts and ends, and its newest epoch. That is enough to lead
-//! and to follow, as long as nobody writes, reads or asks about older epochs. So a node starts without a look at the files of
-//! partitions that nobody uses, and a new partition has none before its first batch.
+//! Before and after, what it holds is known from its summary: where it starts and ends, and its newest epoch. That is enough to
+//! lead and to follow, as long as nobody writes, reads or asks about older epochs. So a node starts without a look at the files
+//! of partitions that nobody uses, a new partition has none before its first batch, and one that went idle costs what it did
+//! before.
 //!
-//! Legal transitions: `Cold -> Open -> Gone`, `Cold -> Gone`.
+//! Legal transitions: `Cold -> Open`, `Open -> Cold`, `Cold | Open -> Gone`.
 
 use std::sync::Arc;
 
@@ -21,24 +22,38 @@ pub(crate) enum LogSlot {
     /// Closed properly, or never written to.
     Cold(Box<ColdLog>),
     /// In use.
-    Open(Box<Log>),
+    Open(Box<OpenLog>),
     /// Closed, deleted, or on its way there.
     Gone,
 }
 
-/// A log that nobody has used yet.
+/// A log that nobody uses.
 #[derive(Debug)]
 pub(crate) struct ColdLog {
     summary: LogSummary,
     settings: Arc<LogSettings>,
     /// The epoch in which this replica leads from the log end on, if it was told so.
     assigned: Option<LeaderEpoch>,
+    /// How many it has; 0 of one that this process has not opened yet.
+    segments: u32,
+}
+
+/// A log in use.
+#[derive(Debug)]
+pub(crate) struct OpenLog {
+    pub log: Log,
+    pub settings: Arc<LogSettings>,
 }
 
 impl LogSlot {
     /// A log that need not be opened yet.
     pub fn cold(summary: LogSummary, settings: Arc<LogSettings>) -> Self {
-        Self::Cold(Box::new(ColdLog { summary, settings, assigned: None }))
+        Self::Cold(Box::new(ColdLog { summary, settings, assigned: None, segments: 0 }))
+    }
+
+    /// A log that was opened.
+    pub fn open(log: Log, settings: Arc<LogSettings>) -> Self {
+        Self::Open(Box::new(OpenLog { log, settings }))
     }
 
     /// Whether there is none any more.
@@ -48,12 +63,12 @@ impl LogSlot {
 
     /// The log, if it is open.
     pub fn as_open(&self) -> Option<&Log> {
-        if let Self::Open(log) = self { Some(log) } else { None }
+        if let Self::Open(open) = self { Some(&open.log) } else { None }
     }
 
     /// The log, if it is open.
     pub fn as_open_mut(&mut self) -> Option<&mut Log> {
-        if let Self::Open(log) = self { Some(log) } else { None }
+        if let Self::Open(open) = self { Some(&mut open.log) } else { None }
     }
 
     /// Positions, of a log that is there.
@@ -63,7 +78,7 @@ impl LogSlot {
                 let LogSummary { log_start, log_end, .. } = cold.summary;
                 Some(LogCursors { log_start, flushed: log_end, log_end })
             }
-            Self::Open(log) => Some(cursors_of(log)),
+            Self::Open(open) => Some(cursors_of(&open.log)),
             Self::Gone => None,
         }
     }
@@ -72,7 +87,16 @@ impl LogSlot {
     pub fn size_bytes(&self) -> u64 {
         match self {
             Self::Cold(cold) => cold.summary.size_bytes,
-            Self::Open(log) => log.size_bytes(),
+            Self::Open(open) => open.log.size_bytes(),
+            Self::Gone => 0,
+        }
+    }
+
+    /// Segments, as far as this process knows.
+    pub fn segment_count(&self) -> usize {
+        match self {
+            Self::Cold(cold) => cold.segments as usize,
+            Self::Open(open) => open.log.segment_count(),
             Self::Gone => 0,
         }
     }
@@ -81,7 +105,7 @@ impl LogSlot {
     pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
         match self {
             Self::Cold(cold) => Some(cold.latest_epoch()),
-            Self::Open(log) => Some(log.latest_epoch()),
+            Self::Open(open) => Some(open.log.latest_epoch()),
             Self::Gone => None,
         }
     }
@@ -90,7 +114,7 @@ impl LogSlot {
     pub fn epoch_end(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
         match self {
             Self::Cold(cold) => cold.epoch_end(epoch),
-            Self::Open(log) => Some(log.epoch_end(epoch)),
+            Self::Open(open) => Some(open.log.epoch_end(epoch)),
             Self::Gone => None,
         }
     }
@@ -104,7 +128,7 @@ impl LogSlot {
     pub fn assign_epoch_start(&mut self, epoch: LeaderEpoch) {
         match self {
             Self::Cold(cold) => cold.assigned = Some(epoch),
-            Self::Open(log) => drop(log.assign_epoch_start(epoch)),
+            Self::Open(open) => drop(open.log.assign_epoch_start(epoch)),
             Self::Gone => {}
         }
     }
@@ -113,11 +137,12 @@ impl LogSlot {
     pub fn configure(&mut self, settings: &Arc<LogSettings>) {
         match self {
             Self::Cold(cold) => cold.settings = settings.clone(),
-            Self::Open(log) => {
-                let config = settings.config_with_jitter(log.config().segment_jitter_ms);
-                if *log.config() != config {
-                    log.update_config(config);
+            Self::Open(open) => {
+                let config = settings.config_with_jitter(open.log.config().segment_jitter_ms);
+                if *open.log.config() != config {
+                    open.log.update_config(config);
                 }
+                open.settings = settings.clone();
             }
             Self::Gone => {}
         }
@@ -136,22 +161,23 @@ impl LogSlot {
     pub fn file_delete_delay_ms(&self) -> i64 {
         match self {
             Self::Cold(cold) => cold.settings.config.file_delete_delay_ms,
-            Self::Open(log) => log.config().file_delete_delay_ms,
+            Self::Open(open) => open.log.config().file_delete_delay_ms,
             Self::Gone => 0,
         }
     }
 
-    /// Opens a cold log. Returns whether it was one. Blocks for the disk, though nothing is recovered.
+    /// Opens a cold log. Blocks for the disk, though nothing is recovered.
     ///
     /// # Errors
     /// It stays cold. [`LogError::Corrupt`] also if it is not what its summary says.
-    pub fn open(
+    pub fn warm_up(
         &mut self,
         directory: &LogDirectory,
         name: &TopicPartition,
         id: TopicIdPartition,
-    ) -> Result<bool, LogError> {
-        let Self::Cold(cold) = self else { return Ok(false) };
+    ) -> Result<(), LogError> {
+        let Self::Cold(cold) = self else { return Ok(()) };
+        directory.note_closed(name, id.topic_id, cold.summary);
         let mut log = directory.open_log(name, id.topic_id, cold.settings.draw_config(), clock::wall_ms())?;
         let LogSummary { log_start, log_end, .. } = cold.summary;
         if (log.log_start(), log.log_end()) != (log_start, log_end) {
@@ -169,8 +195,45 @@ impl LogSlot {
         if let Some(epoch) = cold.assigned {
             log.assign_epoch_start(epoch);
         }
-        *self = Self::Open(Box::new(log));
-        Ok(true)
+        *self = Self::open(log, cold.settings.clone());
+        Ok(())
+    }
+
+    /// Closes an open log that nobody uses, unless a transaction is open in it (only the open log can tell then what is stable), or
+    /// retention would open it again. Blocks for the disk.
+    ///
+    /// # Errors
+    /// If it is cold all the same, it could not be closed properly: the next opening recovers it.
+    pub fn cool_down(
+        &mut self,
+        directory: &LogDirectory,
+        name: &TopicPartition,
+        id: TopicIdPartition,
+    ) -> Result<(), LogError> {
+        let Self::Open(open) = self else { return Ok(()) };
+        let Some(summary) = open.log.summary()? else { return Ok(()) };
+        if summary.may_retain_too_much(&open.settings.config, clock::wall_ms()) {
+            return Ok(());
+        }
+        let latest = open.log.latest_epoch();
+        let assigned = (latest > summary.latest_epoch).then_some(latest);
+        let segments = u32::try_from(open.log.segment_count()).unwrap_or(u32::MAX);
+        let Self::Open(open) = self.take() else { return Ok(()) };
+        *self = Self::Cold(Box::new(ColdLog { summary, settings: open.settings, assigned, segments }));
+        open.log.close()?;
+        // It is here now.
+        directory.take_summary(name, id.topic_id);
+        Ok(())
+    }
+
+    /// Closes it for good: before the directory is. Blocks for the disk.
+    pub fn close(self, directory: &LogDirectory, name: &TopicPartition, id: TopicIdPartition) -> Result<(), LogError> {
+        match self {
+            Self::Cold(cold) => directory.note_closed(name, id.topic_id, cold.summary),
+            Self::Open(open) => _ = open.log.close()?,
+            Self::Gone => {}
+        }
+        Ok(())
     }
 
     /// Takes it away.

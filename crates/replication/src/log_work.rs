@@ -49,6 +49,7 @@ pub(crate) enum Done {
 pub(crate) struct Opening {
     pub id: TopicIdPartition,
     pub directory: Arc<LogDirectory>,
+    pub settings: Arc<LogSettings>,
     pub replaceable: bool,
     pub give_up: bool,
 }
@@ -143,8 +144,8 @@ impl Job {
     pub fn run(self, name: &TopicPartition) -> Done {
         match self {
             Self::Open { directory, id, settings, replaceable, give_up } => {
-                let opening = Opening { id, directory, replaceable, give_up };
-                let result = Box::new(open(name, &opening, &settings));
+                let opening = Opening { id, directory, settings, replaceable, give_up };
+                let result = Box::new(open(name, &opening));
                 Done::Opened { opening, result }
             }
             Self::Delete { directory, log } => {
@@ -165,7 +166,7 @@ impl Job {
 pub(crate) fn delete(directory: &LogDirectory, name: &TopicPartition, log: LogSlot) -> Result<(), LogError> {
     let now = clock::wall_ms();
     match log {
-        LogSlot::Open(log) => directory.delete_log(*log, random(), now),
+        LogSlot::Open(open) => directory.delete_log(open.log, random(), now),
         LogSlot::Cold(_) => directory.delete_unopened(name, random(), now, log.file_delete_delay_ms()),
         LogSlot::Gone => Ok(()),
     }
@@ -187,12 +188,12 @@ pub(crate) fn set_stray_aside(directory: &LogDirectory, name: &TopicPartition) {
 
 /// Opens a log; what another topic of that name left is set aside, and so is what was given up, and damaged data on which nobody
 /// counts.
-fn open(name: &TopicPartition, opening: &Opening, settings: &LogSettings) -> Result<Log, LogError> {
+fn open(name: &TopicPartition, opening: &Opening) -> Result<Log, LogError> {
     let directory = &opening.directory;
     if opening.give_up {
         quarantine(directory, name)?;
     }
-    let open = || directory.open_log(name, opening.id.topic_id, settings.draw_config(), clock::wall_ms());
+    let open = || directory.open_log(name, opening.id.topic_id, opening.settings.draw_config(), clock::wall_ms());
     match open() {
         Err(LogError::TopicIdMismatch { found, .. }) => {
             let path = directory.set_stray_aside(name, random())?;

@@ -25,7 +25,7 @@ use crate::context::Context;
 use crate::future_log::FutureLog;
 use crate::log_slot::LogSlot;
 use crate::log_work::{Done, Job, Opening, quarantine, random, set_stray_aside};
-use crate::partition::{Partition, Surroundings};
+use crate::partition::{Host, Partition, Surroundings};
 use crate::placement::Placement;
 use crate::relocation::Relocated;
 use crate::topic_settings::TopicSettings;
@@ -33,7 +33,10 @@ use crate::topic_settings::TopicSettings;
 /// Applies metadata to the replicas. One owner, called in the order of the metadata.
 pub(crate) struct MetadataFollower {
     context: Arc<Context>,
+    host: Arc<Host>,
     placement: Placement,
+    /// Brokers that may join an ISR, as of the metadata last applied.
+    active_brokers: Arc<[(BrokerId, BrokerEpoch)]>,
     /// Replicas that the metadata still call lost, and that began anew in this process.
     begun_anew: BTreeSet<TopicIdPartition>,
     /// Whether all partitions have to be looked at: at first, and after metadata that did not know this process.
@@ -55,7 +58,17 @@ struct Changes {
 impl MetadataFollower {
     pub fn new(context: Arc<Context>, directories: &LogDirectories) -> Self {
         let placement = Placement::new(directories);
-        Self { context, placement, begun_anew: BTreeSet::new(), everything: true, changes: Changes::default() }
+        let surroundings: Weak<dyn Surroundings> = Arc::<Context>::downgrade(&context);
+        let host = Arc::new(Host { lease: context.node.lease.clone(), surroundings });
+        Self {
+            context,
+            host,
+            placement,
+            active_brokers: Arc::default(),
+            begun_anew: BTreeSet::new(),
+            everything: true,
+            changes: Changes::default(),
+        }
     }
 
     /// Takes over a newer image.
@@ -100,7 +113,8 @@ impl MetadataFollower {
     }
 
     fn apply_everything(&mut self, image: &MetadataImage) {
-        let here: Vec<TopicIdPartition> = self.context.partitions.read().keys().copied().collect();
+        let here: Vec<TopicIdPartition> =
+            self.context.partitions.read().values().map(|partition| partition.id).collect();
         let gone = here.into_iter().filter(|&id| image.topic_partition(id).is_none());
         gone.for_each(|id| self.remove(id));
         self.update_throttles(image);
@@ -184,7 +198,7 @@ impl MetadataFollower {
         }
         let give_up = standing.lost && standing.replaceable;
         let summary = match place.is_found {
-            true => directory.summary(&name, id.topic_id).filter(|_| !give_up),
+            true => directory.take_summary(&name, id.topic_id).filter(|_| !give_up),
             false => Some(LogSummary::EMPTY),
         };
         let Some(summary) = summary else {
@@ -214,12 +228,11 @@ impl MetadataFollower {
         let checkpoint = directory.high_watermark(&name).unwrap_or(Offset::ZERO);
         let cursors = log.cursors().expect("a log that is there");
         let replica = Replica::new(self.context.node.config.node_id, settings.settings, cursors, checkpoint);
-        let surroundings: Weak<dyn Surroundings> = Arc::<Context>::downgrade(&self.context);
-        let (lease, compacted) = (self.context.node.lease.clone(), settings.log.config.compact_policy);
-        let partition = Partition::new(surroundings, lease, id, directory, (name, log), (replica, compacted));
+        let (compacted, home) = (settings.log.config.compact_policy, self.placement.home(directory));
+        let partition = Partition::new(id, (&self.host, home), (name, log), (replica, compacted));
         partition.set_checkpointed(checkpoint);
-        partition.step(Event::ActiveBrokers(self.context.active_brokers.load().to_vec()));
-        self.context.partitions.write().insert(id, partition.clone());
+        partition.step(Event::ActiveBrokers(self.active_brokers.clone()));
+        self.context.partitions.write().insert(partition.clone());
         self.resume_relocation(&partition, directory);
         partition
     }
@@ -249,7 +262,8 @@ impl MetadataFollower {
         opening: Opening,
         result: Result<Log, LogError>,
     ) -> bool {
-        let (node_id, Opening { id, directory, replaceable, give_up }) = (self.context.node.config.node_id, opening);
+        let Opening { id, directory, settings: opened_with, replaceable, give_up } = opening;
+        let node_id = self.context.node.config.node_id;
         let wanted = image.topic_partition(id).filter(|partition| partition.replicas.contains(&node_id));
         match (result, wanted.zip(image.topic(id.topic_id))) {
             (Ok(log), Some((_, topic))) => {
@@ -257,12 +271,12 @@ impl MetadataFollower {
                     self.begun_anew.insert(id);
                 }
                 let settings = self.settings(image, topic);
-                self.insert(id, &directory, (name.clone(), LogSlot::Open(Box::new(log))), &settings);
+                self.insert(id, &directory, (name.clone(), LogSlot::open(log, opened_with)), &settings);
                 true
             }
             (Ok(log), None) => {
                 self.release(&directory);
-                let log = LogSlot::Open(Box::new(log));
+                let log = LogSlot::open(log, opened_with);
                 self.context.log_work.add(name.clone(), Job::Delete { directory, log });
                 false
             }
@@ -320,7 +334,7 @@ impl MetadataFollower {
 
     /// Lets go of a replica whose data is given up, and puts the data aside.
     fn close_damaged(&mut self, partition: &Arc<Partition>) {
-        self.context.partitions.write().remove(&partition.id);
+        self.context.partitions.write().remove(partition.id);
         self.context.cleaner.uncleanable.lock().remove(&partition.id);
         drop(partition.stop());
         let Some(directory) = partition.directory() else { return };
@@ -337,7 +351,7 @@ impl MetadataFollower {
         self.begun_anew.remove(&id);
         self.discard_relocations(id, RelocationStage::Moved);
         self.discard_relocations(id, RelocationStage::Future);
-        let Some(partition) = self.context.partitions.write().remove(&id) else { return };
+        let Some(partition) = self.context.partitions.write().remove(id) else { return };
         tracing::debug!(partition = %partition.name, topic_id = %id.topic_id, "deleting the replica");
         self.changes.deleted += 1;
         let Some(directory) = partition.directory() else { return };
@@ -396,13 +410,13 @@ impl MetadataFollower {
     }
 
     /// Tells all replicas who may join an ISR.
-    fn update_active_brokers(&self, image: &MetadataImage) {
-        let active: Vec<(BrokerId, BrokerEpoch)> =
+    fn update_active_brokers(&mut self, image: &MetadataImage) {
+        let active: Arc<[(BrokerId, BrokerEpoch)]> =
             image.brokers().filter(|broker| broker.is_active()).map(|broker| (broker.id, broker.epoch)).collect();
-        if **self.context.active_brokers.load() == active {
+        if self.active_brokers == active {
             return;
         }
-        self.context.active_brokers.store(Arc::new(active.clone()));
+        self.active_brokers = active.clone();
         let partitions: Vec<_> = self.context.partitions.read().values().cloned().collect();
         for partition in partitions {
             partition.step(Event::ActiveBrokers(active.clone()));
@@ -464,7 +478,7 @@ impl MetadataFollower {
         if partition.future().is_some_and(|future| future.is_in(&directory)) {
             return Ok(());
         }
-        let future = FutureLog::new(&directory, random());
+        let future = FutureLog::new(self.placement.home(&directory), random());
         partition.set_future(Some(future.clone()));
         // The copy is there from now on, so that the move goes on after a restart.
         if let Err(error) = partition.open_future(&future) {
@@ -503,7 +517,7 @@ impl MetadataFollower {
                 discard(directory, &relocation);
                 continue;
             }
-            let future = FutureLog::new(directory, relocation.unique);
+            let future = FutureLog::new(self.placement.home(directory), relocation.unique);
             partition.set_future(Some(future.clone()));
             self.context.relocations.add(partition.clone(), future);
         }
@@ -534,7 +548,7 @@ struct Standing {
     lost: bool,
 }
 
-fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSettings, changes: &mut Changes) {
+fn assign(replica: &Arc<Partition>, image: &Arc<PartitionImage>, settings: &TopicSettings, changes: &mut Changes) {
     let before = replica.snapshot();
     let assignment = Assignment {
         leader: image.leader,
@@ -542,13 +556,13 @@ fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSett
         partition_epoch: image.partition_epoch,
         replicas: image.replicas.clone(),
         isr: image.isr.clone(),
-        elr: image.elr.clone(),
+        elr: image.elr.to_vec(),
         // The mark outlives the recovery: a replica that was away learns late that it has to give records up.
         unclean: settings.unclean_leader_election
             || image.leader_recovery == LeaderRecoveryState::Recovering
             || image.unclean_epoch != LeaderEpoch::NONE,
     };
-    replica.assign(assignment);
+    replica.assign(image, assignment);
     let now = replica.snapshot();
     if (now.role, now.leader_epoch) != (before.role, before.leader_epoch) {
         match now.role {
@@ -561,11 +575,10 @@ fn assign(replica: &Arc<Partition>, image: &PartitionImage, settings: &TopicSett
 
 impl Partition {
     /// Takes over the metadata of this partition.
-    fn assign(self: &Arc<Self>, assignment: Assignment) {
+    fn assign(self: &Arc<Self>, image: &Arc<PartitionImage>, assignment: Assignment) {
         self.locked(|state, aftermath| {
-            let was_in_sync = state.isr.contains(&state.replica.id());
-            state.replicas.clone_from(&assignment.replicas);
-            state.isr.clone_from(&assignment.isr);
+            let was_in_sync = state.isr().contains(&state.replica.id());
+            state.assigned = Some(image.clone());
             if state.failed {
                 return;
             }

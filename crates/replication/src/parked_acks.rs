@@ -13,9 +13,14 @@ pub(crate) const MAX_PARKED: usize = 100_000;
 /// One waiting request.
 pub(crate) type Reply = oneshot::Sender<Result<(), ErrorCode>>;
 
-/// The waiting requests of one partition.
+/// The waiting requests of one partition. One that nobody uses has no room for them.
 #[derive(Debug, Default)]
 pub(crate) struct ParkedAcks {
+    queue: Option<Box<Queue>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
     /// By the watermark each needs, then by arrival.
     waiting: BTreeMap<(Offset, u64), Reply>,
     arrivals: u64,
@@ -24,36 +29,49 @@ pub(crate) struct ParkedAcks {
 impl ParkedAcks {
     /// Whether no further request can wait.
     pub fn is_full(&self) -> bool {
-        self.waiting.len() >= MAX_PARKED
+        self.queue.as_ref().is_some_and(|queue| queue.waiting.len() >= MAX_PARKED)
     }
 
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.queue.as_ref().is_none_or(|queue| queue.waiting.is_empty())
     }
 
     /// Waits until the high watermark has reached `needed`.
     pub fn park(&mut self, needed: Offset) -> oneshot::Receiver<Result<(), ErrorCode>> {
         let (reply, receiver) = oneshot::channel();
-        self.arrivals += 1;
-        self.waiting.insert((needed, self.arrivals), reply);
+        let queue = self.queue.get_or_insert_default();
+        queue.arrivals += 1;
+        queue.waiting.insert((needed, queue.arrivals), reply);
         receiver
     }
 
     /// Takes out those that `watermark` satisfies, in the order of their offsets.
     pub fn release(&mut self, watermark: Offset) -> impl Iterator<Item = Reply> {
-        let later = self.waiting.split_off(&(watermark.plus(1), 0));
-        std::mem::replace(&mut self.waiting, later).into_values()
+        let released = self.queue.as_mut().map(|queue| {
+            let later = queue.waiting.split_off(&(watermark.plus(1), 0));
+            std::mem::replace(&mut queue.waiting, later)
+        });
+        released.unwrap_or_default().into_values()
     }
 
     /// Forgets those who have given up waiting.
     pub fn forget_abandoned(&mut self) {
-        self.waiting.retain(|_, reply| !reply.is_closed());
+        if let Some(queue) = &mut self.queue {
+            queue.waiting.retain(|_, reply| !reply.is_closed());
+        }
     }
 
-    /// Takes out all.
+    /// Takes out all, and gives up the room.
     pub fn take(&mut self) -> impl Iterator<Item = Reply> {
-        std::mem::take(&mut self.waiting).into_values()
+        self.queue.take().map(|queue| queue.waiting).unwrap_or_default().into_values()
+    }
+
+    /// Gives up the room, if nobody waits.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            self.queue = None;
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 //! Every change goes through [`Partition::locked`]: the lock is taken, the core steps, its actions on the log and the queues
 //! are carried out, the new picture is published, the lock is released, and only then others are woken ([`Aftermath`]).
 //!
-//! Architecture invariant: the lock is held for memory operations, one write to the page cache, or a truncation or the end of a
-//! move to another directory (on the blocking pool); never while waiting for another task or for a flush.
+//! Architecture invariant: the lock is held for memory operations, one write to the page cache, or (on the blocking pool) a
+//! truncation, the end of a move to another directory, or the closing of an idle log; never while waiting for another task or for
+//! a flush.
 //! Lock order: partition, then the copy for another directory, or any one of the queues (streams, links, proposals, attention),
 //! which take no further lock.
 
 mod figures;
+mod rest;
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -18,7 +20,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use highwater_env::lock::{Mutex, RwLock};
 use highwater_env::{clock, run_blocking};
 use highwater_log::{FlushTarget, Log, LogDirectory, LogError, LogReader, ReadError, SpaceUse};
-use highwater_partition::{Action, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
+use highwater_metadata::PartitionImage;
+use highwater_partition::{Action, Actions, Durability, Event, IsrChange, LogCursors, Replica, RoleKind};
 use highwater_rpc::replication::Lane;
 use highwater_types::{BrokerId, ErrorCode, Offset, Timestamp, TopicIdPartition, TopicPartition};
 
@@ -48,18 +51,24 @@ pub(crate) trait Surroundings: Send + Sync {
     fn on_isr_changed(&self, grown: bool, shrunk: bool);
 }
 
-/// One replica.
+/// What all replicas of a broker have in common.
+pub(crate) struct Host {
+    pub lease: Arc<dyn Lease>,
+    /// They own the partitions, not the other way round.
+    pub surroundings: Weak<dyn Surroundings>,
+}
+
+/// One replica. A node may have very many that nobody uses: a test of the broker counts what each of them holds.
 pub(crate) struct Partition {
     pub id: TopicIdPartition,
     pub name: TopicPartition,
+    pub host: Arc<Host>,
     home: ArcSwap<Home>,
-    pub lease: Arc<dyn Lease>,
     /// Set when the log is opened, and when it was moved to another directory.
     handles: ArcSwapOption<Handles>,
-    this: Weak<Self>,
     state: Mutex<State>,
     published: RwLock<Snapshot>,
-    waiters: Arc<Waiters>,
+    waiters: Waiters,
     /// Whether its log is damaged.
     damaged: AtomicBool,
     /// Whether its log is compacted.
@@ -72,8 +81,6 @@ pub(crate) struct Partition {
     watched: AtomicBool,
     /// The high watermark that was checkpointed last.
     checkpointed: AtomicI64,
-    /// They own the partitions, not the other way round.
-    surroundings: Weak<dyn Surroundings>,
 }
 
 /// What the lock protects.
@@ -90,16 +97,13 @@ pub(crate) struct State {
     /// As leader: one per follower with an open session.
     pub followers: Arc<[Arc<FollowerSlot>]>,
     /// As follower: the opening on the stream to the leader.
-    pub link: Option<LinkSlot>,
+    pub link: Option<Box<LinkSlot>>,
     /// The copy on its way to another directory.
     pub future: Option<Arc<FutureLog>>,
     /// As follower: which stream that is, or will be.
     pub lane: Lane,
-    /// As last assigned.
-    pub replicas: Vec<BrokerId>,
-    /// As last assigned; a leader's core knows better.
-    pub isr: Vec<BrokerId>,
-    actions: Vec<Action>,
+    /// As the metadata last said.
+    pub assigned: Option<Arc<PartitionImage>>,
 }
 
 /// What works on an open log without the partition's lock.
@@ -111,10 +115,8 @@ struct Handles {
 impl Partition {
     /// A replica with its log; it is offline until metadata assigns it.
     pub fn new(
-        surroundings: Weak<dyn Surroundings>,
-        lease: Arc<dyn Lease>,
         id: TopicIdPartition,
-        directory: &Arc<LogDirectory>,
+        (host, home): (&Arc<Host>, &Arc<Home>),
         (name, log): (TopicPartition, LogSlot),
         (replica, compacted): (Replica, bool),
     ) -> Arc<Self> {
@@ -126,32 +128,28 @@ impl Partition {
             parked: ParkedAcks::default(),
             deletions: ParkedAcks::default(),
             durable_log_start,
-            followers: Arc::new([]),
+            followers: Arc::default(),
             link: None,
             future: None,
             lane: Lane::default(),
-            replicas: Vec::new(),
-            isr: Vec::new(),
-            actions: Vec::new(),
+            assigned: None,
             log,
         };
-        let partition = Arc::new_cyclic(|this| Self {
+        let partition = Arc::new(Self {
             id,
             name,
-            home: ArcSwap::from_pointee(Home::new(directory)),
-            lease,
+            host: host.clone(),
+            home: ArcSwap::new(home.clone()),
             handles: ArcSwapOption::empty(),
-            this: this.clone(),
             published: RwLock::new(state.snapshot()),
             state: Mutex::new(state),
-            waiters: Arc::default(),
+            waiters: Waiters::default(),
             damaged: AtomicBool::new(false),
             compacted: AtomicBool::new(compacted),
             compacting: AtomicBool::new(false),
             throttled: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             checkpointed: AtomicI64::new(Offset::ZERO.get()),
-            surroundings,
         });
         if let Some(log) = partition.state.lock().log.as_open() {
             partition.on_opened(log);
@@ -160,26 +158,35 @@ impl Partition {
     }
 
     /// The log was opened.
-    fn on_opened(&self, log: &Log) {
-        let (reader, flush) = (log.reader(), log.flush_target());
-        let this = self.this.clone();
-        flush.set_listener(Arc::new(OnFlushed(move || {
+    fn on_opened(self: &Arc<Self>, log: &Log) {
+        let this = Arc::downgrade(self);
+        log.flush_target().set_listener(Arc::new(OnFlushed(move || {
             if let Some(partition) = this.upgrade() {
                 partition.locked(|state, aftermath| state.on_flushed(&partition, aftermath));
             }
         })));
-        self.handles.store(Some(Arc::new(Handles { reader, flush })));
+        self.hand_out(log);
     }
 
-    /// The log is in that directory from now on, and open.
-    pub fn on_home(&self, directory: &Arc<LogDirectory>, log: &Log) {
-        self.home.store(Arc::new(Home::new(directory)));
+    /// Makes the sides of the log known that work without the lock.
+    fn hand_out(&self, log: &Log) {
+        self.handles.store(Some(Arc::new(Handles { reader: log.reader(), flush: log.flush_target() })));
+    }
+
+    /// The log is there from now on, and open.
+    pub fn on_home(self: &Arc<Self>, home: &Arc<Home>, log: &Log) {
+        self.home.store(home.clone());
         self.on_opened(log);
     }
 
     /// The directory of its log, while the node runs.
     pub fn directory(&self) -> Option<Arc<LogDirectory>> {
         self.home.load().directory()
+    }
+
+    /// Where its log is.
+    pub fn home(&self) -> Arc<Home> {
+        self.home.load_full()
     }
 
     /// Whether so many bytes may be written to its directory.
@@ -191,22 +198,20 @@ impl Partition {
     ///
     /// # Errors
     /// The replica is out of service.
-    pub fn reader(&self) -> Result<Arc<LogReader>, ErrorCode> {
+    pub fn reader(self: &Arc<Self>) -> Result<Arc<LogReader>, ErrorCode> {
         self.handles().map(|handles| handles.reader.clone())
     }
 
     /// The flush side of the log, which is opened if it is not yet.
-    pub fn flush_target(&self) -> Result<Arc<FlushTarget>, ErrorCode> {
+    pub fn flush_target(self: &Arc<Self>) -> Result<Arc<FlushTarget>, ErrorCode> {
         self.handles().map(|handles| handles.flush.clone())
     }
 
-    fn handles(&self) -> Result<Arc<Handles>, ErrorCode> {
+    fn handles(self: &Arc<Self>) -> Result<Arc<Handles>, ErrorCode> {
         if let Some(handles) = self.handles.load_full() {
             return Ok(handles);
         }
-        if let Some(this) = self.this.upgrade() {
-            this.locked(|state, aftermath| state.open_log(&this, aftermath).is_some());
-        }
+        self.locked(|state, aftermath| state.open_log(self, aftermath).is_some());
         self.handles.load_full().ok_or(ErrorCode::KafkaStorageError)
     }
 
@@ -253,7 +258,7 @@ impl Partition {
             return false;
         }
         tracing::error!(partition = %self.name, reason, "the log is damaged");
-        if let Some(surroundings) = self.surroundings.upgrade() {
+        if let Some(surroundings) = self.host.surroundings.upgrade() {
             surroundings.on_damaged(self.id);
         }
         true
@@ -312,7 +317,7 @@ impl Partition {
     }
 
     /// Those who wait for a change.
-    pub fn waiters(&self) -> &Arc<Waiters> {
+    pub fn waiters(&self) -> &Waiters {
         &self.waiters
     }
 
@@ -357,7 +362,7 @@ impl Partition {
             tokio::spawn(run_blocking(move || partition.secure_log_start()));
         }
         if !aftermath.released.is_empty() {
-            let leased = self.lease.is_valid();
+            let leased = self.host.lease.is_valid();
             for (reply, result) in aftermath.released {
                 // M9: what a fenced broker acknowledges may be gone.
                 let result = if leased { result } else { Err(ErrorCode::NotLeaderOrFollower) };
@@ -371,7 +376,7 @@ impl Partition {
         for slot in aftermath.closed {
             slot.close();
         }
-        let Some(surroundings) = self.surroundings.upgrade() else { return };
+        let Some(surroundings) = self.host.surroundings.upgrade() else { return };
         for change in aftermath.proposals {
             surroundings.propose(self, change);
         }
@@ -393,7 +398,7 @@ impl Partition {
             return self.fail("the log directory is offline");
         }
         // A leader that is cut off from the controllers cannot know that it still leads, and its clients should look elsewhere.
-        let leased = self.lease.is_valid();
+        let leased = self.host.lease.is_valid();
         self.locked(|state, aftermath| {
             if !leased {
                 state.turn_away(aftermath);
@@ -444,12 +449,12 @@ impl State {
         Snapshot {
             failed: self.failed || self.log.is_gone(),
             role: replica.role(),
-            in_sync_follower: replica.is_following() && self.isr.contains(&replica.id()),
+            in_sync_follower: replica.is_following() && self.isr().contains(&replica.id()),
             leader: replica.leader(),
             leader_epoch: replica.leader_epoch(),
             log_start: cursors.log_start,
             high_watermark,
-            exposed: replica.exposed_high_watermark(),
+            exposed: replica.exposed_high_watermark().is_some(),
             last_stable_offset,
             log_end: cursors.log_end,
         }
@@ -464,9 +469,19 @@ impl State {
         }
     }
 
+    /// The assigned replicas.
+    pub fn replicas(&self) -> &[BrokerId] {
+        self.assigned.as_ref().map_or(&[], |assigned| &assigned.replicas)
+    }
+
+    /// The in-sync replicas as the metadata last said; a leader's core knows better.
+    pub fn isr(&self) -> &[BrokerId] {
+        self.assigned.as_ref().map_or(&[], |assigned| &assigned.isr)
+    }
+
     /// Effective `min.insync.replicas`.
     fn min_isr(&self) -> usize {
-        self.replica.settings().min_isr.min(self.replicas.len()).max(1)
+        self.replica.settings().min_isr.min(self.replicas().len()).max(1)
     }
 
     /// As follower: acknowledges where the log is now, though nothing was appended or flushed.
@@ -486,8 +501,8 @@ impl State {
     pub fn open_log(&mut self, partition: &Arc<Partition>, aftermath: &mut Aftermath) -> Option<&mut Log> {
         if matches!(self.log, LogSlot::Cold(_)) {
             let directory = partition.directory().filter(|_| !self.failed)?;
-            match self.log.open(&directory, &partition.name, partition.id) {
-                Ok(_) => partition.on_opened(self.log.as_open()?),
+            match self.log.warm_up(&directory, &partition.name, partition.id) {
+                Ok(()) => partition.on_opened(self.log.as_open()?),
                 // Somebody may make room: it is tried again.
                 Err(error) if error.is_disk_full() => return None,
                 Err(error) => {
@@ -504,12 +519,11 @@ impl State {
 
     /// Feeds one event to the core and carries out what it wants.
     pub fn step(&mut self, partition: &Arc<Partition>, event: Event, aftermath: &mut Aftermath) {
-        let mut actions = std::mem::take(&mut self.actions);
+        let mut actions = Actions::new();
         self.replica.step(clock::mono_ms(), event, &mut actions);
-        for action in actions.drain(..) {
+        for action in actions {
             self.act(partition, action, aftermath);
         }
-        self.actions = actions;
     }
 
     fn act(&mut self, partition: &Arc<Partition>, action: Action, aftermath: &mut Aftermath) {
@@ -578,7 +592,7 @@ impl State {
     fn resign(&mut self, aftermath: &mut Aftermath) {
         self.turn_away(aftermath);
         aftermath.closed.extend(self.followers.iter().cloned());
-        self.followers = Arc::new([]);
+        self.followers = Arc::default();
     }
 
     fn cut(&mut self, partition: &Arc<Partition>, offset: Offset, anew: bool, aftermath: &mut Aftermath) {
@@ -594,7 +608,7 @@ impl State {
         }
         self.durable_log_start = self.durable_log_start.min(cursors.log_start);
         match result {
-            Ok(()) => self.step_nested(partition, Event::Truncated { cursors }, aftermath),
+            Ok(()) => self.step(partition, Event::Truncated { cursors }, aftermath),
             Err(error) => self.fail(partition, &error.to_string(), aftermath),
         }
     }
@@ -604,18 +618,9 @@ impl State {
         match log.set_log_start(log_start) {
             Ok(()) => {
                 aftermath.persist_log_start = true;
-                self.step_nested(partition, Event::LogStartMoved { log_start }, aftermath);
+                self.step(partition, Event::LogStartMoved { log_start }, aftermath);
             }
             Err(error) => self.fail(partition, &error.to_string(), aftermath),
-        }
-    }
-
-    /// A step from within the actions of another; `actions` is in use.
-    fn step_nested(&mut self, partition: &Arc<Partition>, event: Event, aftermath: &mut Aftermath) {
-        let mut actions = Vec::new();
-        self.replica.step(clock::mono_ms(), event, &mut actions);
-        for action in actions {
-            self.act(partition, action, aftermath);
         }
     }
 
@@ -623,7 +628,7 @@ impl State {
     pub fn fail(&mut self, partition: &Arc<Partition>, reason: &str, aftermath: &mut Aftermath) {
         if !std::mem::replace(&mut self.failed, true) {
             tracing::error!(partition = %partition.name, reason, "replica out of service");
-            self.step_nested(partition, Event::WentOffline, aftermath);
+            self.step(partition, Event::WentOffline, aftermath);
         }
     }
 }

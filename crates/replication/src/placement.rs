@@ -8,10 +8,13 @@ use highwater_log::{LogDirectory, Relocation, RelocationStage};
 use highwater_types::{DirectoryId, TopicId, TopicIdPartition, TopicPartition};
 
 use crate::LogDirectories;
+use crate::home::Home;
 
 /// What lies in the directories, and how many replicas each has. Positions are those of the directories.
 pub(crate) struct Placement {
     directories: Vec<Arc<LogDirectory>>,
+    /// The same, as the replicas in them use them.
+    homes: Vec<Arc<Home>>,
     /// Those that could not be read when the node started: what is missing may be there.
     unreadable: Vec<PathBuf>,
     /// Logs that are not open: found at start, or given back.
@@ -67,6 +70,7 @@ impl Placement {
     pub fn new(directories: &LogDirectories) -> Self {
         let mut placement = Self {
             directories: directories.opened.clone(),
+            homes: directories.opened.iter().map(|directory| Arc::new(Home::new(directory))).collect(),
             unreadable: directories.unreadable.clone(),
             found: BTreeMap::new(),
             wanted: BTreeSet::new(),
@@ -96,6 +100,14 @@ impl Placement {
     /// The directory at that position.
     pub fn directory(&self, position: usize) -> &Arc<LogDirectory> {
         &self.directories[position]
+    }
+
+    /// A directory of this node as its replicas use it.
+    ///
+    /// # Panics
+    /// If it is none of this node's.
+    pub fn home(&self, directory: &Arc<LogDirectory>) -> &Arc<Home> {
+        self.homes.iter().find(|home| home.is(directory)).expect("replicas are in directories of their node")
     }
 
     /// The position of a directory.

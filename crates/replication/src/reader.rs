@@ -22,11 +22,14 @@ impl Partition {
         }
         self.check_lease()?;
         if let Some(diverging) = self.diverging(read, &snapshot)? {
-            let aborted = (read.isolation == Isolation::ReadCommitted).then(Vec::new);
-            return Ok(FetchResult { diverging: Some(diverging), aborted, ..empty(&snapshot) });
+            return Ok(FetchResult { diverging: Some(diverging), ..empty(&snapshot, read.isolation) });
         }
         let up_to = limit(&snapshot, read.isolation);
         let (from, max_bytes, min_one) = (read.offset, read.max_bytes, read.min_one_batch);
+        if from == snapshot.log_end {
+            // Consumers that have read all wait here. For them no log is opened.
+            return Ok(empty(&snapshot, read.isolation));
+        }
         let found = self.look(|reader| match read.isolation {
             Isolation::ReadUncommitted => reader.read(from, up_to, max_bytes, min_one).map(|read| (read, None)),
             Isolation::ReadCommitted => {
@@ -41,7 +44,8 @@ impl Partition {
             // Another leader may have had the log cut meanwhile, and have continued it.
             return Err(self.snapshot().refuse(ErrorCode::NotLeaderOrFollower));
         }
-        Ok(FetchResult { records: found.batches, size_bytes: found.size, aborted, ..empty(&snapshot) })
+        let (records, size_bytes) = (found.batches, found.size);
+        Ok(FetchResult { records, size_bytes, aborted, ..empty(&snapshot, read.isolation) })
     }
 
     /// As leader: the in-sync follower among `candidates` that a client should read from instead, with the positions and no
@@ -56,8 +60,7 @@ impl Partition {
             return Ok(None);
         }
         let best = self.locked(|state, _| state.best_follower(candidates, read.offset));
-        let aborted = (read.isolation == Isolation::ReadCommitted).then(Vec::new);
-        Ok(best.map(|id| FetchResult { preferred_read_replica: id, aborted, ..empty(&snapshot) }))
+        Ok(best.map(|id| FetchResult { preferred_read_replica: id, ..empty(&snapshot, read.isolation) }))
     }
 
     /// Answers ListOffsets.
@@ -99,7 +102,10 @@ impl Partition {
     }
 
     /// Looks into the log: once more, if it was moved to another directory meanwhile and its files are not where they were.
-    fn look<T>(&self, look: impl Fn(&LogReader) -> Result<T, ReadError>) -> Result<Result<T, ReadError>, FetchError> {
+    fn look<T>(
+        self: &Arc<Self>,
+        look: impl Fn(&LogReader) -> Result<T, ReadError>,
+    ) -> Result<Result<T, ReadError>, FetchError> {
         let reader = self.reader().map_err(FetchError::new)?;
         let found = look(&reader);
         let now = match &found {
@@ -120,7 +126,7 @@ impl Partition {
     }
 
     fn check_lease(&self) -> Result<(), FetchError> {
-        if self.lease.is_valid() { Ok(()) } else { Err(FetchError::new(ErrorCode::NotLeaderOrFollower)) }
+        if self.host.lease.is_valid() { Ok(()) } else { Err(FetchError::new(ErrorCode::NotLeaderOrFollower)) }
     }
 
     /// Whether the client's log ends, in its last epoch, beyond where that epoch ends here (KIP-595).
@@ -148,10 +154,10 @@ impl Partition {
     /// The offset after the last record that the client may see. A new leader whose high watermark is below its epoch's
     /// start cannot tell: an earlier leader may have told more (KIP-207).
     fn exposed(&self, snapshot: &Snapshot, isolation: Isolation) -> Result<Offset, FetchError> {
-        match (snapshot.exposed, isolation) {
-            (None, _) => Err(snapshot.refuse(ErrorCode::OffsetNotAvailable)),
-            (Some(high_watermark), Isolation::ReadUncommitted) => Ok(high_watermark),
-            (Some(_), Isolation::ReadCommitted) => Ok(snapshot.last_stable_offset),
+        if snapshot.exposed {
+            Ok(limit(snapshot, isolation))
+        } else {
+            Err(snapshot.refuse(ErrorCode::OffsetNotAvailable))
         }
     }
 
@@ -213,13 +219,14 @@ fn out_of_range(snapshot: &Snapshot) -> FetchError {
     }
 }
 
-fn empty(snapshot: &Snapshot) -> FetchResult {
+/// The positions, and no records.
+fn empty(snapshot: &Snapshot, isolation: Isolation) -> FetchResult {
     FetchResult {
         high_watermark: snapshot.high_watermark,
         last_stable_offset: snapshot.last_stable_offset,
         log_start: snapshot.log_start,
         records: Vec::new(),
-        aborted: None,
+        aborted: (isolation == Isolation::ReadCommitted).then(Vec::new),
         size_bytes: 0,
         diverging: None,
         preferred_read_replica: BrokerId::NONE,

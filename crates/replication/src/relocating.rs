@@ -10,8 +10,10 @@ use highwater_types::LeaderEpoch;
 
 use crate::aftermath::Aftermath;
 use crate::future_log::{CopyStep, FutureLog, RelocationError};
-use crate::log_slot::LogSlot;
+use crate::home::Home;
+use crate::log_slot::{LogSlot, OpenLog};
 use crate::partition::{Partition, State};
+use crate::topic_settings::LogSettings;
 
 /// Bytes of batches that are copied under the partition's lock, at most: what was appended during the last flush of the copy.
 const TAIL_BYTES: usize = 1 << 20;
@@ -51,7 +53,7 @@ impl Partition {
     }
 
     /// Copies up to about `max_bytes`. Blocks for the disk.
-    pub fn copy_to(&self, future: &FutureLog, max_bytes: usize) -> Result<CopyStep, RelocationError> {
+    pub fn copy_to(self: &Arc<Self>, future: &FutureLog, max_bytes: usize) -> Result<CopyStep, RelocationError> {
         let reader = self.reader().map_err(|_| RelocationError::OutOfService)?;
         future.copy(&reader, max_bytes).inspect_err(|error| {
             if let RelocationError::Read(error) = error {
@@ -96,7 +98,7 @@ impl State {
         copy.set_log_start(log_start)?;
         copy.close()?;
         to.checkpoint(&[(partition.name.clone(), self.replica.high_watermark())])?;
-        self.change_home(partition, (&from, &to), future.unique, aftermath)?;
+        self.change_home(partition, (&from, &to), future, aftermath)?;
         self.durable_log_start = self.durable_log_start.max(log_start);
         Ok(true)
     }
@@ -106,19 +108,21 @@ impl State {
         &mut self,
         partition: &Arc<Partition>,
         (from, to): (&Arc<LogDirectory>, &Arc<LogDirectory>),
-        unique: u128,
+        future: &FutureLog,
         aftermath: &mut Aftermath,
     ) -> Result<(), RelocationError> {
-        let LogSlot::Open(log) = self.log.take() else { return Err(RelocationError::OutOfService) };
+        let LogSlot::Open(open) = self.log.take() else { return Err(RelocationError::OutOfService) };
+        let OpenLog { log, settings } = *open;
         let (config, latest) = (log.config().clone(), log.latest_epoch());
-        let moved = from.set_moved_aside(&log, unique);
+        let moved = from.set_moved_aside(&log, future.unique);
         drop(log);
         let adopted = match &moved {
-            Ok(()) => to.adopt_future(&partition.name, unique),
+            Ok(()) => to.adopt_future(&partition.name, future.unique),
             Err(_) => Ok(()),
         };
-        let home = if moved.is_ok() { to } else { from };
-        if let Err(error) = adopted.and_then(|()| self.settle(partition, home, config, latest, aftermath)) {
+        let (home, directory) = if moved.is_ok() { (future.home().clone(), to) } else { (partition.home(), from) };
+        let opening = (directory, config, settings);
+        if let Err(error) = adopted.and_then(|()| self.settle(partition, &home, opening, latest, aftermath)) {
             self.fail(partition, &error.to_string(), aftermath);
             return Err(error.into());
         }
@@ -129,19 +133,19 @@ impl State {
     fn settle(
         &mut self,
         partition: &Arc<Partition>,
-        home: &Arc<LogDirectory>,
-        config: LogConfig,
+        home: &Arc<Home>,
+        (directory, config, settings): (&Arc<LogDirectory>, LogConfig, Arc<LogSettings>),
         latest: LeaderEpoch,
         aftermath: &mut Aftermath,
     ) -> Result<(), LogError> {
-        let mut log = home.open_log(&partition.name, partition.id.topic_id, config, clock::wall_ms())?;
+        let mut log = directory.open_log(&partition.name, partition.id.topic_id, config, clock::wall_ms())?;
         if latest > log.latest_epoch() {
             // It was assigned and has no record yet.
             log.assign_epoch_start(latest);
         }
         partition.on_home(home, &log);
         let flushed = log.flushed();
-        self.log = LogSlot::Open(Box::new(log));
+        self.log = LogSlot::open(log, settings);
         self.step(partition, Event::Flushed { flushed }, aftermath);
         Ok(())
     }

@@ -20,7 +20,6 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::leader_service::LeaderService;
-use crate::log_slot::LogSlot;
 use crate::metadata::MetadataFollower;
 use crate::metrics::ReplicaMetrics;
 use crate::node::Node;
@@ -164,7 +163,7 @@ impl Replicas {
         for (position, &id) in partitions.iter().enumerate() {
             if let Some(partition) = self.context.partition(id) {
                 partition.waiters().add(&waiter, position);
-                registered.push(partition.waiters().clone());
+                registered.push(partition);
             }
         }
         WaiterRegistration { partitions: registered, waiter }
@@ -375,10 +374,9 @@ impl Drop for Replicas {
 
 /// Closes one log. Blocks for the disk.
 fn close(partition: &Arc<Partition>) {
-    let is_online = partition.directory().is_some_and(|directory| directory.is_online());
-    if let LogSlot::Open(log) = partition.stop()
-        && is_online
-        && let Err(error) = log.close()
+    let log = partition.stop();
+    if let Some(directory) = partition.directory().filter(|directory| directory.is_online())
+        && let Err(error) = log.close(&directory, &partition.name, partition.id)
     {
         tracing::error!(partition = %partition.name, %error, "log not closed cleanly");
     }

@@ -17,8 +17,8 @@ pub(crate) struct Snapshot {
     pub leader_epoch: LeaderEpoch,
     pub log_start: Offset,
     pub high_watermark: Offset,
-    /// See [`highwater_partition::Replica::exposed_high_watermark`].
-    pub exposed: Option<Offset>,
+    /// Whether clients may be told the high watermark: see [`highwater_partition::Replica::exposed_high_watermark`].
+    pub exposed: bool,
     pub last_stable_offset: Offset,
     pub log_end: Offset,
 }

@@ -46,21 +46,6 @@ impl FetchWaiter {
     }
 }
 
-/// Keeps a waiter registered; dropping it removes the waiter from all partitions.
-#[must_use = "dropping it ends the registration"]
-pub struct WaiterRegistration {
-    pub(crate) partitions: Vec<Arc<Waiters>>,
-    pub(crate) waiter: Arc<FetchWaiter>,
-}
-
-impl Drop for WaiterRegistration {
-    fn drop(&mut self) {
-        for partition in &self.partitions {
-            partition.remove(&self.waiter);
-        }
-    }
-}
-
 /// The waiters of one partition.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
@@ -73,8 +58,14 @@ impl Waiters {
         self.waiting.lock().push((waiter.clone(), position));
     }
 
-    fn remove(&self, waiter: &Arc<FetchWaiter>) {
+    /// Wakes it no more.
+    pub fn remove(&self, waiter: &Arc<FetchWaiter>) {
         self.waiting.lock().retain(|(other, _)| !Arc::ptr_eq(other, waiter));
+    }
+
+    /// Gives up room that is not used.
+    pub fn shrink(&self) {
+        self.waiting.lock().shrink_to_fit();
     }
 
     /// Something changed.

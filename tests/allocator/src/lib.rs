@@ -5,13 +5,14 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// The system's allocator, counted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counting;
 
 static OF_PROCESS: AtomicU64 = AtomicU64::new(0);
+static IN_SIZE_CLASSES: AtomicI64 = AtomicI64::new(0);
 
 thread_local! {
     static OF_THREAD: Cell<u64> = const { Cell::new(0) };
@@ -34,6 +35,11 @@ pub fn held_by_thread() -> i64 {
     HELD.get()
 }
 
+/// Bytes that all threads took and did not give back, each block in the size that jemalloc has for it.
+pub fn held_in_size_classes() -> i64 {
+    IN_SIZE_CLASSES.load(Ordering::Relaxed)
+}
+
 /// The most bytes that this thread held at once during `work`, beyond what it held before.
 pub fn peak_of<R>(work: impl FnOnce() -> R) -> (usize, R) {
     let before = held_by_thread();
@@ -42,8 +48,20 @@ pub fn peak_of<R>(work: impl FnOnce() -> R) -> (usize, R) {
     (usize::try_from(PEAK.get() - before).unwrap_or(0), result)
 }
 
-fn count(allocations: u64, bytes: i64) {
+/// jemalloc's size for a block: multiples of 16 up to 128, then four sizes for each power of two.
+fn size_class(bytes: usize) -> usize {
+    match bytes {
+        0..=8 => bytes.next_multiple_of(8),
+        9..=128 => bytes.next_multiple_of(16),
+        _ => bytes.next_multiple_of(bytes.next_power_of_two() / 8),
+    }
+}
+
+/// Of blocks of `before` bytes, so many have `after` bytes now; 0 stands for none.
+fn count(allocations: u64, before: usize, after: usize) {
     OF_PROCESS.fetch_add(allocations, Ordering::Relaxed);
+    IN_SIZE_CLASSES.fetch_add(size(size_class(after)) - size(size_class(before)), Ordering::Relaxed);
+    let bytes = size(after) - size(before);
     // Threads allocate while their locals are being torn down; those do not matter.
     let _ = OF_THREAD.try_with(|count| count.set(count.get() + allocations));
     let _ = HELD.try_with(|held| {
@@ -59,21 +77,21 @@ fn size(bytes: usize) -> i64 {
 // SAFETY: every call is passed on to the system allocator unchanged; counting touches only integers, and allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(1, size(layout.size()));
+        count(1, 0, layout.size());
         // SAFETY: the caller's promises are those of `System::alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(0, -size(layout.size()));
+        count(0, layout.size(), 0);
         // SAFETY: the caller's promises are those of `System::dealloc`.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // Old and new block may exist at once.
-        count(1, size(new_size));
-        count(0, -size(layout.size()));
+        count(1, 0, new_size);
+        count(0, layout.size(), 0);
         // SAFETY: the caller's promises are those of `System::realloc`.
         unsafe { System.realloc(pointer, layout, new_size) }
     }
@@ -85,6 +103,24 @@ mod tests {
 
     #[global_allocator]
     static ALLOCATOR: Counting = Counting;
+
+    #[test]
+    fn sizes_are_those_of_jemalloc() {
+        for (bytes, class) in [
+            (0, 0),
+            (1, 8),
+            (8, 8),
+            (9, 16),
+            (128, 128),
+            (129, 160),
+            (513, 640),
+            (712, 768),
+            (1024, 1024),
+            (1025, 1280),
+        ] {
+            assert_eq!(size_class(bytes), class, "{bytes}");
+        }
+    }
 
     #[test]
     fn blocks_and_bytes_of_this_thread_are_counted() {

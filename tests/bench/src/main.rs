@@ -20,6 +20,7 @@ mod latency;
 mod machine;
 mod meter;
 mod options;
+mod page_cache;
 mod payload;
 mod plot;
 mod producer;
@@ -40,6 +41,7 @@ use clap::Parser as _;
 
 use crate::machine::Machine;
 use crate::options::Options;
+use crate::page_cache::Filler;
 use crate::results::{Entry, Results};
 use crate::system::System;
 use crate::workloads::Workload;
@@ -71,8 +73,10 @@ fn measure(options: &Options) -> Result<()> {
     let mut measured = Results::default();
     if !options.report_only {
         results.machine = Machine::inspect(options);
+        let mut filler = Filler::create(&options.directory)?;
         for workload in selection::workloads(options)? {
             for (run, system) in selection::order(&selection::systems(options, workload)?, options.runs) {
+                filler.fill()?;
                 let entry = run_cell(options, workload, system, run)?;
                 results.add(entry.clone());
                 measured.add(entry);

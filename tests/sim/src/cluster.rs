@@ -173,6 +173,8 @@ fn properties(node: usize, layout: Layout, durability: Durability) -> Vec<(Strin
         ("broker.rack", rack(node)),
         ("replica.selector.class", "org.apache.kafka.common.replica.RackAwareReplicaSelector".to_owned()),
         ("log.roll.ms", "4000".to_owned()),
+        // Also how often idle logs are closed.
+        ("log.retention.check.interval.ms", "1000".to_owned()),
         ("replica.lag.time.max.ms", "5000".to_owned()),
     ];
     match layout {

@@ -69,7 +69,7 @@ pub fn read_file(fs: &Fs, path: &Path) -> Result<FileContent, InspectionError> {
         (None, PARTITION_METADATA) => FileContent::TopicId(parse_partition_metadata(&read()?).map_err(malformed)?),
         (None, other) if other.ends_with(CHECKPOINT_SUFFIX) => {
             let offsets = crate::offset_checkpoint::parse(&read()?).map_err(malformed)?;
-            FileContent::PartitionOffsets(offsets.into_iter().collect())
+            FileContent::PartitionOffsets(offsets.iter().collect())
         }
         (None, _) => return Err(InspectionError::UnknownFile(path.to_owned())),
     })

@@ -257,14 +257,28 @@ impl Log {
         self.flush.flush()?;
         let health = self.health.clone();
         health.watch(self.flush.make_home_durable())?;
+        // Also if a file cannot be written.
+        self.checkpoints.take_over(&self.partition, &self.flush);
         health.watch(self.write_closing_files())?;
-        let summary = health.watch(self.summarize())?;
-        self.checkpoints.on_closed(&self.partition, &self.flush, summary.map(|summary| (self.topic_id, summary)));
+        let summary = health.watch(self.summary())?;
+        self.checkpoints.on_closed(&self.partition, summary.map(|summary| (self.topic_id, summary)));
         Ok(log_end)
     }
 
-    /// `None` while a transaction is open, or its end may not be committed: of that only the producers' state tells.
-    fn summarize(&self) -> Result<Option<LogSummary>, LogError> {
+    /// Whether nobody used its files of late ([`crate::LogDirectory::release_idle_files`]), and all of it is durable.
+    pub fn is_idle(&self) -> bool {
+        self.flushed() == self.log_end() && !self.reader.view().segments.iter().any(|segment| segment.is_open())
+    }
+
+    /// Whether somebody holds its read side or its flush side, which say nothing of what another [`Log`] does to the files.
+    pub fn is_shared(&self) -> bool {
+        // The flush side holds the read side.
+        Arc::strong_count(&self.reader) > 2 || Arc::strong_count(&self.flush) > 1
+    }
+
+    /// What is in it, as it is once it is closed; `None` while a transaction is open, or its end may not be committed: of that only
+    /// the producers' state tells.
+    pub fn summary(&self) -> Result<Option<LogSummary>, LogError> {
         if self.producers.first_undecided_transaction(Offset::ZERO).is_some() {
             return Ok(None);
         }

@@ -10,8 +10,8 @@ use rand::{Rng, SeedableRng};
 use super::controller::{BROKERS, Controller, brokers, index};
 use super::log::{Entry, ModelLog};
 use crate::{
-    Action, Durability, Event, IsrAnswer, IsrChange, Mutation, OpenCheck, OpenedFollower, Replica, RoleKind, SessionId,
-    Settings, check_open,
+    Action, Actions, Durability, Event, IsrAnswer, IsrChange, Mutation, OpenCheck, OpenedFollower, Replica, RoleKind,
+    SessionId, Settings, check_open,
 };
 
 /// What travels. A session's messages stay in order; everything else overtakes.
@@ -237,7 +237,7 @@ impl Cluster {
 
     /// Feeds one event to a core and carries out what it wants.
     pub fn step(&mut self, broker: BrokerId, event: Event) {
-        let mut actions = Vec::new();
+        let mut actions = Actions::new();
         let Some(core) = &mut self.nodes[index(broker)].core else { return };
         if self.trace {
             println!("{:?} {broker} <- {event:?}", self.now);

@@ -2,6 +2,7 @@
 //! replicas of KIP-966, a minimum of in-sync replicas that changes, and reassignments (KIP-455).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionEpoch};
 use rand::Rng;
@@ -77,7 +78,7 @@ impl Controller {
         !self.fenced[index(broker)]
     }
 
-    pub fn active(&self) -> Vec<(BrokerId, BrokerEpoch)> {
+    pub fn active(&self) -> Arc<[(BrokerId, BrokerEpoch)]> {
         brokers().filter(|&id| self.is_up(id)).map(|id| (id, self.broker_epochs[index(id)])).collect()
     }
 

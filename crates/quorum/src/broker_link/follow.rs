@@ -51,7 +51,8 @@ pub(super) async fn local(feed: Arc<MetadataFeed>, metadata: MetadataHandle, pub
         match feed.since(known) {
             Some(changes) => {
                 for change in changes {
-                    follower.advance(change.image.clone(), &change.delta);
+                    let effect = change.take_effect().expect("this node has one broker");
+                    follower.advance(effect.image, &effect.delta);
                 }
             }
             None if newest > known => follower.jump(feed.image()),

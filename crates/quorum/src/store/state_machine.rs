@@ -16,7 +16,7 @@ use prost::Message;
 
 use super::snapshot_file::SnapshotDir;
 use super::{SM_META, image_keys, snapshot_file};
-use crate::feed::{Change, MetadataFeed};
+use crate::feed::{Change, Effect, MetadataFeed};
 use crate::raft_types::{ApplyOutcome, DecidedRecords, Entry, LogId, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::wire::{
     damaged, decode_stored, log_id_from_pb, log_id_to_pb, stored_membership_from_pb, stored_membership_to_pb,
@@ -134,14 +134,8 @@ impl StateMachine {
         image_keys::ops_for_delta(&image, &delta, &mut batch.ops);
         batch.ops.push(put_meta(OFFSET, end.0.to_be_bytes().to_vec()));
         self.image = Arc::new(image);
-        batch.changes.push(Change {
-            base: decided.base_offset,
-            records: decided.records.clone(),
-            image: self.image.clone(),
-            delta: Arc::new(delta),
-            index,
-            applied: clock::wall_ms(),
-        });
+        let effect = Effect { image: self.image.clone(), delta };
+        batch.changes.push(Change::new(decided.records.clone(), index, clock::wall_ms(), effect));
         Ok(ApplyOutcome::Applied { end })
     }
 

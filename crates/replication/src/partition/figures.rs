@@ -12,7 +12,7 @@ impl Partition {
     pub fn status(&self) -> PartitionStatus {
         let state = self.state.lock();
         let (replica, cursors) = (&state.replica, state.replica.cursors());
-        let isr = replica.isr().map_or_else(|| state.isr.clone(), |isr| isr.committed().to_vec());
+        let isr = replica.isr().map_or_else(|| state.isr(), |isr| isr.committed()).to_vec();
         let maximal_isr = replica.maximal_isr().unwrap_or_default();
         PartitionStatus {
             id: self.id,
@@ -22,7 +22,7 @@ impl Partition {
             leader: replica.leader(),
             leader_epoch: replica.leader_epoch(),
             partition_epoch: replica.partition_epoch(),
-            replicas: state.replicas.clone(),
+            replicas: state.replicas().to_vec(),
             isr,
             maximal_isr,
             min_isr: state.min_isr(),
@@ -46,15 +46,15 @@ impl Partition {
             partition: self.name.partition,
             role: state.role(),
             has_leader: replica.leader() != BrokerId::NONE,
-            replicas: state.replicas.len(),
-            isr: replica.isr().map_or(state.isr.len(), |isr| isr.committed().len()),
+            replicas: state.replicas().len(),
+            isr: replica.isr().map_or(state.isr().len(), |isr| isr.committed().len()),
             min_isr: state.min_isr(),
             log_start: snapshot.log_start,
             high_watermark: snapshot.high_watermark,
             last_stable_offset: snapshot.last_stable_offset,
             log_end: snapshot.log_end,
             size_bytes: state.log.size_bytes(),
-            segments: log.map_or(0, Log::segment_count),
+            segments: state.log.segment_count(),
             producers: log.map_or(0, Log::producer_count),
             follower_lags: replica.follower_ends().map(lag).collect(),
         }

@@ -7,6 +7,7 @@ mod directories;
 mod disk_full;
 mod failover;
 mod follower_reads;
+mod idle_logs;
 mod many_partitions;
 mod produce_and_fetch;
 mod relocation;

@@ -17,21 +17,29 @@ fn validated(bytes: bytes::Bytes) -> ValidatedBatch {
     validate_produce(bytes, &name, &limits).expect("a good batch")
 }
 
-fn transactional(producer: i64, sequence: i32) -> ValidatedBatch {
-    let mut builder = BatchBuilder::new(Compression::None)
-        .producer(ProducerId(producer), ProducerEpoch(0), Sequence(sequence))
-        .transactional();
+fn of_producer(producer: i64, sequence: i32) -> BatchBuilder {
+    BatchBuilder::new(Compression::None).producer(ProducerId(producer), ProducerEpoch(0), Sequence(sequence))
+}
+
+pub fn transactional(producer: i64, sequence: i32) -> ValidatedBatch {
+    let mut builder = of_producer(producer, sequence).transactional();
     builder.append(highwater_env::clock::wall_ms(), None, Some(b"in a transaction"), &[]);
     validated(builder.build())
 }
 
-fn marker(producer: i64, committed: bool) -> ValidatedBatch {
+pub fn idempotent(producer: i64, sequence: i32) -> ValidatedBatch {
+    let mut builder = of_producer(producer, sequence);
+    builder.append(highwater_env::clock::wall_ms(), None, Some(b"once"), &[]);
+    validated(builder.build())
+}
+
+pub fn marker(producer: i64, committed: bool) -> ValidatedBatch {
     let (producer_id, producer_epoch) = (ProducerId(producer), ProducerEpoch(0));
     let marker = EndTransactionMarker { producer_id, producer_epoch, committed, coordinator_epoch: 0 };
     validated(marker.to_batch(highwater_env::clock::wall_ms()))
 }
 
-async fn append(cluster: &Cluster, node: usize, id: TopicIdPartition, batch: ValidatedBatch) {
+pub async fn append(cluster: &Cluster, node: usize, id: TopicIdPartition, batch: ValidatedBatch) {
     let outcome = cluster.node(node).replicas.append(id, &batch, Acks::All).expect("appended");
     outcome.wait.expect("acks=all waits").await.expect("acknowledged");
 }
