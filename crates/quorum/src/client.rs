@@ -3,7 +3,8 @@
 //! What is repeated after an attempt of unknown outcome (the connection broke, or nobody answered in time):
 //! - commands that do no harm twice, at whichever controller is active then;
 //! - CreateTopics, DeleteTopics and CreatePartitions at the same controller in the same term only: it remembers recent
-//!   outcomes by the command's id. Elsewhere the caller is told that the outcome is unknown.
+//!   outcomes by the command's id. Elsewhere the caller is told that the outcome is unknown;
+//! - AlterPartition not at all: the leader that asks must know that an attempt may still be under way (ADR 7). It asks again itself.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -127,14 +128,16 @@ impl ControllerClient {
                 Attempt::Decided(Outcome { result, offset }) => return result.map(|response| (response, offset)),
                 Attempt::Elsewhere => {}
                 Attempt::Unknown(reason) => {
-                    if !harmless_twice(&command) {
-                        sent_in_term = sent_in_term.or(term);
-                        if sent_in_term.is_none() {
-                            return Err(unknown_outcome(&reason));
+                    match repetition(&command) {
+                        Repetition::Anywhere => {}
+                        Repetition::SameTerm => {
+                            sent_in_term = sent_in_term.or(term);
+                            let is_over = unknown.is_some() && finder.term_of(finder.target()) != sent_in_term;
+                            if sent_in_term.is_none() || is_over {
+                                return Err(unknown_outcome(&reason));
+                            }
                         }
-                        if unknown.is_some() && finder.term_of(finder.target()) != sent_in_term {
-                            return Err(unknown_outcome(&reason));
-                        }
+                        Repetition::Never => return Err(unknown_outcome(&reason)),
                     }
                     unknown = Some(reason);
                 }
@@ -243,11 +246,21 @@ fn no_controller(timeout: Duration) -> CommandError {
     CommandError::new(ErrorCode::RequestTimedOut, message)
 }
 
-/// Whether the command may be run again though it may have taken effect: then the second run changes nothing more, or
-/// nothing that matters (a block of producer ids more), and its answer is still true.
-fn harmless_twice(command: &Command) -> bool {
+/// Where a command may be sent again though it may have taken effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repetition {
+    /// The second run changes nothing more, or nothing that matters (a block of producer ids more), and its answer is still true.
+    Anywhere,
+    /// The controller knows it again.
+    SameTerm,
+    /// A refusal says nothing of the first run, which may still take effect, and the caller must not take it for final.
+    Never,
+}
+
+fn repetition(command: &Command) -> Repetition {
     match command {
-        Command::CreateTopics(_) | Command::DeleteTopics(_) | Command::CreatePartitions(_) => false,
+        Command::CreateTopics(_) | Command::DeleteTopics(_) | Command::CreatePartitions(_) => Repetition::SameTerm,
+        Command::AlterPartition(_) => Repetition::Never,
         Command::Bootstrap(_)
         | Command::RegisterController(_)
         | Command::RegisterBroker(_)
@@ -255,14 +268,13 @@ fn harmless_twice(command: &Command) -> bool {
         | Command::FenceBroker(_)
         | Command::ControlledShutdown(_)
         | Command::UnregisterBroker(_)
-        | Command::AlterPartition(_)
         | Command::IncrementalAlterConfigs(_)
         | Command::AllocateProducerIds(_)
         | Command::ElectLeaders(_)
         | Command::AlterPartitionReassignments(_)
         | Command::UpdateFeatures(_)
         | Command::OfflineLogDirs(_)
-        | Command::AssignReplicasToDirs(_) => true,
+        | Command::AssignReplicasToDirs(_) => Repetition::Anywhere,
     }
 }
 

@@ -1,5 +1,9 @@
 //! Commands from anywhere reach the active controller, once.
 
+use highwater_controller::{AlterPartition, BrokerSession};
+use highwater_types::{BrokerEpoch, ErrorCode};
+use tokio::io::AsyncReadExt as _;
+
 use super::*;
 use crate::dedup::CommandId;
 use crate::submission::{Reply, Submission};
@@ -87,7 +91,7 @@ fn without_a_quorum_a_command_times_out() {
     }
     let limit = Duration::from_millis(1500);
     let result = cluster.runtime.block_on(client.submit_within(set_config(2), limit));
-    assert_eq!(result.unwrap_err().code, highwater_types::ErrorCode::RequestTimedOut);
+    assert_eq!(result.unwrap_err().code, ErrorCode::RequestTimedOut);
 }
 
 #[test]
@@ -107,4 +111,33 @@ fn many_commands_at_once_share_entries() {
     let entries = log_index() - before;
     println!("300 commands in {entries} entries");
     assert!(entries < 150, "{entries}");
+}
+
+/// A voter that takes connections, reads something and hangs up. Counts the connections.
+async fn hang_up_on_everybody(listener: Listener, taken: Arc<Mutex<usize>>) {
+    loop {
+        let Ok((mut connection, _)) = listener.accept().await else { return };
+        *taken.lock() += 1;
+        let _ = connection.read(&mut [0; 1024]).await;
+    }
+}
+
+#[test]
+fn an_isr_change_of_unknown_outcome_is_not_asked_for_again() {
+    let cluster = Cluster::new([]);
+    let (taken, limit) = (Arc::new(Mutex::new(0)), Duration::from_millis(500));
+    let client = cluster.runtime.block_on(async {
+        let listener = bind("127.0.0.3:0").await;
+        let port = listener.local_addr().unwrap().port();
+        let voter = Voter { id: BrokerId(1), endpoint: HostPort { host: "127.0.0.3".to_owned(), port } };
+        tokio::spawn(hang_up_on_everybody(listener, taken.clone()));
+        ControllerClient::new(&Env::in_memory(SimFs::new(), SimKv::new()), &[voter], None)
+    });
+    let session = BrokerSession { id: BrokerId(1), epoch: BrokerEpoch(1) };
+    let change = Command::AlterPartition(AlterPartition { session, partitions: Vec::new() });
+    let refused = cluster.runtime.block_on(client.submit_within(change, limit)).unwrap_err();
+    assert_eq!((refused.code, *taken.lock()), (ErrorCode::RequestTimedOut, 1));
+    let repeated = cluster.runtime.block_on(client.submit_within(set_config(1), limit)).unwrap_err();
+    assert_eq!(repeated.code, ErrorCode::RequestTimedOut);
+    assert!(*taken.lock() > 2, "a change of the configuration is asked for again");
 }
