@@ -382,6 +382,7 @@ impl LogDirectory {
     /// Closes the files that nobody used since the last call, and has those flushed that have to be before. To be called every few
     /// seconds: what is open is then what is in use.
     pub fn release_idle_files(&self) {
+        self.services.tails.forget_closed();
         self.services.checkpoints.release_idle_files().iter().for_each(|flush| self.sync.request(flush));
     }
 

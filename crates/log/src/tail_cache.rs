@@ -75,6 +75,21 @@ impl TailCache {
             }
         }
     }
+
+    /// Gives up the entries of logs that are closed, and room that is not used. To be called every few seconds: it looks at every
+    /// entry.
+    pub(crate) fn forget_closed(&self) {
+        let mut kept = self.kept.lock();
+        let Kept { entries, bytes } = &mut *kept;
+        entries.retain(|(tail, _, size)| {
+            let is_open = tail.strong_count() > 0;
+            *bytes -= if is_open { 0 } else { *size };
+            is_open
+        });
+        if entries.len() < entries.capacity() / 4 {
+            entries.shrink_to_fit();
+        }
+    }
 }
 
 impl Tail {
@@ -180,5 +195,10 @@ mod tests {
         drop(busy);
         append(&cache, &idle, 10, 50);
         assert_eq!(read(&idle, 10, 20, 1000), Some((50, 20, false)));
+        cache.forget_closed();
+        assert_eq!(read(&idle, 10, 20, 1000), Some((50, 20, false)));
+        let kept = cache.kept.lock();
+        assert_eq!((kept.entries.len(), kept.bytes), (1, 50 + ENTRY_BYTES), "of the busy log, nothing is left");
+        assert!(kept.entries.capacity() < 16);
     }
 }
