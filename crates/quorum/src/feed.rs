@@ -13,8 +13,8 @@ use tokio::sync::watch;
 
 /// Changes kept for followers that are a little behind: more than a follower misses while it reconnects.
 const KEPT_CHANGES: usize = 1024;
-/// Bytes of records kept: two of the largest entries. A follower further behind is served a snapshot.
-const KEPT_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of records kept, or the newest entry where that is larger. A follower further behind is served a snapshot.
+const KEPT_BYTES: usize = 1024 * 1024;
 
 /// One committed entry and what it did.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl MetadataFeed {
                 self.image.store(image.clone());
             }
             recent.changes.push_back(Arc::new(change));
-            while recent.changes.len() > KEPT_CHANGES || recent.bytes > KEPT_BYTES {
+            while recent.changes.len() > 1 && (recent.changes.len() > KEPT_CHANGES || recent.bytes > KEPT_BYTES) {
                 let Some(oldest) = recent.changes.pop_front() else { break };
                 recent.bytes -= oldest.records.len();
                 recent.after = oldest.index;
@@ -178,13 +178,17 @@ mod tests {
     use highwater_metadata::MetadataRecord;
 
     fn push(feed: &MetadataFeed) {
+        push_records(feed, Bytes::from_static(b"one"));
+    }
+
+    fn push_records(feed: &MetadataFeed, records: Bytes) {
         let before = feed.image();
         let (image, delta) = before.apply(&[MetadataRecord::NoOp], MetadataOffset(before.offset().0 + 1));
         // Every other entry of the log changes nothing.
         let index = 2 * u64::try_from(before.offset().0).unwrap() + 1;
         let applied = Timestamp(before.offset().0 * 100);
         let effect = Effect { image: Arc::new(image), delta };
-        feed.push(Change::new(Bytes::from_static(b"one"), index, applied, effect));
+        feed.push(Change::new(records, index, applied, effect));
     }
 
     #[test]
@@ -208,6 +212,19 @@ mod tests {
         assert!(feed.since(MetadataOffset(0)).is_none());
         assert_eq!(feed.since(MetadataOffset(1)).unwrap().len(), KEPT_CHANGES);
     }
+
+    #[test]
+    fn the_newest_change_is_kept_however_large() {
+        let feed = MetadataFeed::new(Arc::new(MetadataImage::empty()), 0);
+        push(&feed);
+        push_records(&feed, vec![0; KEPT_BYTES + 1].into());
+        assert!(feed.since(MetadataOffset(0)).is_none());
+        assert_eq!(feed.since(MetadataOffset(1)).unwrap().len(), 1);
+        push(&feed);
+        assert!(feed.since(MetadataOffset(1)).is_none());
+        assert_eq!(feed.since(MetadataOffset(2)).unwrap().len(), 1);
+    }
+
     #[test]
     fn how_far_a_log_is_follows_from_its_last_entry() {
         let feed = MetadataFeed::new(Arc::new(MetadataImage::empty()), 0);
