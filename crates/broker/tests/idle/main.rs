@@ -73,7 +73,7 @@ async fn write_to_all(conn: &mut Conn, topic: &str, partitions: i32) {
     assert!(response.responses[0].partition_responses.iter().all(|answer| answer.error_code == 0), "{response:?}");
 }
 
-/// What each of `partitions` holds beyond `before`, once that is no more than it may be, or no less for a while.
+/// What each of `partitions` holds beyond `before`, once that has not become less for a while.
 async fn settled(before: i64, partitions: i32) -> i64 {
     let each = || (held_in_size_classes() - before) / i64::from(partitions);
     let (mut least, mut deadline) = (each(), Instant::now() + PATIENCE / 6);

@@ -59,7 +59,7 @@ section! {
     .when_bad("Rises steadily: this broker and the controllers disagree or do not reach each other.");
     PRODUCER_ID_COUNT = Metric::gauge(
         "kafka_server_replicamanager_produceridcount", "producers",
-        "Idempotent producers that the replicas here remember, counted per partition.",
+        "Idempotent producers that the open logs here remember, counted per partition. A log that nobody uses is closed.",
     )
     .kafka("kafka.server:type=ReplicaManager,name=ProducerIdCount")
     .when_bad("Grows without end: clients make a new producer for each message.");
