@@ -11,10 +11,7 @@ use highwater_env::{Env, Fs, Net, grpc_serve, rng, run_blocking};
 use highwater_gateway::{BoundGateway, Services};
 use highwater_log::{Identity, LogDirectory, LogDirectoryError};
 use highwater_metadata::config::PARTITION_SERIES;
-use highwater_quorum::{
-    BrokerLink, BrokerLinkConfig, ControllerClient, ControllerNode, FatalHandler, MetadataSource, QuorumConfig,
-    QuorumError, Voter,
-};
+use highwater_quorum::{BrokerLink, ControllerClient, ControllerNode, FatalHandler, QuorumConfig, QuorumError, Voter};
 use highwater_replication::{Lease, LogDirectories, Replicas, ReplicationConfig};
 use highwater_types::{DirectoryId, IncarnationId};
 use prometheus::Registry;
@@ -136,14 +133,11 @@ impl Starter {
         let mut routes = RoutesBuilder::default();
         controller.iter().for_each(|controller| controller.add_services(&mut routes));
         storage.iter().for_each(|storage| storage.replicas.add_routes(&mut routes));
-        let lifecycle = self.lifecycle.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = grpc_serve(internal, routes.routes(), std::future::pending()).await {
-                lifecycle.fail(format!("the listener for other nodes failed: {error}"));
-            }
+            grpc_serve(internal, routes.routes()).await;
         });
         let broker = match (storage, gateway) {
-            (Some(storage), Some(gateway)) => Some(self.link(storage, gateway, controller.clone())?),
+            (Some(storage), Some(gateway)) => Some(self.link(storage, gateway, client.clone())?),
             _ => None,
         };
         let scrape = self.scrape(controller.as_ref(), broker.as_ref())?;
@@ -188,6 +182,7 @@ impl Starter {
         QuorumConfig {
             node_id: config.node_id,
             voters: self.voters(),
+            endpoint: config.internal_advertised.clone(),
             metadata_dir: config.metadata_dir.clone(),
             cluster_id: None,
             session_timeout: config.milliseconds("broker.session.timeout.ms"),
@@ -299,7 +294,7 @@ impl Starter {
         &mut self,
         storage: Storage,
         bound: BoundGateway,
-        controller: Option<ControllerNode>,
+        client: ControllerClient,
     ) -> Result<BrokerParts, StartError> {
         let Storage { directories, lease, replicas, groups, partitions } = storage;
         let gateway = Arc::new(OnceLock::new());
@@ -310,13 +305,9 @@ impl Starter {
             gateway: gateway.clone(),
             lifecycle: self.lifecycle.clone(),
         };
-        let link_config = BrokerLinkConfig {
-            voters: self.voters(),
-            heartbeat_interval: self.config.milliseconds("broker.heartbeat.interval.ms"),
-        };
-        let source = controller.map_or(MetadataSource::Remote, MetadataSource::Local);
+        let heartbeat_interval = self.config.milliseconds("broker.heartbeat.interval.ms");
         let registration = self.registration(&directories);
-        let link = BrokerLink::start(&self.env, link_config, registration, source, Arc::new(publisher));
+        let link = BrokerLink::start(client, heartbeat_interval, registration, Arc::new(publisher));
         lease.attach(link.clone());
         let services = Services {
             metadata: Arc::new(MetadataAccess(link.metadata())),

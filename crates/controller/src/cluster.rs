@@ -1,6 +1,8 @@
 //! Bootstrap of the cluster, and its voters.
 
-use highwater_metadata::{ControllerRegistration, MetadataImage, MetadataRecord};
+use highwater_metadata::{
+    ControllerRegistration, METADATA_VERSION, MetadataImage, MetadataRecord, SupportedFeature, VOTERS_LEVEL,
+};
 use highwater_types::{BrokerId, ErrorCode};
 
 use crate::scratch::Scratch;
@@ -46,14 +48,26 @@ pub(crate) fn register_controller(
     }
 }
 
-/// A voter that forgot its vote and its log would break the promises of Raft, so it must not come back under its old id.
+pub(crate) fn unregister_controller(scratch: &mut Scratch, id: BrokerId) -> Result<CommandResponse, CommandError> {
+    let level = SupportedFeature::find(METADATA_VERSION).map_or(0, |feature| feature.level(scratch.image()));
+    if level < VOTERS_LEVEL {
+        let message = format!("Controllers leave from level {VOTERS_LEVEL} of {METADATA_VERSION} on; it is {level}.");
+        return Err(CommandError::new(ErrorCode::UnsupportedVersion, message));
+    }
+    if scratch.image().controller(id).is_some() {
+        scratch.push(MetadataRecord::UnregisterController { id });
+    }
+    Ok(CommandResponse::UnregisterController)
+}
+
+/// A voter that forgot its vote and its log would break the promises of Raft, so it must not come back as the one it was.
 fn emptied_disk(known: &ControllerRegistration, request: &RegisterController) -> CommandError {
     CommandError::new(
         ErrorCode::InvalidRegistration,
         format!(
             "Controller {} comes with metadata directory {}, but this cluster knows it with directory {}: its disk was emptied or \
              replaced, and its vote and log are gone with it. Bring back the directory that belongs to it (metadata.log.dir), \
-             and start it again. If that directory is lost, keep this node off: the other controllers go on without it.",
+             and start it again. If that directory is lost, remove the voter, and let the node join as a new one.",
             request.id, request.directory_id, known.directory_id
         ),
     )

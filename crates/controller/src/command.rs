@@ -15,6 +15,8 @@ pub enum Command {
     Bootstrap(Bootstrap),
     /// A voter tells its metadata directory.
     RegisterController(RegisterController),
+    /// A controller votes no more. Names it.
+    UnregisterController(BrokerId),
     /// A broker process starts.
     RegisterBroker(RegisterBroker),
     /// A registered broker caught up and wants to serve.

@@ -36,6 +36,7 @@ pub fn decide(
         Command::DeleteTopics(request) => Ok(delete_topics::delete(&mut scratch, config, request)),
         Command::Bootstrap(request) => cluster::bootstrap(&mut scratch, request),
         Command::RegisterController(request) => cluster::register_controller(&mut scratch, request),
+        Command::UnregisterController(id) => cluster::unregister_controller(&mut scratch, *id),
         Command::RegisterBroker(request) => brokers::register(&mut scratch, config, request),
         Command::UnfenceBroker(request) => brokers::unfence(&mut scratch, config, request),
         Command::FenceBroker(request) => brokers::fence(&mut scratch, config, request),

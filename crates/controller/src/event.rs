@@ -40,6 +40,7 @@ fn described(command: &Command) -> Option<(EventKind, Option<BrokerId>, String)>
         Command::IncrementalAlterConfigs(_) => (EventKind::Configured, None, nothing_more),
         Command::Bootstrap(_)
         | Command::RegisterController(_)
+        | Command::UnregisterController(_)
         | Command::DeleteTopics(_)
         | Command::AllocateProducerIds(_)
         | Command::UpdateFeatures(_) => return None,

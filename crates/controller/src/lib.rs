@@ -33,6 +33,7 @@ mod reassignment;
 mod response;
 mod scratch;
 mod throttles;
+mod voter_change;
 
 pub use command::{
     AllocateProducerIds, AlterPartition, AlterPartitionEntry, AlterPartitionReassignments, AssignReplicasToDirs,
@@ -50,3 +51,4 @@ pub use response::{
     AlterPartitionResult, CommandResponse, CreatedTopic, CreatedTopicConfig, Decision, DeletedTopic,
     DirectoryAssignmentResult, ElectionResult, PartitionIsrState, ProducerIdBlock, ReassignmentResult, TopicResult,
 };
+pub use voter_change::{VoterChange, VoterKey};

@@ -1,6 +1,7 @@
 //! What the active controller tells of the metadata quorum (KIP-595, KIP-836). No decision: asking changes nothing.
 
-use highwater_types::{BrokerId, ControllerEpoch, MetadataOffset, Timestamp};
+use highwater_metadata::HostPort;
+use highwater_types::{BrokerId, ControllerEpoch, DirectoryId, MetadataOffset, Timestamp};
 
 /// The state of the metadata quorum, as its active controller sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,15 +14,19 @@ pub struct QuorumDescription {
     pub high_watermark: MetadataOffset,
     /// The controllers that vote, by id.
     pub voters: Vec<QuorumReplica>,
-    /// The brokers that follow the metadata without a vote, by id.
+    /// The controllers and brokers that follow the metadata without a vote, by id.
     pub observers: Vec<QuorumReplica>,
 }
 
 /// How far one node has the metadata log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuorumReplica {
     /// `node.id`.
     pub id: BrokerId,
+    /// Its metadata directory; `None` for brokers.
+    pub directory: Option<DirectoryId>,
+    /// Where its controller listens; `None` for brokers.
+    pub endpoint: Option<HostPort>,
     /// Where its log ends; `None` when the active controller has not heard of it, or it is too far behind to tell.
     pub log_end: Option<MetadataOffset>,
     /// When the active controller heard of it last; `None` for never in this term.

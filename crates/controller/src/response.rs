@@ -26,6 +26,8 @@ pub enum CommandResponse {
     Bootstrap,
     /// The voter is known.
     RegisterController,
+    /// The controller is not known any more (also when it was not before).
+    UnregisterController,
     /// The broker is registered, and fenced unless it was unfenced in this same run before.
     RegisterBroker {
         /// Epoch of the registration.

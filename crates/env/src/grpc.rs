@@ -1,13 +1,22 @@
 //! gRPC between nodes: tonic over [`Net`].
 
-use std::future::Future;
+use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
+use hyper::rt::Executor as _;
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::watch;
+use tonic::body::Body;
 use tonic::service::Routes;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Channel, Endpoint};
+use tower::ServiceExt as _;
 
+use crate::grpc_executor::GrpcExecutor;
 use crate::{Conn, Listener, Net};
 
 /// Largest message either side accepts. tonic's own default is 4 MiB and would refuse a large record batch: every generated
@@ -61,7 +70,8 @@ pub fn grpc_channel(net: Net, address: &str, options: GrpcOptions) -> Channel {
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_frame_size(MAX_FRAME_BYTES);
+        .max_frame_size(MAX_FRAME_BYTES)
+        .executor(GrpcExecutor);
     let address: std::sync::Arc<str> = address.into();
     endpoint.connect_with_connector_lazy(tower::service_fn(move |_: http::Uri| {
         let address = address.clone();
@@ -69,31 +79,38 @@ pub fn grpc_channel(net: Net, address: &str, options: GrpcOptions) -> Channel {
     }))
 }
 
-/// Serves `routes` on `listener` until `shutdown` resolves; then no call is accepted any more and open ones are waited for.
-/// Callers that cannot wait for endless streams drop the future instead.
-///
-/// # Errors
-/// When the HTTP/2 machinery fails as a whole; the failure of one connection ends that connection only.
-pub async fn grpc_serve(
-    listener: Listener,
-    routes: Routes,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), tonic::transport::Error> {
+/// Serves `routes` on `listener`. Ends never: who has enough of it drops the future. Then no connection is accepted any more,
+/// open ones take no further call and end with their last one.
+pub async fn grpc_serve(listener: Listener, routes: Routes) -> Infallible {
     let options = GrpcOptions::default();
-    let server = Server::builder()
+    let mut http2 = http2::Builder::new(GrpcExecutor);
+    http2
+        .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(MAX_FRAME_BYTES)
-        .http2_keepalive_interval(Some(options.keepalive_interval))
-        .http2_keepalive_timeout(Some(options.keepalive_timeout));
+        .max_concurrent_streams(None)
+        .keep_alive_interval(options.keepalive_interval)
+        .keep_alive_timeout(options.keepalive_timeout);
+    let service = routes.map_request(|request: http::Request<Incoming>| request.map(Body::new));
     #[cfg(feature = "sim")]
-    let server = server.layer(tower::util::MapResponseLayer::new(constant_date));
-    let incoming = futures::stream::unfold(listener, |listener| async move {
+    let service = service.map_response(constant_date);
+    let service = TowerToHyperService::new(service);
+    let (_serving, dropped) = watch::channel(());
+    loop {
         let conn = accept_next(&listener).await;
-        Some((Ok::<Conn, io::Error>(conn), listener))
-    });
-    let mut server = server;
-    server.add_routes(routes).serve_with_incoming_shutdown(incoming, shutdown).await
+        let connection = http2.serve_connection(TokioIo::new(conn), service.clone());
+        let mut dropped = dropped.clone();
+        GrpcExecutor.execute(async move {
+            let mut connection = pin!(connection);
+            // One that breaks just ends: the peer opens another when it needs one.
+            tokio::select! {
+                _ = &mut connection => return,
+                _ = dropped.changed() => connection.as_mut().graceful_shutdown(),
+            }
+            let _ = connection.await;
+        });
+    }
 }
 
 async fn accept_next(listener: &Listener) -> Conn {

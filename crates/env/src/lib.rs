@@ -26,6 +26,7 @@ pub mod clock;
 mod file_terms;
 mod fs;
 mod grpc;
+mod grpc_executor;
 mod kv;
 pub mod lock;
 mod net;

@@ -1,19 +1,30 @@
 //! gRPC glue over real sockets and, with the feature `sim`, over a simulated network.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use highwater_env::{GrpcOptions, Listener, Net, grpc_channel, grpc_serve};
+use tokio::sync::Notify;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::Channel;
 use tower::{Service, ServiceExt};
 
 /// Answers every call with the body it came with.
-#[derive(Clone)]
-struct Echo;
+#[derive(Clone, Default)]
+struct Echo {
+    /// Rung when a call has come, and awaited before it is answered.
+    gate: Option<Arc<Gate>>,
+}
+
+#[derive(Default)]
+struct Gate {
+    reached: Notify,
+    opened: Notify,
+}
 
 impl tonic::server::NamedService for Echo {
     const NAME: &'static str = "test.Echo";
@@ -22,19 +33,26 @@ impl tonic::server::NamedService for Echo {
 impl Service<http::Request<Body>> for Echo {
     type Response = http::Response<Body>;
     type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        ready(Ok(http::Response::builder().header("grpc-status", "0").body(request.into_body()).unwrap()))
+        let gate = self.gate.clone();
+        Box::pin(async move {
+            if let Some(gate) = gate {
+                gate.reached.notify_one();
+                gate.opened.notified().await;
+            }
+            Ok(http::Response::builder().header("grpc-status", "0").body(request.into_body()).unwrap())
+        })
     }
 }
 
 async fn serve(listener: Listener) {
-    grpc_serve(listener, Routes::new(Echo), std::future::pending()).await.unwrap();
+    grpc_serve(listener, Routes::new(Echo::default())).await;
 }
 
 async fn call(channel: &Channel) -> Result<http::Response<Body>, tonic::transport::Error> {
@@ -66,14 +84,21 @@ async fn an_impossible_address_fails_calls_only() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn shutdown_ends_the_server() {
+async fn a_server_that_is_dropped_finishes_the_calls_it_has_and_takes_no_more() {
     let listener = Net::Tcp.bind("127.0.0.1:0").await.unwrap();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(grpc_serve(listener, Routes::new(Echo), async move {
-        let _ = stopped.await;
-    }));
-    stop.send(()).unwrap();
-    server.await.unwrap().unwrap();
+    let channel = grpc_channel(Net::Tcp, &listener.local_addr().unwrap().to_string(), GrpcOptions::default());
+    let gate = Arc::new(Gate::default());
+    let server = tokio::spawn(grpc_serve(listener, Routes::new(Echo { gate: Some(gate.clone()) })));
+    let pending = tokio::spawn({
+        let channel = channel.clone();
+        async move { call(&channel).await }
+    });
+    gate.reached.notified().await;
+    server.abort();
+    let _ = server.await;
+    gate.opened.notify_one();
+    assert_eq!(pending.await.unwrap().unwrap().headers()["grpc-status"], "0");
+    assert!(call(&channel).await.is_err(), "nobody listens any more");
 }
 
 #[cfg(feature = "sim")]

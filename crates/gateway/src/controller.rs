@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use highwater_controller::{Command, CommandError, CommandResponse, QuorumDescription};
+use highwater_controller::{Command, CommandError, CommandResponse, QuorumDescription, VoterChange};
 use highwater_metadata::MetadataImage;
 use highwater_types::MetadataOffset;
 
@@ -16,6 +16,9 @@ pub trait Controller: Send + Sync {
 
     /// Asks the active controller for the state of the metadata quorum. Gives up with a retriable error.
     fn describe_quorum(&self) -> BoxFuture<'static, Result<QuorumDescription, CommandError>>;
+
+    /// Changes the voters of the metadata quorum, within `timeout`. After a retriable error the outcome may be unknown.
+    fn change_voters(&self, change: VoterChange, timeout: Duration) -> BoxFuture<'static, Result<(), CommandError>>;
 }
 
 /// This node's view of the cluster.

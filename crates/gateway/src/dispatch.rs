@@ -113,6 +113,8 @@ impl Dispatcher {
             }
             RequestBody::DescribeCluster(body) => Answer::now(api::describe_cluster::handle(&state, &context, &body)),
             RequestBody::DescribeQuorum(body) => Answer::exclusive(api::describe_quorum::handle(state, context, body)),
+            RequestBody::AddRaftVoter(body) => Answer::exclusive(api::add_raft_voter::handle(state, body)),
+            RequestBody::RemoveRaftVoter(body) => Answer::exclusive(api::remove_raft_voter::handle(state, body)),
             RequestBody::DescribeTopicPartitions(body) => {
                 Answer::now(api::describe_topic_partitions::handle(&state, &context, body))
             }

@@ -93,6 +93,8 @@ pub(crate) fn for_each_error(body: &ResponseBody, count: impl FnMut(i16)) {
             errors.one(body.error_code);
             by_partition!(body.topics);
         }
+        ResponseBody::AddRaftVoter(body) => errors.one(body.error_code),
+        ResponseBody::RemoveRaftVoter(body) => errors.one(body.error_code),
         ResponseBody::DescribeCluster(body) => errors.one(body.error_code),
         ResponseBody::UnregisterBroker(body) => errors.one(body.error_code),
         ResponseBody::ListConfigResources(body) => errors.one(body.error_code),

@@ -57,6 +57,13 @@ impl GatewayState {
         }
         Arc::new(image.with_fenced(this))
     }
+
+    /// The text of a refusal, for a client that means another cluster than this.
+    pub(crate) fn of_another_cluster(&self, meant: Option<&str>) -> Option<String> {
+        let image = self.image();
+        let (ours, meant) = (image.cluster_id()?, meant?);
+        (ours != meant).then(|| format!("Expected cluster ID {ours}, but got cluster ID {meant}"))
+    }
 }
 
 /// What a handler knows of a request besides its body.

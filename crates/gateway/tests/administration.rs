@@ -11,7 +11,7 @@ use harness::samples::batch;
 use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use highwater_protocol::messages::*;
 use highwater_records::{BatchBuilder, Compression};
-use highwater_types::{ProducerEpoch, Sequence, Timestamp};
+use highwater_types::{DirectoryId, ErrorCode, ProducerEpoch, Sequence, Timestamp};
 
 async fn create(client: &mut Client, topic: &'static str) {
     let config = CreatableTopicConfig::default().with_name("retention.ms".into()).with_value(Some("1000".into()));
@@ -148,6 +148,50 @@ async fn reassignments_are_checked_listed_and_cancelled() {
     let unregister = |id| UnregisterBrokerRequest::default().with_broker_id(BrokerId(id));
     assert_eq!(client.call(0, &unregister(2)).await.error_code, 0);
     assert_eq!(client.call(0, &unregister(2)).await.error_code, 102, "BROKER_ID_NOT_REGISTERED");
+}
+
+#[tokio::test]
+async fn votes_are_given_to_and_taken_from_controllers_of_this_cluster() {
+    use add_raft_voter_request::Listener;
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    let listener = Listener::default().with_name("CONTROLLER".into()).with_host("four".into()).with_port(9093);
+    let add = AddRaftVoterRequest::default()
+        .with_cluster_id(None)
+        .with_timeout_ms(1000)
+        .with_voter_id(4)
+        .with_voter_directory_id(DirectoryId::from_random(4).0)
+        .with_listeners(vec![listener]);
+    let elsewhere = Some("another".into());
+    let cases = [
+        (ErrorCode::None, add.clone()),
+        (ErrorCode::DuplicateVoter, add.clone().with_voter_id(1)),
+        (ErrorCode::InconsistentClusterId, add.clone().with_cluster_id(elsewhere.clone())),
+        (ErrorCode::InvalidRequest, add.clone().with_voter_id(-1)),
+        (ErrorCode::InvalidRequest, add.clone().with_voter_directory_id(DirectoryId::ZERO.0)),
+        (ErrorCode::InvalidRequest, add.with_listeners(vec![])),
+    ];
+    for (expected, request) in cases {
+        let response = client.call(0, &request).await;
+        assert_eq!(response.error_code, expected.code(), "{request:?} {response:?}");
+        assert_eq!(response.error_message.is_some(), expected.is_error(), "{response:?}");
+    }
+    let remove = RemoveRaftVoterRequest::default()
+        .with_cluster_id(None)
+        .with_voter_id(1)
+        .with_voter_directory_id(DirectoryId::from_random(1).0);
+    let cases = [
+        (ErrorCode::None, remove.clone()),
+        (ErrorCode::VoterNotFound, remove.clone().with_voter_id(4)),
+        (ErrorCode::InconsistentClusterId, remove.clone().with_cluster_id(elsewhere)),
+        (ErrorCode::InvalidRequest, remove.clone().with_voter_id(-1)),
+        (ErrorCode::InvalidRequest, remove.with_voter_directory_id(DirectoryId::ZERO.0)),
+    ];
+    for (expected, request) in cases {
+        let response = client.call(0, &request).await;
+        assert_eq!(response.error_code, expected.code(), "{request:?} {response:?}");
+        assert_eq!(response.error_message.is_some(), expected.is_error(), "{response:?}");
+    }
 }
 
 #[tokio::test]

@@ -9,10 +9,13 @@ use std::fmt;
 use crate::MetadataImage;
 
 /// What kinds of records are in the metadata log. 1: those of the first release. 2: also
-/// [`Event`](crate::MetadataRecord::Event)s, which say why the records behind them were written.
+/// [`Event`](crate::MetadataRecord::Event)s, which say why the records behind them were written. 3: also controllers that left, and
+/// memberships of the quorum that name voters by their directories.
 pub const METADATA_VERSION: &str = "highwater.metadata.version";
 /// Level of [`METADATA_VERSION`] from which events are written.
 pub const EVENTS_LEVEL: i16 = 2;
+/// Level of [`METADATA_VERSION`] from which the voters of the quorum can be changed (KIP-853).
+pub const VOTERS_LEVEL: i16 = 3;
 
 /// A feature that this version of the code has, and the levels it can run at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub const SUPPORTED_FEATURES: &[SupportedFeature] = &[
     // The ELR cannot be turned off: leaders are elected by it since the first release that has it.
     SupportedFeature { name: "eligible.leader.replicas.version", min: 1, max: 1, can_be_lowered: true },
     // What was written at a higher level stays in the log.
-    SupportedFeature { name: METADATA_VERSION, min: 1, max: EVENTS_LEVEL, can_be_lowered: false },
+    SupportedFeature { name: METADATA_VERSION, min: 1, max: VOTERS_LEVEL, can_be_lowered: false },
 ];
 
 impl SupportedFeature {
@@ -122,7 +125,7 @@ mod tests {
     #[test]
     fn a_node_knows_the_levels_that_it_tells_and_one_that_tells_nothing_knows_the_lowest() {
         let (this, first) = (NodeSoftware::of_this_build(), NodeSoftware::default());
-        assert!(this.supports(METADATA_VERSION, 2) && !this.supports(METADATA_VERSION, 3));
+        assert!(this.supports(METADATA_VERSION, 3) && !this.supports(METADATA_VERSION, 4));
         assert!(first.supports(METADATA_VERSION, 1) && !first.supports(METADATA_VERSION, 2));
         for node in [&this, &first] {
             assert!(!node.supports("from.the.future", 1));

@@ -29,7 +29,9 @@ pub use broker::{BrokerRegistration, ControllerRegistration, Endpoint, HostPort,
 pub use config::{ConfigResource, StaticBrokerConfig, TopicConfig};
 pub use delta::MetadataDelta;
 pub use event::{EventKind, MetadataEvent};
-pub use features::{EVENTS_LEVEL, FeatureRange, METADATA_VERSION, NodeSoftware, SUPPORTED_FEATURES, SupportedFeature};
+pub use features::{
+    EVENTS_LEVEL, FeatureRange, METADATA_VERSION, NodeSoftware, SUPPORTED_FEATURES, SupportedFeature, VOTERS_LEVEL,
+};
 pub use image::MetadataImage;
 pub use partition::{LeaderRecoveryState, PartitionChange, PartitionImage};
 pub use partition_history::{HistoryEntry, PartitionHistory};

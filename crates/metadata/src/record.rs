@@ -25,6 +25,11 @@ pub enum MetadataRecord {
     },
     /// A voter with its metadata directory. Replaces an earlier registration of the id.
     RegisterController(ControllerRegistration),
+    /// The controller votes no more. Written from [`VOTERS_LEVEL`](crate::VOTERS_LEVEL) on.
+    UnregisterController {
+        /// The controller.
+        id: BrokerId,
+    },
     /// A broker process. Replaces an earlier registration of the id.
     RegisterBroker(BrokerRegistration),
     /// Fencing, unfencing, start of a controlled shutdown, log directories that failed.

@@ -62,6 +62,10 @@ impl MetadataImage {
                 self.controllers.insert(registration.id, registration.clone());
                 delta.controllers.insert(registration.id);
             }
+            MetadataRecord::UnregisterController { id } => {
+                fits!(self.controllers.remove(id).is_some(), "controller {id} is not registered");
+                delta.controllers.insert(*id);
+            }
             MetadataRecord::RegisterBroker(registration) => self.register_broker(registration, delta),
             MetadataRecord::BrokerChange(change) => self.change_broker(change, delta),
             MetadataRecord::UnregisterBroker { id, epoch } => {

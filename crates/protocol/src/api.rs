@@ -48,7 +48,7 @@ pub fn find_api(key: i16) -> Option<&'static ApiSpec> {
 /// request type, the type the gateway answers with, and the field layouts that bound decoding.
 ///
 /// The ranges are those of Kafka 4.3 cut to what `kafka-protocol` carries (ListOffsets 11, OffsetCommit 10 and OffsetFetch 10
-/// are missing there; so is DescribeLogDirs 5).
+/// are missing there; so are DescribeLogDirs 5 and AddRaftVoter 1).
 macro_rules! for_each_api {
     ($callback:ident) => {
         $callback! {
@@ -99,6 +99,9 @@ macro_rules! for_each_api {
                 ListConfigResourcesRequest => ListConfigResourcesResponse, LIST_CONFIG_RESOURCES;
             DescribeTopicPartitions = 75, 0, 0..=0, flexible 0,
                 DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse, DESCRIBE_TOPIC_PARTITIONS;
+            AddRaftVoter = 80, 0, 0..=0, flexible 0, AddRaftVoterRequest => AddRaftVoterResponse, ADD_RAFT_VOTER;
+            RemoveRaftVoter = 81, 0, 0..=0, flexible 0,
+                RemoveRaftVoterRequest => RemoveRaftVoterResponse, REMOVE_RAFT_VOTER;
         }
     };
 }

@@ -1,15 +1,19 @@
 //! How voters form a quorum once, and refuse an emptied disk. The argument for its safety is `docs/adr/0002-bootstrap.md`.
 //!
+//! A controller that `controller.quorum.voters` does not name forms no quorum: it joins one, and needs nobody's agreement for
+//! that, because it has no vote until the voters give it one (`docs/adr/0078-voters-join-and-leave.md`).
+//!
 //! Transitions of one controller, each durable before its consequences:
+//! - fresh -> joined: it is not named;
 //! - fresh -> agreed: every voter has told its directory id and the same list of voters, and none has agreed yet;
 //! - fresh -> agreed: some voter has agreed on directories that name ours, and they are committed or every voter answered:
 //!   take over what it agreed on;
-//! - fresh -> refused: some voter has agreed on, or committed, another directory for this node;
+//! - fresh -> refused: some voter has agreed on, or committed, another directory for this node, or there is a quorum without it;
 //! - agreed -> agreed: for ever.
 //!
-//! Only an agreed controller starts Raft.
+//! Only an agreed or joined controller starts Raft.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +23,12 @@ use highwater_types::{BrokerId, DirectoryId};
 use openraft::errors::RaftError;
 use rand::Rng as _;
 
-use crate::QuorumError;
 use crate::config::raft_id;
 use crate::controller_core::Core;
 use crate::credentials::{node_of, sorted_ids};
-use crate::store::{AgreedDirectories, agreed_from_pb};
+use crate::raft_types::{RaftId, RaftNode};
+use crate::store::{AgreedDirectories, Identity, agreed_from_pb};
+use crate::{QuorumConfig, QuorumError};
 
 /// Pause between two rounds of greetings: short, because nothing works before the quorum is formed.
 const GREET_PAUSE: Duration = Duration::from_millis(100);
@@ -37,6 +42,8 @@ const ROUNDS_PER_LOG_LINE: u32 = 100;
 struct Round {
     directories: BTreeMap<BrokerId, DirectoryId>,
     agreed: Vec<Said>,
+    /// The voters of quorums that exist, and who told.
+    formed: Vec<(BrokerId, AgreedDirectories)>,
 }
 
 /// What one agreed voter has told.
@@ -46,10 +53,24 @@ struct Said {
     committed: bool,
 }
 
-/// Makes sure that this controller has agreed with all voters on their directories. May wait for the others for ever.
+/// Who this controller is to Raft. Decides, durably, whether it is one of those that form a quorum.
+pub(crate) async fn raft_identity(config: &QuorumConfig, identity: &Identity) -> Result<RaftId, QuorumError> {
+    let node = config.node_id;
+    let forms = identity.agreed().is_some() || config.voter_ids().contains(&node);
+    if !identity.has_joined() {
+        if forms {
+            return Ok(RaftId::founder(node));
+        }
+        identity.join().await?;
+    }
+    Ok(RaftId { node, directory: identity.directory_id() })
+}
+
+/// Makes sure that this controller may take part in Raft: it joins a quorum, or has agreed with all voters on their directories.
+/// May wait for the others for ever.
 pub(crate) async fn agree(core: &Arc<Core>) -> Result<(), QuorumError> {
-    if let Some(agreed) = core.identity.agreed() {
-        return check_voters(core, &agreed);
+    if !core.raft_id.is_founder() || core.identity.agreed().is_some() {
+        return Ok(());
     }
     let mut rounds: u32 = 0;
     loop {
@@ -57,12 +78,20 @@ pub(crate) async fn agree(core: &Arc<Core>) -> Result<(), QuorumError> {
         let ours = core.identity.directory_id();
         let node_id = core.config.node_id;
         let expected = round.agreed.iter().find_map(|said| said.directories.get(&node_id).filter(|id| **id != ours));
+        for (peer, voters) in &round.formed {
+            match voters.get(&node_id) {
+                Some(&expected) if expected != ours => {
+                    return Err(QuorumError::ForeignDirectory { node_id, expected, found: ours });
+                }
+                Some(_) => {}
+                None => return Err(QuorumError::NotAVoter { node_id, peer: *peer }),
+            }
+        }
         if let Some(&expected) = expected {
             return Err(QuorumError::ForeignDirectory { node_id, expected, found: ours });
         }
         let all_answered = round.directories.len() == core.config.voters.len();
         if let Some(said) = round.agreed.iter().find(|said| said.committed || all_answered) {
-            check_voters(core, &said.directories)?;
             tracing::info!(directory = %ours, "joining the quorum that the other voters have agreed on");
             return Ok(core.identity.agree(said.directories.clone()).await?);
         }
@@ -80,9 +109,10 @@ pub(crate) async fn agree(core: &Arc<Core>) -> Result<(), QuorumError> {
     }
 }
 
-/// Writes the first entry of an empty log: the membership. The same on every voter, so that it does not matter who does it.
+/// Writes the first entry of an empty log: the membership. The same on every founder, so that it does not matter who does it.
 pub(crate) async fn initialize(core: &Core) -> Result<(), QuorumError> {
-    let voters: std::collections::BTreeSet<u64> = core.config.voter_ids().into_iter().map(raft_id).collect();
+    let Some(agreed) = core.identity.agreed() else { return Ok(()) };
+    let voters: BTreeMap<_, _> = agreed.keys().map(|&node| (RaftId::founder(node), RaftNode::default())).collect();
     match core.raft.initialize(voters).await {
         // Not allowed: the log is not empty. It was initialized before, or the leader was faster.
         Ok(()) | Err(RaftError::APIError(_)) => Ok(()),
@@ -90,14 +120,18 @@ pub(crate) async fn initialize(core: &Core) -> Result<(), QuorumError> {
     }
 }
 
-fn check_voters(core: &Core, agreed: &AgreedDirectories) -> Result<(), QuorumError> {
-    if core.config.voter_ids().iter().eq(agreed.keys()) {
-        return Ok(());
+/// Says so when the configuration names others than the voters: the membership counts.
+pub(crate) fn compare_with_configuration(core: &Core) {
+    let voters: BTreeSet<BrokerId> = core.members.voters().into_iter().map(|id| id.node).collect();
+    let configured = core.config.voter_ids();
+    if voters.is_empty() || voters == configured {
+        return;
     }
-    Err(QuorumError::VotersChanged {
-        configured: core.config.voter_ids().iter().map(|id| id.0).collect(),
-        agreed: agreed.keys().map(|id| id.0).collect(),
-    })
+    tracing::warn!(
+        ?voters,
+        ?configured,
+        "controller.quorum.voters is not the list of voters any more; the voters count, and change by `highwater cluster controller`"
+    );
 }
 
 async fn greet_all(core: &Arc<Core>) -> Result<Round, QuorumError> {
@@ -130,8 +164,10 @@ fn take(core: &Core, id: BrokerId, answer: pb::GreetResponse, round: &mut Round)
         tracing::warn!(expected = %id, actual = answer.node, "another node answers at the address of a voter");
         return Ok(());
     }
+    let formed = agreed_from_pb(&answer.voters_now).unwrap_or_default();
+    let committed = !answer.cluster_id.is_empty();
     let ours = sorted_ids(core.config.voter_ids());
-    if answer.voters != ours {
+    if answer.voters != ours && (formed.is_empty() || !committed) {
         return Err(QuorumError::VotersDiffer { peer: id, theirs: answer.voters, ours });
     }
     if let Some(configured) = &core.config.cluster_id
@@ -144,8 +180,10 @@ fn take(core: &Core, id: BrokerId, answer: pb::GreetResponse, round: &mut Round)
     match (directory, agreed_from_pb(&answer.agreed)) {
         (Ok(directory), Ok(agreed)) => {
             round.directories.insert(id, directory);
+            if committed && !formed.is_empty() {
+                round.formed.push((id, formed));
+            }
             if !agreed.is_empty() {
-                let committed = !answer.cluster_id.is_empty();
                 round.agreed.push(Said { directories: agreed, committed });
             }
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use highwater_controller::{Command, CommandError, CommandResponse, QuorumDescription};
+use highwater_controller::{Command, CommandError, CommandResponse, QuorumDescription, VoterChange};
 use highwater_env::{Env, clock, rng};
 use highwater_rpc::command::{decode_outcome, encode_command};
 use highwater_rpc::pb::quorum as pb;
@@ -29,6 +29,7 @@ use crate::history;
 use crate::history::KnownHistory;
 use crate::node::ControllerNode;
 use crate::submission::{Reply, Submission, unknown_outcome};
+use crate::voters::{HAND_OVER, VotersAnswer, answer_from_pb, change_to_pb};
 
 /// Time for a command when the caller names none: longer than any election, as long as clients wait for a request.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -63,11 +64,8 @@ impl ControllerClient {
     /// A client of the controllers `voters` (`controller.quorum.voters`). `local` is this node's own controller, if it has
     /// one: commands for it do not go through the network.
     pub fn new(env: &Env, voters: &[Voter], local: Option<ControllerNode>) -> Self {
-        Self::with_finder(Finder::new(env.net, voters, local))
-    }
-
-    pub(crate) fn with_finder(finder: Arc<Finder>) -> Self {
         let client = rng::get().next_u64();
+        let finder = Finder::new(env.net, voters, local.map(|node| node.core().clone()));
         Self { shared: Arc::new(Shared { finder, client, next_sequence: AtomicU64::new(0) }) }
     }
 
@@ -76,16 +74,12 @@ impl ControllerClient {
     pub async fn history(&self, target: TopicIdPartition) -> Option<KnownHistory> {
         let finder = &self.shared.finder;
         let active = finder.target();
-        let others = finder.voters().iter().copied().filter(|id| *id != active);
+        let others = finder.voters().into_iter().filter(|id| *id != active);
         let mut best: Option<KnownHistory> = None;
         for id in std::iter::once(active).chain(others) {
             let answer = match finder.local(id) {
-                Some(local) => local.core().history(target).await.ok(),
-                None => tokio::time::timeout(HISTORY_TIMEOUT, finder.rpc(id).history(history::request(target)))
-                    .await
-                    .ok()
-                    .and_then(Result::ok)
-                    .and_then(|response| history::from_pb(response.into_inner())),
+                Some(local) => local.history(target).await.ok(),
+                None => self.ask_history(id, target).await,
             };
             let Some(answer) = answer else { continue };
             if best.as_ref().is_none_or(|best| answer.complete_from < best.complete_from) {
@@ -96,6 +90,12 @@ impl ControllerClient {
             }
         }
         best
+    }
+
+    async fn ask_history(&self, id: BrokerId, target: TopicIdPartition) -> Option<KnownHistory> {
+        let mut rpc = self.shared.finder.rpc(id)?;
+        let answer = tokio::time::timeout(HISTORY_TIMEOUT, rpc.history(history::request(target))).await.ok()?.ok()?;
+        history::from_pb(answer.into_inner())
     }
 
     /// Has `command` decided and committed, within 30 seconds.
@@ -163,7 +163,7 @@ impl ControllerClient {
         loop {
             let target = finder.target();
             let described = match finder.local(target) {
-                Some(local) => local.core().describe_quorum(),
+                Some(local) => local.describe_quorum(),
                 None => describe_quorum::ask(finder, target, ATTEMPT_TIMEOUT).await,
             };
             match described {
@@ -175,6 +175,54 @@ impl ControllerClient {
                 return Err(no_controller(DEFAULT_TIMEOUT));
             }
         }
+    }
+
+    /// Changes the voters of the metadata quorum (KIP-853), within `timeout`.
+    ///
+    /// # Errors
+    /// `DUPLICATE_VOTER`, `VOTER_NOT_FOUND`, `INVALID_REQUEST` and `UNSUPPORTED_VERSION`: refused, nothing changed.
+    /// `REQUEST_TIMED_OUT`: no active controller was found in time, the observer has not caught up in time, another change is
+    /// under way, or the outcome is unknown. Asking again is safe.
+    pub async fn change_voters(&self, change: VoterChange, timeout: Duration) -> Result<(), CommandError> {
+        let finder = &self.shared.finder;
+        let deadline = Instant::now() + timeout;
+        let mut pauses = Pauses::new();
+        loop {
+            let target = finder.target();
+            let left = deadline - Instant::now();
+            let answer = match finder.local(target) {
+                Some(local) => local.change_voters(change, left).await,
+                None => self.ask_change(target, change, left).await,
+            };
+            match answer {
+                VotersAnswer::Done => return Ok(()),
+                VotersAnswer::Refused(error) => return Err(error),
+                VotersAnswer::NotController { leader, term } => {
+                    finder.not_active(target);
+                    finder.heard(leader.filter(|&leader| leader != target), term);
+                }
+            }
+            pauses.pause().await;
+            if Instant::now() >= deadline {
+                return Err(no_controller(timeout));
+            }
+        }
+    }
+
+    async fn ask_change(&self, target: BrokerId, change: VoterChange, limit: Duration) -> VotersAnswer {
+        let unknown = VotersAnswer::NotController { leader: None, term: 0 };
+        let Some(mut rpc) = self.shared.finder.rpc(target) else { return unknown };
+        let timeout_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
+        let request = pb::ChangeVotersRequest { change: Some(change_to_pb(change)), timeout_ms };
+        match tokio::time::timeout(limit + HAND_OVER, rpc.change_voters(request)).await {
+            Ok(Ok(response)) => answer_from_pb(response.into_inner()).unwrap_or(unknown),
+            Ok(Err(_)) | Err(_) => unknown,
+        }
+    }
+
+    /// What this client knows of where the controllers are.
+    pub(crate) fn finder(&self) -> &Arc<Finder> {
+        &self.shared.finder
     }
 
     async fn attempt(
@@ -191,7 +239,7 @@ impl ControllerClient {
                 let (reply, answer) = oneshot::channel();
                 let queued_us = clock::mono_us();
                 let submission = Submission { command: command.clone(), id: Some(id), sent_in_term, queued_us, reply };
-                local.core().submit(submission, answer, limit).await
+                local.submit(submission, answer, limit).await
             }
             None => match self.call(target, command, id, sent_in_term, limit).await {
                 Ok(reply) => reply,
@@ -230,7 +278,7 @@ impl ControllerClient {
             command: encode_command(command),
             timeout_ms: u32::try_from(limit.as_millis()).unwrap_or(u32::MAX),
         };
-        let mut rpc = self.shared.finder.rpc(target);
+        let Some(mut rpc) = self.shared.finder.rpc(target) else { return Err(Attempt::Elsewhere) };
         let response = match tokio::time::timeout(limit, rpc.submit(request)).await {
             Ok(Ok(response)) => response.into_inner(),
             Ok(Err(status)) if never_sent(&status) => return Err(Attempt::Elsewhere),
@@ -263,6 +311,7 @@ fn repetition(command: &Command) -> Repetition {
         Command::AlterPartition(_) => Repetition::Never,
         Command::Bootstrap(_)
         | Command::RegisterController(_)
+        | Command::UnregisterController(_)
         | Command::RegisterBroker(_)
         | Command::UnfenceBroker(_)
         | Command::FenceBroker(_)

@@ -56,8 +56,11 @@ impl FatalHandler {
 pub struct QuorumConfig {
     /// `node.id`.
     pub node_id: BrokerId,
-    /// `controller.quorum.voters`, the same on all controllers; contains this node.
+    /// `controller.quorum.voters`. Names this node if it is to form a quorum with the others; otherwise this node joins the quorum
+    /// that the others formed. Once there is a quorum, its own membership counts, and this is only where to find it.
     pub voters: Vec<Voter>,
+    /// Where this node's gRPC services listen, for the other controllers.
+    pub endpoint: HostPort,
     /// Directory of the Raft log, votes, metadata state and snapshots. Nobody else writes there.
     pub metadata_dir: PathBuf,
     /// `cluster.id`, if given; otherwise the first active controller makes one.
@@ -83,9 +86,8 @@ impl QuorumConfig {
         if let Some(negative) = ids.iter().find(|id| id.0 < 0) {
             return config(format!("controller.quorum.voters names node {negative}: ids are not negative"));
         }
-        if !ids.contains(&self.node_id) {
-            let node_id = self.node_id;
-            return config(format!("controller.quorum.voters does not name this controller, node.id={node_id}"));
+        if ids.is_empty() {
+            return config("controller.quorum.voters names nobody".to_owned());
         }
         if self.session_timeout < MIN_SESSION {
             let least = MIN_SESSION.as_millis();

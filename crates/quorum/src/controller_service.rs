@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures::Stream;
 use highwater_env::clock;
 use highwater_metadata::MetadataImage;
+use highwater_rpc::ConversionError;
 use highwater_rpc::command::{decode_command, encode_outcome};
-use highwater_rpc::metadata::encode_records;
+use highwater_rpc::metadata::{encode_records, software_from_message};
 use highwater_rpc::pb::quorum as pb;
 use highwater_rpc::pb::quorum::controller_server::Controller;
 use highwater_rpc::pb::quorum::metadata_update::Update;
@@ -17,13 +18,16 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::admission::{self, Announced};
 use crate::controller_core::{Core, Phase};
 use crate::dedup::CommandId;
 use crate::describe_quorum;
 use crate::history;
 use crate::session_service::{self, ANSWERS, hint_to_pb};
 use crate::submission::{Reply, Submission};
+use crate::voters;
 use crate::waiting::until;
+use crate::wire::member_from_pb;
 
 /// Updates of one follower that may wait to be sent; then the follower reads them from the feed later.
 const UPDATES: usize = 16;
@@ -61,7 +65,7 @@ impl Controller for ControllerService {
 
     async fn find_active(&self, _: Request<pb::FindActiveRequest>) -> Result<Response<pb::NotController>, Status> {
         let (leader, term) = self.0.leader_hint();
-        Ok(Response::new(pb::NotController { leader, term }))
+        Ok(Response::new(hint_to_pb(leader, term)))
     }
 
     async fn describe_quorum(
@@ -73,10 +77,31 @@ impl Controller for ControllerService {
             Some(description) => Answer::Description(describe_quorum::to_pb(&description)),
             None => {
                 let (leader, term) = self.0.leader_hint();
-                Answer::NotController(pb::NotController { leader, term })
+                Answer::NotController(hint_to_pb(leader, term))
             }
         };
         Ok(Response::new(pb::DescribeQuorumResponse { result: Some(result) }))
+    }
+
+    async fn announce(&self, request: Request<pb::AnnounceRequest>) -> Result<Response<pb::VotersResponse>, Status> {
+        let request = request.into_inner();
+        let member = request.member.ok_or_else(|| Status::invalid_argument("an announcement names a member"))?;
+        let invalid = |error: ConversionError| Status::invalid_argument(error.to_string());
+        let (id, node) = member_from_pb(member).map_err(invalid)?;
+        let software = software_from_message(request.software).map_err(invalid)?;
+        let announced = Announced { id, node, cluster_id: request.cluster_id, software };
+        Ok(Response::new(voters::answer_to_pb(admission::admit(&self.0, announced).await)))
+    }
+
+    async fn change_voters(
+        &self,
+        request: Request<pb::ChangeVotersRequest>,
+    ) -> Result<Response<pb::VotersResponse>, Status> {
+        let request = request.into_inner();
+        let limit = Duration::from_millis(u64::from(request.timeout_ms)).min(MAX_SUBMIT);
+        let change = voters::change_from_pb(request.change)
+            .ok_or_else(|| Status::invalid_argument("a change names a node and its directory"))?;
+        Ok(Response::new(voters::answer_to_pb(self.0.change_voters(change, limit).await)))
     }
 
     async fn history(&self, request: Request<pb::HistoryRequest>) -> Result<Response<pb::HistoryResponse>, Status> {

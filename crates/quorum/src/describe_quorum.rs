@@ -5,7 +5,7 @@ use std::time::Duration;
 use highwater_controller::{QuorumDescription, QuorumReplica};
 use highwater_env::clock;
 use highwater_rpc::pb::quorum as pb;
-use highwater_types::{BrokerId, ControllerEpoch, MetadataOffset, Timestamp};
+use highwater_types::{BrokerId, ControllerEpoch, DirectoryId, MetadataOffset, Timestamp};
 use openraft::Instant as _;
 
 use crate::config::raft_id;
@@ -13,7 +13,9 @@ use crate::controller_core::Core;
 use crate::credentials::node_of;
 use crate::feed::Reached;
 use crate::finder::Finder;
-use crate::raft_types::Metrics;
+use crate::members;
+use crate::raft_types::{Metrics, RaftId};
+use crate::wire::{directory_to_pb, endpoint_from_pb, endpoint_to_pb};
 
 impl Core {
     /// `None` unless this node is the active controller.
@@ -21,24 +23,34 @@ impl Core {
         let term = self.active_term()?;
         let metrics = self.raft_metrics();
         let now = clock::wall_ms();
-        let voter = |id: BrokerId| {
-            if id == self.config.node_id {
+        let member = |id: RaftId| {
+            if id == self.raft_id {
                 let log_end = Some(self.feed.image().offset());
-                return QuorumReplica { id, log_end, last_heard: Some(now), last_caught_up: Some(now) };
+                return QuorumReplica {
+                    log_end,
+                    last_heard: Some(now),
+                    last_caught_up: Some(now),
+                    ..self.describe_member(id, &metrics, now)
+                };
             }
-            self.describe_voter(id, &metrics, now)
+            self.describe_member(id, &metrics, now)
         };
-        let voters: Vec<QuorumReplica> = self.config.voter_ids().into_iter().map(voter).collect();
-        let observers = {
+        let membership = self.members.load();
+        let voters: Vec<QuorumReplica> = members::voters(&membership).into_iter().map(member).collect();
+        let mut observers: Vec<QuorumReplica> = members::observers(&membership).map(|(id, _)| member(id)).collect();
+        let brokers: Vec<QuorumReplica> = {
             let (sessions, mono) = (self.sessions.lock(), clock::mono_ms());
-            let observers = sessions.heard().filter(|(id, ..)| voters.iter().all(|voter| voter.id != *id));
+            let known = |id: BrokerId| voters.iter().chain(&observers).any(|one| one.id == id);
+            let brokers = sessions.heard().filter(|(id, ..)| !known(*id));
             let observer = |(id, heard, offset): (BrokerId, _, Option<MetadataOffset>)| {
                 let heard = before(now, mono - heard);
                 let reached = offset.map(|offset| self.feed.reached_offset(offset));
                 replica(id, reached, Some(heard).filter(|_| offset.is_some()))
             };
-            observers.map(observer).collect()
+            brokers.map(observer).collect()
         };
+        observers.extend(brokers);
+        observers.sort_by_key(|one| one.id);
         Some(QuorumDescription {
             leader: self.config.node_id,
             epoch: ControllerEpoch(term),
@@ -48,12 +60,15 @@ impl Core {
         })
     }
 
-    fn describe_voter(&self, id: BrokerId, metrics: &Metrics, now: Timestamp) -> QuorumReplica {
-        let raft = raft_id(id);
-        let matched = metrics.replication.as_ref().and_then(|all| all.get(&raft).cloned().flatten());
-        let acknowledged = metrics.heartbeat.as_ref().and_then(|all| all.get(&raft).cloned().flatten());
+    fn describe_member(&self, id: RaftId, metrics: &Metrics, now: Timestamp) -> QuorumReplica {
+        let matched = metrics.replication.as_ref().and_then(|all| all.get(&id).cloned().flatten());
+        let acknowledged = metrics.heartbeat.as_ref().and_then(|all| all.get(&id).cloned().flatten());
         let heard = acknowledged.map(|instant| before(now, instant.into_inner().elapsed()));
-        replica(id, matched.map(|matched| self.feed.reached(matched.index())), heard)
+        QuorumReplica {
+            directory: self.credentials.known_directory(id.node),
+            endpoint: self.peers.endpoint(id.node),
+            ..replica(id.node, matched.map(|matched| self.feed.reached(matched.index())), heard)
+        }
     }
 }
 
@@ -65,7 +80,7 @@ fn replica(id: BrokerId, reached: Option<Reached>, heard: Option<Timestamp>) -> 
         (since, None) => since,
         (None, heard) => heard.filter(|_| log_end.is_some()),
     };
-    QuorumReplica { id, log_end, last_heard: heard, last_caught_up }
+    QuorumReplica { id, directory: None, endpoint: None, log_end, last_heard: heard, last_caught_up }
 }
 
 fn before(now: Timestamp, ago: Duration) -> Timestamp {
@@ -75,7 +90,7 @@ fn before(now: Timestamp, ago: Duration) -> Timestamp {
 /// Asks `target`. `None` when it does not answer as the active controller; what it knows of that one is remembered.
 pub(crate) async fn ask(finder: &Finder, target: BrokerId, limit: Duration) -> Option<QuorumDescription> {
     use pb::describe_quorum_response::Result as Answer;
-    let mut rpc = finder.rpc(target);
+    let mut rpc = finder.rpc(target)?;
     let answer = tokio::time::timeout(limit, rpc.describe_quorum(pb::DescribeQuorumRequest {})).await.ok()?.ok()?;
     match answer.into_inner().result? {
         Answer::Description(description) => from_pb(description),
@@ -93,6 +108,8 @@ pub(crate) fn to_pb(description: &QuorumDescription) -> pb::QuorumDescription {
         log_end: replica.log_end.map(|offset| offset.0),
         last_heard: replica.last_heard.map(|time| time.0),
         last_caught_up: replica.last_caught_up.map(|time| time.0),
+        directory: directory_to_pb(replica.directory.unwrap_or_default()),
+        endpoint: replica.endpoint.as_ref().map(endpoint_to_pb),
     };
     pb::QuorumDescription {
         leader: raft_id(description.leader),
@@ -107,6 +124,8 @@ fn from_pb(description: pb::QuorumDescription) -> Option<QuorumDescription> {
     let replica = |replica: pb::QuorumReplica| {
         Some(QuorumReplica {
             id: node_of(replica.node)?,
+            directory: <[u8; 16]>::try_from(replica.directory.as_ref()).ok().map(DirectoryId::from_bytes),
+            endpoint: replica.endpoint.map(endpoint_from_pb).transpose().ok()?,
             log_end: replica.log_end.map(MetadataOffset),
             last_heard: replica.last_heard.map(Timestamp),
             last_caught_up: replica.last_caught_up.map(Timestamp),

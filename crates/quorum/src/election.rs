@@ -2,7 +2,7 @@
 //!
 //! Each follower holds a stream open to its leader. When it breaks and the leader cannot be dialled again, the follower
 //! 1. gives up its own leader lease (it would otherwise refuse pre-votes, its own included, for up to two seconds), and
-//! 2. asks for pre-votes.
+//! 2. if it has a vote, asks for pre-votes, again and again until somebody leads: votes may be split.
 //!
 //! Why this cannot hurt a healthy leader: a pre-vote needs a quorum, and a voter that still hears the leader holds its lease
 //! and refuses; so does a leader that a quorum still acknowledges. A follower that alone lost its connection gets nowhere,
@@ -14,25 +14,28 @@ use std::time::Duration;
 use highwater_env::rng;
 use highwater_rpc::metadata::software_to_message;
 use highwater_rpc::pb::quorum as pb;
-use highwater_types::BrokerId;
 use openraft::async_runtime::WatchReceiver as _;
 use openraft::raft::TransferLeaderRequest;
 use rand::Rng as _;
 
-use crate::config::{broker_id, raft_id};
 use crate::controller_core::Core;
-use crate::raft_types::Vote;
+use crate::raft_types::{RaftId, Vote};
 
 /// Limit for dialling the leader again. A process that runs accepts within a round trip; a host that is gone is left to the
 /// election time-out, which is not much longer than any limit that would be safe here.
 const REDIAL_DEADLINE: Duration = Duration::from_millis(250);
 /// Limit for opening the watch.
 const OPEN_DEADLINE: Duration = Duration::from_secs(1);
+/// How long a leader may say that it does not lead yet.
+const NOT_YET: Duration = Duration::from_millis(100);
 /// Rounds of pre-votes in one suspicion. The others may notice a little later than we do; after these the election time-out
 /// takes over.
 const ROUNDS: u32 = 10;
 /// Pause between two rounds.
 const ROUND_PAUSE: Duration = Duration::from_millis(60);
+/// Longest pause after a round in which somebody stood for election: time for the votes to be flushed and counted. If they were
+/// split, which is likely where every voter that is left is needed, the election time-out would take seconds.
+const SPLIT_PAUSE: Duration = Duration::from_millis(300);
 /// How much later each further voter asks, so that they do not split the votes: a few round trips and flushes.
 const RANK_DELAY: Duration = Duration::from_millis(25);
 /// Time for a leader, if there is one, to be heard of after a start: its next heartbeat, and a little more.
@@ -43,9 +46,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// After a start of the whole cluster nobody leads: do not wait for the election time-out to find that out. Where there is a
 /// leader, pre-votes are refused and nothing happens.
 pub(crate) async fn campaign_at_start(core: &Core) {
-    tokio::time::sleep(START_PAUSE + RANK_DELAY * rank(core, core.config.node_id)).await;
+    tokio::time::sleep(START_PAUSE + RANK_DELAY * rank(core, core.raft_id)).await;
     for _ in 0..ROUNDS {
-        if core.leader_hint().0.is_some() || core.raft.trigger().elect(true).await.is_err() {
+        if !core.is_voter() || core.leader_hint().0.is_some() || core.raft.trigger().elect(true).await.is_err() {
             return;
         }
         tokio::time::sleep(START_PAUSE.mul_f64(rng::get().random_range(0.8..1.2))).await;
@@ -57,7 +60,7 @@ pub(crate) async fn watch_leaders(core: Arc<Core>) {
     let mut metrics = core.raft.metrics();
     loop {
         let leader = established_leader(&core);
-        let Some((vote, leader)) = leader.filter(|(_, leader)| *leader != core.config.node_id) else {
+        let Some((vote, leader)) = leader.filter(|(_, leader)| *leader != core.raft_id) else {
             if metrics.changed().await.is_err() {
                 return;
             }
@@ -73,16 +76,16 @@ pub(crate) async fn watch_leaders(core: Arc<Core>) {
         }
         tokio::select! {
             () = elect(&core, vote, leader) => tokio::time::sleep(RETRY_PAUSE).await,
-            () = changed_from(&core, vote) => {}
+            () = led_otherwise(&core, vote) => {}
         }
     }
 }
 
 /// The vote of the leader that this node follows (or is), with the leader.
-fn established_leader(core: &Core) -> Option<(Vote, BrokerId)> {
+fn established_leader(core: &Core) -> Option<(Vote, RaftId)> {
     let metrics = core.raft.metrics();
     let metrics = metrics.borrow_watched();
-    metrics.vote.is_committed().then(|| (metrics.vote, broker_id(metrics.vote.leader_id.voted_for)))
+    metrics.vote.is_committed().then(|| (metrics.vote, metrics.vote.leader_id.voted_for))
 }
 
 /// Resolves once this node has seen another vote than `vote`.
@@ -95,55 +98,77 @@ async fn changed_from(core: &Core, vote: Vote) {
     }
 }
 
-/// Holds the stream to the leader until it breaks, cannot be opened, or says that the leader leads no more.
-async fn watch(core: &Core, vote: Vote, leader: BrokerId) {
-    let Some(mut events) = open(core, leader).await else { return };
-    while let Ok(Some(event)) = events.message().await {
-        if !event.leading && event.term >= vote.leader_id.term {
-            return;
+/// Resolves once this node follows another leader than that of `vote`, or leads.
+async fn led_otherwise(core: &Core, vote: Vote) {
+    let mut metrics = core.raft.metrics();
+    while established_leader(core).is_none_or(|(now, _)| now == vote) {
+        if metrics.changed().await.is_err() {
+            return std::future::pending().await;
         }
     }
 }
 
-async fn open(core: &Core, leader: BrokerId) -> Option<tonic::Streaming<pb::WatchEvent>> {
+/// Holds the stream to the leader until it breaks, cannot be opened, or says that the leader leads no more.
+async fn watch(core: &Core, vote: Vote, leader: RaftId) {
+    let Some(mut events) = open(core, leader).await else { return };
+    while leading_term(&mut events, vote).await.is_some() {}
+}
+
+/// Waits for the next event; the term that the leader leads in after it. A new leader may send its first entry before it says that it
+/// leads.
+async fn leading_term(events: &mut tonic::Streaming<pb::WatchEvent>, vote: Vote) -> Option<u64> {
+    let mut event = events.message().await.ok()??;
+    let settled = async {
+        while !event.leading && event.term <= vote.leader_id.term {
+            event = events.message().await.ok()??;
+        }
+        event.leading.then_some(event.term)
+    };
+    tokio::time::timeout(NOT_YET, settled).await.ok()?
+}
+
+async fn open(core: &Core, leader: RaftId) -> Option<tonic::Streaming<pb::WatchEvent>> {
     let (mut client, peer) = core.peers.watch_client(leader)?;
     let software = software_to_message(&core.config.software);
     let opened = client.watch(pb::WatchRequest { peer: Some(peer), software });
     Some(tokio::time::timeout(OPEN_DEADLINE, opened).await.ok()?.ok()?.into_inner())
 }
 
-async fn can_dial(core: &Core, leader: BrokerId) -> bool {
-    let Some(address) = core.peers.address(leader) else { return false };
-    matches!(tokio::time::timeout(REDIAL_DEADLINE, core.env.net.connect(address)).await, Ok(Ok(_)))
+async fn can_dial(core: &Core, leader: RaftId) -> bool {
+    let Some(endpoint) = core.peers.endpoint(leader.node) else { return false };
+    matches!(tokio::time::timeout(REDIAL_DEADLINE, core.env.net.connect(&endpoint.to_string())).await, Ok(Ok(_)))
 }
 
 /// Whether the node at the leader's address says that it still leads in that term: it may have been started again.
-async fn leads(core: &Core, leader: BrokerId, vote: Vote) -> bool {
+async fn leads(core: &Core, leader: RaftId, vote: Vote) -> bool {
     let Some(mut events) = open(core, leader).await else { return false };
-    match tokio::time::timeout(OPEN_DEADLINE, events.message()).await {
-        Ok(Ok(Some(event))) => event.leading && event.term == vote.leader_id.term,
-        _ => false,
-    }
+    let term = tokio::time::timeout(OPEN_DEADLINE, leading_term(&mut events, vote)).await.ok().flatten();
+    term == Some(vote.leader_id.term)
 }
 
-async fn elect(core: &Core, vote: Vote, leader: BrokerId) {
-    tracing::info!(%leader, term = vote.leader_id.term, "lost the connection to the active controller: electing another one");
-    // "To" the lost leader itself: that only ends this node's lease.
-    let release = TransferLeaderRequest::new(vote, raft_id(leader), None);
-    if core.raft.handle_transfer_leader(release).await.is_err() {
+async fn elect(core: &Core, vote: Vote, leader: RaftId) {
+    // "To" the lost leader itself: that only ends this node's lease. Also without a vote, as far as this node knows: the others may
+    // count on it already.
+    let release = TransferLeaderRequest::new(vote, leader, None);
+    if core.raft.handle_transfer_leader(release).await.is_err() || !core.is_voter() {
         return;
     }
+    tracing::info!(%leader, term = vote.leader_id.term, "lost the connection to the active controller: electing another one");
     tokio::time::sleep(RANK_DELAY * rank(core, leader)).await;
     for _ in 0..ROUNDS {
+        let before = core.raft_metrics().vote;
         if core.raft.trigger().elect(true).await.is_err() {
             return;
         }
         tokio::time::sleep(ROUND_PAUSE.mul_f64(rng::get().random_range(0.8..1.2))).await;
+        if core.raft_metrics().vote != before {
+            tokio::time::sleep(SPLIT_PAUSE.mul_f64(rng::get().random_range(0.2..1.0))).await;
+        }
     }
 }
 
 /// How many of the remaining voters ask before this one.
-fn rank(core: &Core, leader: BrokerId) -> u32 {
-    let before = core.config.voter_ids().into_iter().filter(|&id| id != leader && id < core.config.node_id).count();
+fn rank(core: &Core, leader: RaftId) -> u32 {
+    let before = core.members.voters().into_iter().filter(|&id| id != leader && id < core.raft_id).count();
     u32::try_from(before).unwrap_or(0)
 }

@@ -46,7 +46,9 @@ pub enum QuorumError {
         "the cluster knows voter {node_id} with metadata directory {expected}, but the one here is {found}: the disk was \
          emptied or exchanged. A voter that forgot its votes and its log could undo what the cluster has committed, so it \
          is not readmitted. Stop this node and restore the metadata directory that holds directory.id={expected} in \
-         meta.properties (metadata.log.dir, or the first of log.dirs); the other voters keep the cluster going meanwhile"
+         meta.properties (metadata.log.dir, or the first of log.dirs); the other voters keep the cluster going meanwhile. If \
+         it is lost, replace the voter: `highwater cluster controller remove {node_id}`, take {node_id} out of \
+         controller.quorum.voters of this node, start it, and `highwater cluster controller add {node_id}`"
     )]
     ForeignDirectory {
         /// This node.
@@ -56,7 +58,7 @@ pub enum QuorumError {
         /// The id found on disk.
         found: DirectoryId,
     },
-    /// Two nodes have different `controller.quorum.voters`.
+    /// Two nodes that want to form a quorum have different `controller.quorum.voters`.
     #[error(
         "controller.quorum.voters names the nodes {ours:?} here, but {theirs:?} on node {peer}. All controllers must have \
          the same list before they can form a quorum; correct it and start again"
@@ -69,16 +71,16 @@ pub enum QuorumError {
         /// Our voters.
         ours: Vec<u64>,
     },
-    /// `controller.quorum.voters` is not what the quorum was formed with.
+    /// There is a quorum, and this node has no vote in it.
     #[error(
-        "controller.quorum.voters names the nodes {configured:?}, but this quorum was formed by {agreed:?}. Voters cannot \
-         be changed by editing the configuration; restore the list"
+        "node {node_id} is in controller.quorum.voters here, but the quorum that node {peer} is of has no such voter. To join \
+         it, take {node_id} out of controller.quorum.voters of this node, start it, and `highwater cluster controller add {node_id}`"
     )]
-    VotersChanged {
-        /// In the configuration.
-        configured: Vec<i32>,
-        /// In the store.
-        agreed: Vec<i32>,
+    NotAVoter {
+        /// This node.
+        node_id: BrokerId,
+        /// Who told.
+        peer: BrokerId,
     },
     /// The directory, or a peer, belongs to another cluster.
     #[error("cluster.id is {configured} in the configuration, but this is cluster {found}")]

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use highwater_env::lock::Mutex;
 use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, Net, grpc_channel, rng};
+use highwater_metadata::{HostPort, MetadataImage};
 use highwater_rpc::pb::quorum as pb;
 use highwater_rpc::pb::quorum::controller_client::ControllerClient as Rpc;
 use highwater_types::BrokerId;
 use rand::Rng as _;
 use tonic::transport::Channel;
 
-use crate::config::{Voter, broker_id};
+use crate::config::Voter;
+use crate::controller_core::Core;
 use crate::credentials::node_of;
-use crate::node::ControllerNode;
 
 /// First and longest pause between two attempts to find a controller that is not there.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -24,10 +25,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What this node knows of where the active controller is. Shared by all that talk to it.
 pub(crate) struct Finder {
-    voters: Vec<BrokerId>,
-    channels: BTreeMap<BrokerId, Rpc<Channel>>,
-    local: Option<ControllerNode>,
+    net: Net,
+    /// `controller.quorum.voters`: where to begin.
+    configured: BTreeMap<BrokerId, HostPort>,
+    controllers: Mutex<BTreeMap<BrokerId, Controller>>,
+    local: Option<Arc<Core>>,
     known: Mutex<Known>,
+}
+
+struct Controller {
+    endpoint: HostPort,
+    rpc: Rpc<Channel>,
 }
 
 #[derive(Default)]
@@ -35,54 +43,68 @@ struct Known {
     /// The controller that was heard of in the highest term, and the term.
     leader: Option<BrokerId>,
     term: u64,
+    /// The leader that did not answer as one, and its term. This node's own controller may go on naming it: after a restart, or when
+    /// it was cut off or lost its vote, it knows no better until the active one sends it something.
+    denied: Option<(BrokerId, u64)>,
     /// The next voter to ask while there is none.
     next: usize,
 }
 
 impl Finder {
     /// `local` is this node's own controller, if it has one.
-    pub(crate) fn new(net: Net, voters: &[Voter], local: Option<ControllerNode>) -> Arc<Self> {
-        let options = GrpcOptions { connect_timeout: CONNECT_TIMEOUT, ..GrpcOptions::default() };
-        let channels = voters
-            .iter()
-            .map(|voter| {
-                let rpc = Rpc::new(grpc_channel(net, &voter.endpoint.to_string(), options))
-                    .max_decoding_message_size(GRPC_MAX_MESSAGE_BYTES)
-                    .max_encoding_message_size(GRPC_MAX_MESSAGE_BYTES);
-                (voter.id, rpc)
-            })
-            .collect();
-        let voters = voters.iter().map(|voter| voter.id).collect();
-        Arc::new(Self { voters, channels, local, known: Mutex::default() })
+    pub(crate) fn new(net: Net, voters: &[Voter], local: Option<Arc<Core>>) -> Arc<Self> {
+        let configured: BTreeMap<_, _> = voters.iter().map(|voter| (voter.id, voter.endpoint.clone())).collect();
+        let controllers = configured.iter().map(|(&id, endpoint)| (id, Controller::new(net, endpoint.clone())));
+        let controllers = Mutex::new(controllers.collect());
+        Arc::new(Self { net, configured, controllers, local, known: Mutex::default() })
+    }
+
+    /// Takes over which controllers there are from the metadata. Those of the configuration stay as well: the metadata of a node
+    /// that was cut off for long may name nobody who is left.
+    pub(crate) fn learn(&self, image: &MetadataImage) {
+        let mut controllers = self.controllers.lock();
+        let stays = |id: &BrokerId| image.controller(*id).is_some() || self.configured.contains_key(id);
+        controllers.retain(|id, _| stays(id));
+        for registered in image.controllers() {
+            if controllers.get(&registered.id).is_none_or(|known| known.endpoint != registered.endpoint) {
+                controllers.insert(registered.id, Controller::new(self.net, registered.endpoint.clone()));
+            }
+        }
     }
 
     /// Whom to ask now: the active controller as far as is known, otherwise one voter after the other.
     pub(crate) fn target(&self) -> BrokerId {
         if let Some(local) = &self.local {
-            let (leader, term) = local.core().leader_hint();
-            self.heard(leader.map(broker_id), term);
+            let (leader, term) = local.leader_hint();
+            if leader.is_some_and(|leader| !self.controllers.lock().contains_key(&leader)) {
+                self.learn(&local.feed.image());
+            }
+            let denied = self.known.lock().denied;
+            self.heard(leader.filter(|&leader| denied != Some((leader, term))), term);
         }
-        let mut known = self.known.lock();
-        known.leader.unwrap_or_else(|| {
-            let target = self.voters[known.next % self.voters.len()];
+        let known = self.known.lock().leader;
+        known.unwrap_or_else(|| {
+            let controllers = self.voters();
+            let mut known = self.known.lock();
+            let target = controllers[known.next % controllers.len()];
             known.next = known.next.wrapping_add(1);
             target
         })
     }
 
-    /// All controllers.
-    pub(crate) fn voters(&self) -> &[BrokerId] {
-        &self.voters
+    /// All controllers. Never empty: the configuration names some.
+    pub(crate) fn voters(&self) -> Vec<BrokerId> {
+        self.controllers.lock().keys().copied().collect()
     }
 
     /// This node's own controller, if it is the one to ask.
-    pub(crate) fn local(&self, target: BrokerId) -> Option<&ControllerNode> {
-        self.local.as_ref().filter(|local| local.core().config.node_id == target)
+    pub(crate) fn local(&self, target: BrokerId) -> Option<&Arc<Core>> {
+        self.local.as_ref().filter(|local| local.config.node_id == target)
     }
 
-    /// The connection to a voter.
-    pub(crate) fn rpc(&self, target: BrokerId) -> Rpc<Channel> {
-        self.channels[&target].clone()
+    /// The connection to a controller; `None` for one that is not known, or not any more.
+    pub(crate) fn rpc(&self, target: BrokerId) -> Option<Rpc<Channel>> {
+        self.controllers.lock().get(&target).map(|controller| controller.rpc.clone())
     }
 
     /// The term that the known controller leads in, if it is `target`.
@@ -95,7 +117,7 @@ impl Finder {
     pub(crate) fn heard(&self, leader: Option<BrokerId>, term: u64) {
         let mut known = self.known.lock();
         if term > known.term || (term == known.term && leader.is_some()) {
-            known.leader = leader.filter(|leader| self.channels.contains_key(leader));
+            known.leader = leader.filter(|leader| self.controllers.lock().contains_key(leader));
             known.term = term;
         }
     }
@@ -109,8 +131,20 @@ impl Finder {
     pub(crate) fn not_active(&self, target: BrokerId) {
         let mut known = self.known.lock();
         if known.leader == Some(target) {
+            known.denied = Some((target, known.term));
             known.leader = None;
         }
+    }
+}
+
+impl Controller {
+    /// Nothing is dialled yet.
+    fn new(net: Net, endpoint: HostPort) -> Self {
+        let options = GrpcOptions { connect_timeout: CONNECT_TIMEOUT, ..GrpcOptions::default() };
+        let rpc = Rpc::new(grpc_channel(net, &endpoint.to_string(), options))
+            .max_decoding_message_size(GRPC_MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(GRPC_MAX_MESSAGE_BYTES);
+        Self { endpoint, rpc }
     }
 }
 

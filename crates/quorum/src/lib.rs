@@ -13,6 +13,8 @@
 //! | `bootstrap` | how voters form a quorum once, and refuse an emptied disk (`docs/adr/0002-bootstrap.md`) |
 //! | `store/` | Raft log, vote, state machine and snapshots on `env`'s key-value store and files |
 //! | `peers`, `raft_service` | Raft over gRPC, sending and receiving side |
+//! | `members`, `credentials` | whom Raft's messages are for and from |
+//! | `voters`, `observer`, `admission` | controllers join, get a vote, lose it (`docs/adr/0078-voters-join-and-leave.md`) |
 //! | `election` | a broken connection to the leader starts an election at once |
 //! | `controller_core` | what the parts of one controller share |
 //! | `write_loop`, `submission`, `dedup` | the active controller: take queued commands, decide, commit, reply |
@@ -25,8 +27,10 @@
 //! Architecture invariant: the metadata image changes only in the state machine's `apply` and `install_snapshot`.
 //! Architecture invariant: a command is decided only by the write loop, only over an image that contains every entry
 //! committed before its term, and its records take effect only at the offset they were decided for.
-//! Architecture invariant: a controller never takes part in Raft before it and all voters agreed on each other's directories.
+//! Architecture invariant: a founder never takes part in Raft before it and all founders agreed on each other's directories; any
+//! other controller is known to Raft by its directory.
 
+mod admission;
 mod bootstrap;
 mod broker_link;
 mod client;
@@ -42,10 +46,11 @@ mod event_times;
 mod feed;
 mod finder;
 mod history;
-
+mod members;
 mod metadata_handle;
 mod metrics;
 mod node;
+mod observer;
 mod peers;
 mod raft_service;
 mod raft_types;
@@ -56,17 +61,18 @@ mod store;
 mod submission;
 #[cfg(test)]
 mod tests;
+mod voters;
 mod waiting;
 mod wire;
 mod write_loop;
 
-pub use broker_link::{BrokerLink, BrokerLinkConfig, MetadataSource};
+pub use broker_link::BrokerLink;
 pub use client::ControllerClient;
 pub use config::{FatalHandler, QuorumConfig, Voter};
 pub use error::QuorumError;
 /// What travels through [`ControllerClient`], so that callers need not name the deciding crate.
 pub use highwater_controller::{
-    Command, CommandError, CommandResponse, QuorumDescription, QuorumReplica, RegisterBroker,
+    Command, CommandError, CommandResponse, QuorumDescription, QuorumReplica, RegisterBroker, VoterChange, VoterKey,
 };
 pub use history::KnownHistory;
 pub use metadata_handle::{MetadataHandle, MetadataPublisher};

@@ -18,7 +18,7 @@ type Read = fn(&Core) -> i64;
 const GAUGES: [(&Metric, Read); 12] = [
     (&controller::ACTIVE_CONTROLLER_COUNT, |core| i64::from(core.active_term().is_some())),
     (&quorum::TERM, |core| as_i64(core.raft_metrics().current_term)),
-    (&quorum::LEADER_ID, |core| core.raft_metrics().current_leader.map_or(-1, as_i64)),
+    (&quorum::LEADER_ID, |core| core.leader_hint().0.map_or(-1, |leader| i64::from(leader.get()))),
     (&quorum::VOTERS, |core| as_i64(core.raft_metrics().membership_config.voter_ids().count() as u64)),
     (&quorum::LAST_LOG_INDEX, |core| core.raft_metrics().last_log_index.map_or(-1, as_i64)),
     (&quorum::COMMITTED_INDEX, |core| {
@@ -94,7 +94,7 @@ impl QuorumCollector {
         for (node, matching) in raft.replication.iter().flatten() {
             let held = next(matching.as_ref().map(|log_id| log_id.index()));
             let lag = next(raft.last_log_index).saturating_sub(held);
-            self.follower_lag.with_label_values(&[&node.to_string()]).set(as_i64(lag));
+            self.follower_lag.with_label_values(&[&node.node.to_string()]).set(as_i64(lag));
         }
     }
 }

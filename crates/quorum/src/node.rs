@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_env::lock::Mutex;
-use highwater_env::{Env, GRPC_MAX_MESSAGE_BYTES};
+use highwater_env::{Env, GRPC_MAX_MESSAGE_BYTES, clock};
 use highwater_metadata::MetadataImage;
 use highwater_rpc::pb::quorum::controller_server::ControllerServer;
 use highwater_rpc::pb::quorum::raft_server::RaftServer;
@@ -15,16 +15,16 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tonic::service::RoutesBuilder;
 
-use crate::config::{broker_id, raft_id};
 use crate::controller_core::{Core, MetadataRaft, Phase};
 use crate::controller_service::ControllerService;
 use crate::credentials::Credentials;
 use crate::event_times::EventTimes;
+use crate::members::Members;
 use crate::peers::{PeerFactory, Peers};
 use crate::raft_service::RaftService;
 use crate::sessions::Sessions;
 use crate::store::{Identity, LogStore, SnapshotDir, StateMachine, open_database};
-use crate::{QuorumConfig, QuorumError, bootstrap, election, session_service, write_loop};
+use crate::{QuorumConfig, QuorumError, bootstrap, election, observer, session_service, voters, write_loop};
 
 const HEARTBEAT_MS: u64 = 200;
 const ELECTION_MIN_MS: u64 = 1000;
@@ -59,12 +59,14 @@ impl ControllerNode {
         let snapshots = SnapshotDir::new(env.fs.clone(), &config.metadata_dir);
         let state_machine = StateMachine::open(kv.clone(), snapshots, config.software.clone())?;
         let feed = state_machine.feed();
-        let credentials = Arc::new(Credentials::new(config.node_id, identity.clone(), feed.clone()));
+        let members = Arc::new(Members::new(state_machine.membership().clone()));
+        let credentials = Arc::new(Credentials::new(config.node_id, identity.clone(), feed.clone(), members.clone()));
         let peers = Arc::new(Peers::new(env.net, &config.voters, credentials.clone()));
         let log_store = LogStore::open(kv)?;
         let log = log_store.reader();
+        let raft_id = bootstrap::raft_identity(&config, &identity).await?;
         let raft = MetadataRaft::build(
-            raft_id(config.node_id),
+            raft_id,
             Arc::new(raft_config(&config)?),
             PeerFactory(peers.clone()),
             log_store,
@@ -75,6 +77,8 @@ impl ControllerNode {
         let (queue, submissions) = mpsc::channel(write_loop::QUEUE);
         let core = Arc::new(Core {
             env: env.clone(),
+            raft_id,
+            members,
             identity,
             credentials,
             peers,
@@ -82,9 +86,13 @@ impl ControllerNode {
             feed,
             phase: watch::Sender::new(Phase::Forming),
             active: watch::Sender::new(None),
+            active_since: Mutex::default(),
             sessions: Mutex::new(Sessions::new(config.session_timeout)),
             sessions_changed: Notify::new(),
             voters_software: Mutex::default(),
+            voters_changed: Notify::new(),
+            changing_voters: Arc::default(),
+            leader_heard: Mutex::new(clock::mono_ms()),
             log,
             reading_history: tokio::sync::Mutex::new(()),
             event_times: EventTimes::new(),
@@ -127,12 +135,17 @@ impl ControllerNode {
     /// The active controller as far as this node knows, and the controller epoch (Raft's term).
     pub fn active_controller(&self) -> (Option<BrokerId>, ControllerEpoch) {
         let (leader, term) = self.core.leader_hint();
-        (leader.map(broker_id), ControllerEpoch(term))
+        (leader, ControllerEpoch(term))
     }
 
     /// The newest committed image that this node has applied.
     pub fn image(&self) -> Arc<MetadataImage> {
         self.core.feed.image()
+    }
+
+    /// Whether this controller has a vote. One that joined a running quorum gets it by `AddRaftVoter`.
+    pub fn is_voter(&self) -> bool {
+        self.core.is_voter()
     }
 
     /// Id of this controller's metadata directory.
@@ -169,13 +182,17 @@ async fn run(core: Arc<Core>) {
         follow_raft(&core),
         election::campaign_at_start(&core),
         election::watch_leaders(core.clone()),
-        learn_cluster_id(&core)
+        learn_cluster_id(&core),
+        voters::keep(&core),
+        observer::announce(&core),
     );
 }
 
 async fn join(core: &Arc<Core>) -> Result<(), QuorumError> {
     bootstrap::agree(core).await?;
+    core.heard_leader();
     core.raft.run();
+    bootstrap::compare_with_configuration(core);
     bootstrap::initialize(core).await?;
     core.phase.send_replace(Phase::Running);
     Ok(())
@@ -185,11 +202,12 @@ async fn join(core: &Arc<Core>) -> Result<(), QuorumError> {
 async fn follow_raft(core: &Core) {
     let mut metrics = core.raft.metrics();
     loop {
-        let (failed, active) = {
+        let (failed, active, membership) = {
             let now = metrics.borrow_watched();
             let applied = now.last_applied.as_ref().map(|log_id| log_id.committed_leader_id().term);
             let leads = now.state.is_leader() && applied == Some(now.current_term);
-            (now.running_state.as_ref().err().map(ToString::to_string), leads.then_some(now.current_term))
+            let failed = now.running_state.as_ref().err().map(ToString::to_string);
+            (failed, leads.then_some(now.current_term), now.membership_config.clone())
         };
         if *core.phase.borrow() == Phase::Stopped {
             return;
@@ -197,9 +215,14 @@ async fn follow_raft(core: &Core) {
         if let Some(error) = failed {
             return core.fail(&QuorumError::Fatal(error));
         }
+        if core.members.follow(&membership) {
+            core.voters_changed.notify_one();
+        }
         if active != core.active_term() {
             core.begin_sessions();
+            *core.active_since.lock() = active.map(|_| clock::mono_ms());
             core.active.send_replace(active);
+            core.voters_changed.notify_one();
         }
         if metrics.changed().await.is_err() {
             return core.fail(&QuorumError::Fatal("its task ended".to_owned()));

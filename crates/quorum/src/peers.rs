@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use highwater_env::lock::Mutex;
 use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, Net, grpc_channel};
+use highwater_metadata::HostPort;
 use highwater_rpc::pb::quorum as pb;
 use highwater_rpc::pb::quorum::raft_client::RaftClient;
 use highwater_types::BrokerId;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::impls::EmptyNode;
 use openraft::network::RPCOption;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError, TransferLeaderRequest,
@@ -21,11 +22,12 @@ use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-use crate::config::{Voter, broker_id};
-use crate::raft_types::{TypeConfig, Vote};
+use crate::config::{Voter, raft_id};
+use crate::raft_types::{RaftId, RaftNode, TypeConfig, Vote};
 use crate::store::StateMachine;
 use crate::wire::{
-    entry_to_pb, log_id_from_pb, log_id_to_pb, required_vote, stored_membership_to_pb, vote_from_pb, vote_to_pb,
+    directory_to_pb, entry_to_pb, log_id_from_pb, log_id_to_pb, required_vote, stored_membership_to_pb, vote_from_pb,
+    vote_to_pb,
 };
 
 /// Time for a replica to append and flush a batch. openraft's own limit, three quarters of a heartbeat, would turn a disk
@@ -40,60 +42,83 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 type Client = RaftClient<Channel>;
 type RpcError = RPCError<TypeConfig>;
 
-/// What every message says about its sender and receiver.
+/// What every message says about its sender and receiver, and where receivers are.
 pub(crate) trait PeerIdentity: Send + Sync {
     /// The header of a message to `to`.
-    fn peer(&self, to: BrokerId) -> pb::Peer;
+    fn peer(&self, to: RaftId) -> pb::Peer;
+    /// Where the membership says that a member is.
+    fn endpoint(&self, id: BrokerId) -> Option<HostPort>;
+    /// Where the metadata say that a voter is.
+    fn registered_endpoint(&self, id: BrokerId) -> Option<HostPort>;
 }
 
-/// Channels to the other voters. Raft, snapshots and the watch on the leader do not share a connection: a large transfer
+/// Channels to the other members. Raft, snapshots and the watch on the leader do not share a connection: a large transfer
 /// must not delay a heartbeat, and the watch must break when the process it watches breaks.
 pub(crate) struct Peers {
+    net: Net,
     identity: Arc<dyn PeerIdentity>,
-    channels: BTreeMap<BrokerId, Channels>,
+    configured: BTreeMap<BrokerId, HostPort>,
+    channels: Mutex<BTreeMap<BrokerId, Channels>>,
 }
 
+#[derive(Clone)]
 struct Channels {
-    address: String,
+    endpoint: HostPort,
     raft: Client,
     snapshots: Client,
     watch: Client,
 }
 
-impl Peers {
-    /// Channels to all `voters`; nothing is dialled yet.
-    pub(crate) fn new(net: Net, voters: &[Voter], identity: Arc<dyn PeerIdentity>) -> Self {
+impl Channels {
+    /// Nothing is dialled yet.
+    fn new(net: Net, endpoint: HostPort) -> Self {
         let options = GrpcOptions { connect_timeout: CONNECT_TIMEOUT, ..GrpcOptions::default() };
-        let channels = voters
-            .iter()
-            .map(|voter| {
-                let address = voter.endpoint.to_string();
-                let client = || {
-                    RaftClient::new(grpc_channel(net, &address, options))
-                        .max_decoding_message_size(GRPC_MAX_MESSAGE_BYTES)
-                        .max_encoding_message_size(GRPC_MAX_MESSAGE_BYTES)
-                };
-                let channels =
-                    Channels { raft: client(), snapshots: client(), watch: client(), address: address.clone() };
-                (voter.id, channels)
-            })
-            .collect();
-        Self { identity, channels }
+        let address = endpoint.to_string();
+        let client = || {
+            RaftClient::new(grpc_channel(net, &address, options))
+                .max_decoding_message_size(GRPC_MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(GRPC_MAX_MESSAGE_BYTES)
+        };
+        Self { raft: client(), snapshots: client(), watch: client(), endpoint }
+    }
+}
+
+impl Peers {
+    /// Channels to the members; `configured` are those of `controller.quorum.voters`.
+    pub(crate) fn new(net: Net, configured: &[Voter], identity: Arc<dyn PeerIdentity>) -> Self {
+        let configured = configured.iter().map(|voter| (voter.id, voter.endpoint.clone())).collect();
+        Self { net, identity, configured, channels: Mutex::default() }
     }
 
-    /// The address of a voter.
-    pub(crate) fn address(&self, id: BrokerId) -> Option<&str> {
-        self.channels.get(&id).map(|channels| channels.address.as_str())
+    /// Where a member is: as the membership says, else the configuration, else the metadata.
+    pub(crate) fn endpoint(&self, id: BrokerId) -> Option<HostPort> {
+        let told = self.identity.endpoint(id).or_else(|| self.configured.get(&id).cloned());
+        told.or_else(|| self.identity.registered_endpoint(id))
     }
 
     /// The client for the watch on a leader.
-    pub(crate) fn watch_client(&self, id: BrokerId) -> Option<(Client, pb::Peer)> {
-        self.channels.get(&id).map(|channels| (channels.watch.clone(), self.identity.peer(id)))
+    pub(crate) fn watch_client(&self, leader: RaftId) -> Option<(Client, pb::Peer)> {
+        Some((self.channels(leader.node, None)?.watch, self.identity.peer(leader)))
     }
 
     /// The client for greetings.
     pub(crate) fn raft_client(&self, id: BrokerId) -> Option<Client> {
-        self.channels.get(&id).map(|channels| channels.raft.clone())
+        Some(self.channels(id, None)?.raft)
+    }
+
+    /// The channels to a member. `told` is where Raft itself says that it is, for members that are news.
+    fn channels(&self, id: BrokerId, told: Option<&HostPort>) -> Option<Channels> {
+        let endpoint = self.endpoint(id).or_else(|| told.cloned())?;
+        let mut channels = self.channels.lock();
+        let known = channels.get(&id).filter(|known| known.endpoint == endpoint);
+        Some(match known {
+            Some(known) => known.clone(),
+            None => {
+                let fresh = Channels::new(self.net, endpoint);
+                channels.insert(id, fresh.clone());
+                fresh
+            }
+        })
     }
 }
 
@@ -104,30 +129,32 @@ pub(crate) struct PeerFactory(pub(crate) Arc<Peers>);
 /// One connection of openraft to one voter.
 pub(crate) struct PeerConnection {
     peers: Arc<Peers>,
-    target: u64,
+    target: RaftId,
+    endpoint: Option<HostPort>,
     snapshot: bool,
 }
 
 impl RaftNetworkFactory<TypeConfig> for PeerFactory {
     type Network = PeerConnection;
 
-    async fn new_client(&mut self, target: u64, _: &EmptyNode) -> PeerConnection {
-        PeerConnection { peers: self.0.clone(), target, snapshot: false }
+    async fn new_client(&mut self, target: RaftId, node: &RaftNode) -> PeerConnection {
+        PeerConnection { peers: self.0.clone(), target, endpoint: node.endpoint.clone(), snapshot: false }
     }
 
-    async fn new_snapshot_client(&mut self, target: u64, _: &EmptyNode) -> PeerConnection {
-        PeerConnection { peers: self.0.clone(), target, snapshot: true }
+    async fn new_snapshot_client(&mut self, target: RaftId, node: &RaftNode) -> PeerConnection {
+        PeerConnection { peers: self.0.clone(), target, endpoint: node.endpoint.clone(), snapshot: true }
     }
 }
 
 impl PeerConnection {
     fn client(&self) -> Result<(Client, pb::Peer), RpcError> {
-        let id = broker_id(self.target);
-        let channels = self.peers.channels.get(&id).ok_or_else(|| {
-            unreachable(format_args!("node {id} is in the quorum, but not in controller.quorum.voters"))
+        let channels = self.peers.channels(self.target.node, self.endpoint.as_ref());
+        let channels = channels.ok_or_else(|| {
+            let id = self.target.node;
+            unreachable(format_args!("nothing says where voter {id} is: it is not in controller.quorum.voters"))
         })?;
-        let client = if self.snapshot { &channels.snapshots } else { &channels.raft };
-        Ok((client.clone(), self.peers.identity.peer(id)))
+        let client = if self.snapshot { channels.snapshots } else { channels.raft };
+        Ok((client, self.peers.identity.peer(self.target)))
     }
 
     async fn request_vote(
@@ -174,7 +201,7 @@ impl RaftNetworkV2<TypeConfig> for PeerConnection {
             }
             Some(pb::append_response::Result::Conflict(_)) => Ok(AppendEntriesResponse::Conflict),
             Some(pb::append_response::Result::HigherVote(vote)) => {
-                Ok(AppendEntriesResponse::HigherVote(vote_from_pb(vote)))
+                Ok(AppendEntriesResponse::HigherVote(vote_from_pb(vote).map_err(unreachable)?))
             }
             None => Err(unreachable("the answer to an append is empty")),
         }
@@ -231,14 +258,16 @@ impl RaftNetworkV2<TypeConfig> for PeerConnection {
         let request = pb::TransferLeaderRequest {
             peer: Some(peer),
             from_leader: Some(vote_to_pb(req.from_leader())),
-            to_node: *req.to_node_id(),
+            to_node: raft_id(req.to_node_id().node),
+            to_node_directory: directory_to_pb(req.to_node_id().directory),
             last_log_id: req.last_log_id().map(log_id_to_pb),
         };
         let response = within(option.soft_ttl(), client.transfer_leader(request)).await?;
         match response.result {
             Some(pb::transfer_leader_response::Result::Accepted(_)) => Ok(Ok(())),
             Some(pb::transfer_leader_response::Result::VoteChanged(actual)) => {
-                let (expected, actual) = (*req.from_leader(), vote_from_pb(actual));
+                let actual = vote_from_pb(actual).map_err(unreachable)?;
+                let expected = *req.from_leader();
                 Ok(Err(TransferLeaderError::VoteChanged { expected, actual }))
             }
             Some(pb::transfer_leader_response::Result::LogNotFlushed(_)) => {

@@ -23,7 +23,9 @@ use crate::credentials::{node_of, sorted_ids};
 use crate::raft_types::{SnapshotMeta, TypeConfig};
 use crate::store::SnapshotBytes;
 use crate::waiting::until;
-use crate::wire::{entry_from_pb, log_id_from_pb, log_id_to_pb, required_vote, stored_membership_from_pb, vote_to_pb};
+use crate::wire::{
+    entry_from_pb, id_from_pb, log_id_from_pb, log_id_to_pb, required_vote, stored_membership_from_pb, vote_to_pb,
+};
 
 /// Largest snapshot taken from a peer: tens of millions of partitions. Bounds what a confused peer can make us hold.
 const MAX_SNAPSHOT_BYTES: usize = 1024 * 1024 * 1024;
@@ -53,20 +55,15 @@ impl Raft for RaftService {
     async fn greet(&self, request: Request<pb::GreetRequest>) -> Result<Response<pb::GreetResponse>, Status> {
         let _ = request;
         let core = &self.0;
+        // What is committed outranks what was agreed.
         let agreed = core.identity.agreed().unwrap_or_default();
-        let agreed = agreed
-            .keys()
-            .filter_map(|&node| {
-                // What is committed outranks what was agreed.
-                let directory = core.credentials.known_directory(node)?;
-                Some(pb::KnownDirectory { node: raft_id(node), directory: directory.to_bytes().to_vec().into() })
-            })
-            .collect();
+        let agreed = agreed.keys().filter_map(|&node| core.known_directory(node)).collect();
         Ok(Response::new(pb::GreetResponse {
             node: raft_id(core.config.node_id),
             directory: core.identity.directory_id().to_bytes().to_vec().into(),
             voters: sorted_ids(core.config.voter_ids()),
             agreed,
+            voters_now: core.voters_now(),
             cluster_id: core.identity.cluster_id().unwrap_or_default(),
         }))
     }
@@ -74,6 +71,7 @@ impl Raft for RaftService {
     async fn append(&self, request: Request<pb::AppendRequest>) -> Result<Response<pb::AppendResponse>, Status> {
         let request = request.into_inner();
         let raft = self.raft(request.peer)?;
+        self.0.heard_leader();
         let entries = request.entries.into_iter().map(entry_from_pb).collect::<Result<Vec<_>, _>>().map_err(invalid)?;
         let rpc = AppendEntriesRequest {
             vote: required_vote(request.vote, "AppendRequest").map_err(invalid)?,
@@ -121,6 +119,7 @@ impl Raft for RaftService {
             return Err(Status::invalid_argument("a snapshot begins with its header"));
         };
         let raft = self.raft(header.peer)?;
+        self.0.heard_leader();
         let vote = required_vote(header.vote, "SnapshotHeader").map_err(invalid)?;
         let membership = header.membership.ok_or_else(|| Status::invalid_argument("a snapshot has a membership"))?;
         let meta = SnapshotMeta {
@@ -143,7 +142,8 @@ impl Raft for RaftService {
         let raft = self.raft(request.peer)?;
         let from_leader = required_vote(request.from_leader, "TransferLeaderRequest").map_err(invalid)?;
         let last_log_id = request.last_log_id.map(log_id_from_pb);
-        let rpc = TransferLeaderRequest::new(from_leader, request.to_node, last_log_id);
+        let to = id_from_pb("TransferLeaderRequest", request.to_node, &request.to_node_directory).map_err(invalid)?;
+        let rpc = TransferLeaderRequest::new(from_leader, to, last_log_id);
         let result = match raft.handle_transfer_leader(rpc).await.map_err(stopped)? {
             Ok(()) => pb::transfer_leader_response::Result::Accepted(pb::Blank {}),
             Err(TransferLeaderError::VoteChanged { actual, .. }) => {

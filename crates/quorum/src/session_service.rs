@@ -41,6 +41,9 @@ struct SessionStream {
     id: BrokerId,
     epoch: BrokerEpoch,
     stream: u64,
+    /// While the broker is fenced: where the metadata were when this stream first saw it. A broker that knows them knows that it
+    /// was fenced, and what it lost by that.
+    fenced_by: Option<MetadataOffset>,
     /// An unfencing is on its way.
     unfencing: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -61,7 +64,7 @@ pub(crate) async fn serve(
     let Ok(Command::RegisterBroker(registration)) = decode_command(&open.registration) else {
         return send(&answers, refused(ErrorCode::InvalidRequest, "the registration cannot be read")).await;
     };
-    let Some(session) = register(core.clone(), registration, answers.clone()).await else { return };
+    let Some(mut session) = register(core.clone(), registration, answers.clone()).await else { return };
     let ended = session.run(&mut requests, term).await;
     session.close(ended);
 }
@@ -103,7 +106,7 @@ async fn register(
         cluster_id: core.identity.cluster_id().unwrap_or_default(),
     };
     send(&answers, Answer::Registered(registered)).await;
-    Some(SessionStream { core, answers, id, epoch, stream, unfencing: Arc::default() })
+    Some(SessionStream { core, answers, id, epoch, stream, fenced_by: None, unfencing: Arc::default() })
 }
 
 /// Why a session's stream ended.
@@ -116,7 +119,7 @@ enum End {
 }
 
 impl SessionStream {
-    async fn run(&self, requests: &mut Streaming<pb::SessionRequest>, term: u64) -> End {
+    async fn run(&mut self, requests: &mut Streaming<pb::SessionRequest>, term: u64) -> End {
         let mut active = self.core.active.subscribe();
         loop {
             let request = tokio::select! {
@@ -147,7 +150,7 @@ impl SessionStream {
     }
 
     /// False when the registration is not the broker's any more.
-    async fn on_heartbeat(&self, heartbeat: pb::Heartbeat) -> bool {
+    async fn on_heartbeat(&mut self, heartbeat: pb::Heartbeat) -> bool {
         let image = self.core.feed.image();
         let Some(broker) = image.broker(self.id).filter(|broker| broker.epoch == self.epoch) else {
             let text = format!("broker {} has another registration than {}", self.id, self.epoch);
@@ -166,7 +169,14 @@ impl SessionStream {
             // A full queue means that the broker does not read: it gets its lease with a later heartbeat.
             let _ = self.answers.try_send(Ok(pb::SessionResponse { event: Some(Answer::Lease(lease)) }));
         }
-        if may_lease && broker.fenced && heartbeat.metadata_offset > self.epoch.0 && !broker.in_controlled_shutdown {
+        if !broker.fenced {
+            self.fenced_by = None;
+        } else if applied >= *self.fenced_by.get_or_insert(image.offset())
+            && may_lease
+            && !broker.in_controlled_shutdown
+        {
+            // Should it be fenced once more, it has to know that too.
+            self.fenced_by = None;
             self.unfence(applied);
         }
         true
@@ -296,7 +306,7 @@ async fn fence(core: Arc<Core>, ended: Registered) {
 impl Core {
     /// Whether a quorum has confirmed lately that this node leads: without that it must grant no lease.
     fn quorum_confirmed(&self) -> bool {
-        if self.config.voters.len() == 1 {
+        if self.is_only_voter() {
             return true;
         }
         let metrics = self.raft.metrics();
@@ -307,11 +317,11 @@ impl Core {
 
 fn not_controller(core: &Core) -> Answer {
     let (leader, term) = core.leader_hint();
-    Answer::NotController(pb::NotController { leader, term })
+    Answer::NotController(hint_to_pb(leader, term))
 }
 
 fn refused(code: ErrorCode, message: &str) -> Answer {
-    Answer::Refused(pb::Refused { code: i32::from(code.code()), message: message.to_owned() })
+    Answer::Refused(crate::wire::refusal_to_pb(&CommandError::new(code, message)))
 }
 
 async fn send(answers: &mpsc::Sender<Result<pb::SessionResponse, Status>>, event: Answer) {

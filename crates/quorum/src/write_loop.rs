@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use highwater_controller::{Bootstrap, Command, CommandError, Decision, RegisterController, UpdateFeatures, decide};
+use highwater_controller::{Bootstrap, Command, CommandError, Decision, UpdateFeatures, decide};
 use highwater_env::{clock, rng};
 use highwater_metadata::{MetadataImage, MetadataRecord};
 use highwater_rpc::metadata::encode_records;
@@ -25,6 +25,7 @@ use crate::controller_core::Core;
 use crate::dedup::{CommandId, Outcome, RecentOutcomes};
 use crate::raft_types::{ApplyOutcome, DecidedRecords, LogId};
 use crate::submission::{Reply, Submission};
+use crate::voters;
 
 /// Commands that may wait. Beyond it the controller is overloaded or has no quorum, and the caller had better know.
 pub(crate) const QUEUE: usize = 4096;
@@ -268,19 +269,7 @@ fn opening_commands(core: &Core, image: &MetadataImage) -> Vec<Command> {
             id
         }
     };
-    for voter in &core.config.voters {
-        let known = image.controller(voter.id);
-        if known.is_some_and(|known| known.endpoint == voter.endpoint) {
-            continue;
-        }
-        let Some(directory_id) = core.credentials.known_directory(voter.id) else { continue };
-        commands.push(Command::RegisterController(RegisterController {
-            id: voter.id,
-            endpoint: voter.endpoint.clone(),
-            directory_id,
-            cluster_id: Some(cluster_id.clone()),
-        }));
-    }
+    commands.extend(voters::registrations(core, image, &cluster_id));
     commands
 }
 

@@ -57,6 +57,7 @@ fn record_to_pb(record: &MetadataRecord) -> pb::Record {
             endpoint: Some(host_port_to_pb(&registration.endpoint)),
             directory_id: bytes_of(registration.directory_id.to_bytes()),
         }),
+        MetadataRecord::UnregisterController { id } => Kind::UnregisterController(id.get()),
         MetadataRecord::RegisterBroker(registration) => Kind::RegisterBroker(broker_to_pb(registration)),
         MetadataRecord::BrokerChange(change) => Kind::BrokerChange(pb::BrokerChange {
             id: change.id.get(),
@@ -116,6 +117,7 @@ fn record_from_pb(record: pb::Record) -> Result<MetadataRecord, ConversionError>
             endpoint: At("RegisterController", "endpoint").host_port(message.endpoint)?,
             directory_id: At("RegisterController", "directory_id").directory_id(&message.directory_id)?,
         }),
+        Kind::UnregisterController(id) => MetadataRecord::UnregisterController { id: BrokerId(id) },
         Kind::RegisterBroker(message) => MetadataRecord::RegisterBroker(broker_from_pb(message)?),
         Kind::BrokerChange(message) => MetadataRecord::BrokerChange(BrokerChange {
             id: BrokerId(message.id),

@@ -121,6 +121,7 @@ fn commands() -> Vec<Command> {
         Command::UnfenceBroker(UnfenceBroker { session: SESSION, metadata_offset: MetadataOffset(7) }),
         Command::FenceBroker(FenceBroker { session: SESSION, reason: "silent".to_owned() }),
         Command::ControlledShutdown(SESSION),
+        Command::UnregisterController(BrokerId(3)),
         Command::UnregisterBroker(UnregisterBroker { id: BrokerId(0) }),
         create_topics(),
         Command::DeleteTopics(DeleteTopics {
@@ -211,6 +212,7 @@ fn responses() -> Vec<CommandResponse> {
         CommandResponse::UnfenceBroker,
         CommandResponse::FenceBroker,
         CommandResponse::ControlledShutdown { may_stop: true, offset: MetadataOffset(8) },
+        CommandResponse::UnregisterController,
         CommandResponse::UnregisterBroker,
         created(),
         CommandResponse::DeleteTopics(vec![deleted(Some("a"), Ok(())), deleted(None, Err(error()))]),

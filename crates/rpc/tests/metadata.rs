@@ -109,6 +109,7 @@ fn samples() -> Vec<MetadataRecord> {
         change(None, None),
         change(Some(false), Some(true)),
         change(Some(true), Some(false)),
+        MetadataRecord::UnregisterController { id: BrokerId(3) },
         MetadataRecord::UnregisterBroker { id: BrokerId(1), epoch: BrokerEpoch(0) },
         MetadataRecord::Topic { name: name.clone(), id: TopicId::from_random(1) },
         MetadataRecord::Partition {

@@ -104,6 +104,34 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// A controller beside the nodes, with `extra` lines of properties, which joins their quorum once it is started. Its id is the
+    /// one after theirs.
+    pub fn joining_controller(&self, extra: &[(&str, &str)]) -> Result<Node> {
+        let id = self.nodes.len() + 1;
+        let address = Loopback::pick();
+        let ports = free_ports(&address, 3)?;
+        let host = Host { addresses: [0, 1, 2].map(|kind| format!("{address}:{}", ports[kind])), enter: Vec::new() };
+        let home = self.directory.path().join(format!("node{id}"));
+        std::fs::create_dir_all(&home)?;
+        let voters: Vec<String> =
+            self.nodes.iter().map(|node| format!("{}@{}", node.id(), node.controller())).collect();
+        let properties = [
+            ("process.roles", "controller".to_owned()),
+            ("node.id", id.to_string()),
+            ("controller.quorum.voters", voters.join(",")),
+            ("listeners", format!("CONTROLLER://{}", host.addresses[1])),
+            ("controller.listener.names", "CONTROLLER".to_owned()),
+            ("highwater.http.listener", host.addresses[2].clone()),
+            ("log.dirs", home.join("data").display().to_string()),
+        ];
+        let extra = extra.iter().map(|(key, value)| (*key, (*value).to_owned()));
+        let text: String = properties.into_iter().chain(extra).map(|(key, value)| format!("{key}={value}\n")).collect();
+        let config = home.join("server.properties");
+        std::fs::write(&config, text)?;
+        let software = self.nodes[0].software().clone();
+        Ok(Node::new(id, software, config, host))
+    }
+
     /// Waits until every running node answers that it is ready.
     pub fn wait_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + READY_WITHIN;

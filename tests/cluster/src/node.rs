@@ -63,6 +63,11 @@ impl Node {
         self.child.as_ref().map(Child::id)
     }
 
+    /// What the process runs.
+    pub(crate) fn software(&self) -> &Software {
+        &self.software
+    }
+
     /// What the process runs from its next start on.
     pub fn install(&mut self, software: Software) {
         self.software = software;

@@ -19,6 +19,7 @@ mod starved;
 mod topic;
 mod upgrade;
 mod volumes;
+mod voters;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ const SHORT: &[&str] = &[
     "stop and continue leader",
     "rolling restart",
     "emptied disk is refused",
+    voters::NAME,
     "corrupted segment of one node",
     "reassignments cancelled at any point",
     "broker drained",
@@ -78,6 +80,10 @@ fn run() -> Result<usize> {
             let mut cluster = Cluster::start_software(&software, nodes, &settings)?;
             outcomes.run(name, &mut cluster, *fault);
         }
+    }
+    if wanted(voters::NAME) {
+        let mut cluster = Cluster::start_software(&software, 3, &settings)?;
+        outcomes.run(voters::NAME, &mut cluster, |cluster| voters::change(cluster, &binary, &settings));
     }
     for (name, moves) in moves::CELLS.iter().filter(|(name, _)| wanted(name)) {
         let mut cluster = Cluster::start_software(&software, moves::NODES, &settings)?;

@@ -15,7 +15,7 @@ use crate::topic::TOPIC;
 /// Names the earlier binary; without it there is nothing to upgrade from.
 pub const EARLIER: &str = "HIGHWATER_EARLIER";
 /// A level that the earlier binary does not know.
-const LEVEL: &str = "highwater.metadata.version=2";
+const LEVEL: &str = "highwater.metadata.version=3";
 /// How long an earlier binary may take to end once its cluster is at that level.
 const ENDS_WITHIN: Duration = Duration::from_secs(60);
 

@@ -20,8 +20,12 @@ use crate::site::Site;
 const GROUPS: &[&[&str]] = &[
     &["rolling-restart", "rolling-upgrade"],
     &["adding-a-broker", "removing-a-broker"],
+    &["replacing-a-controller"],
     &["changing-configs", "enlarging-partitions", "full-log-directory", "restoring-a-node"],
 ];
+
+/// Pages during which a producer writes, of which each record must be acknowledged and be there afterwards.
+const UNDER_LOAD: &[&str] = &["replacing-a-controller"];
 
 fn main() -> ExitCode {
     match run() {
@@ -47,7 +51,8 @@ fn run() -> Result<bool> {
         for page in *group {
             let started = Instant::now();
             let text = std::fs::read_to_string(pages.join(format!("{page}.md")))?;
-            let outcome = site.run(&page::script(&text));
+            let script = page::script(&text);
+            let outcome = if UNDER_LOAD.contains(page) { site.run_under_load(&script) } else { site.run(&script) };
             let seconds = started.elapsed().as_secs_f64();
             match outcome {
                 Ok(()) => println!("ok      {page:<24} {seconds:6.1} s"),

@@ -66,6 +66,19 @@ for number in $(seq 200); do echo \"order $number\"; done | \"$HIGHWATER\" produ
 until \"$HIGHWATER\" consume --bootstrap-server node1:9092 orders --group shop --from-beginning --max-messages 200; do sleep 1; done
 ";
 
+/// A record every 20 ms, until a file is there.
+const LOAD: &str = "
+number=0
+until [ -e stop-load ]; do number=$((number + 1)); echo \"load $number\"; sleep 0.02; done | tee load.txt | highwater produce --bootstrap-server node2:9092 orders
+";
+
+/// What was produced is what can be read, apart from the order of partitions.
+const LOAD_CHECK: &str = "
+[ $(wc -l < load.txt) -gt 50 ]
+highwater consume --bootstrap-server node2:9092 orders --from-beginning --exit | grep '^load' | sort > read.txt
+sort load.txt | cmp - read.txt
+";
+
 /// The nodes. They end with the value.
 pub struct Site {
     directory: tempfile::TempDir,
@@ -108,6 +121,12 @@ impl Site {
         bail!("{}\n{script}\n--- standard output\n{stdout}\n--- standard error\n{stderr}", output.status)
     }
 
+    /// As [`Self::run`], while a producer writes to `orders`; it must get every record acknowledged, and all must be there.
+    pub fn run_under_load(&mut self, script: &str) -> Result<()> {
+        let produced = format!("trap 'touch stop-load' EXIT\n{{\n{LOAD}\n}} &\nload=$!\n");
+        self.run(&format!("{produced}{script}\ntouch stop-load\nwait $load\n{LOAD_CHECK}"))
+    }
+
     /// Leaves the files there for a person to look at.
     pub fn keep(&mut self) {
         self.directory.disable_cleanup(true);
@@ -124,6 +143,7 @@ impl Site {
             fs::create_dir_all(root.join(directory))?;
         }
         self.command("ssh", SSH)?;
+        std::os::unix::fs::symlink(&self.binary, root.join("bin/highwater"))?;
         let class_path = kafka_class_path()?;
         for (name, class) in KAFKA {
             let script =

@@ -1,5 +1,6 @@
 //! The nodes as turmoil hosts, each with a disk, a key-value store and a clock that outlive its crashes.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -30,7 +31,7 @@ pub fn rack(node: usize) -> String {
 }
 
 /// `node.id`.
-fn id(node: usize) -> usize {
+pub fn id(node: usize) -> usize {
     if node < NODES { node + 1 } else { node - NODES + FIRST_CONTROLLER_ID }
 }
 
@@ -96,6 +97,14 @@ impl SimCluster {
         machine.store.crash(mode, seed);
     }
 
+    /// Kills a node, which starts again with an empty disk.
+    pub fn lose_disk(&mut self, sim: &mut Sim<'_>, node: usize) {
+        self.crash(sim, node, CrashMode::Drop, 0);
+        let machine = &self.machines[node];
+        machine.disk.wipe();
+        machine.store.wipe(Path::new("/"));
+    }
+
     /// Starts a dead node again.
     pub fn restart(&mut self, sim: &mut Sim<'_>, node: usize) {
         if !std::mem::replace(&mut self.running[node], true) {
@@ -156,7 +165,7 @@ async fn start(node: usize, layout: Layout, durability: Durability, machine: Mac
 }
 
 fn properties(node: usize, layout: Layout, durability: Durability) -> Vec<(String, String)> {
-    let voters: Vec<String> = layout.controllers().map(|index| format!("{}@{}:9093", id(index), host(index))).collect();
+    let voters: Vec<String> = layout.founders().map(|index| format!("{}@{}:9093", id(index), host(index))).collect();
     let durability = match durability {
         Durability::Strict => "strict",
         Durability::Relaxed => "relaxed",
@@ -178,7 +187,7 @@ fn properties(node: usize, layout: Layout, durability: Durability) -> Vec<(Strin
         ("replica.lag.time.max.ms", "5000".to_owned()),
     ];
     match layout {
-        Layout::Combined => properties.extend([
+        Layout::Combined | Layout::Joining if node < NODES => properties.extend([
             ("process.roles", "broker,controller".to_owned()),
             ("listeners", format!("{client},CONTROLLER://{name}:9093")),
             ("advertised.listeners", client),
@@ -189,7 +198,7 @@ fn properties(node: usize, layout: Layout, durability: Durability) -> Vec<(Strin
             ("advertised.listeners", client),
             ("highwater.internal.listener", format!("{name}:9093")),
         ]),
-        Layout::Separate => properties
+        _ => properties
             .extend([("process.roles", "controller".to_owned()), ("listeners", format!("CONTROLLER://{name}:9093"))]),
     }
     properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

@@ -27,6 +27,8 @@ pub fn apply(sim: &mut Sim<'_>, cluster: &mut SimCluster, fault: Fault, starts: 
     match fault {
         Fault::Crash { node, mode } if starts => cluster.crash(sim, node, mode, seed),
         Fault::Crash { node, .. } => cluster.restart(sim, node),
+        Fault::LostDisk { controller } if starts => cluster.lose_disk(sim, controller),
+        Fault::LostDisk { controller } => cluster.restart(sim, controller),
         Fault::PowerLoss { mode } if starts => {
             all.for_each(|node| cluster.crash(sim, node, mode, seed.wrapping_add(node as u64)));
         }

@@ -1,5 +1,6 @@
-//! Whole nodes, simulated: three brokers that are also controllers, or three of each, two producers, a consumer and sometimes an
-//! administrator run in one thread on virtual time, over a simulated network and disks that forget what was not flushed.
+//! Whole nodes, simulated: three brokers that are also controllers, sometimes with a controller that joins them, or three of
+//! each, two producers, a consumer and sometimes administrators run in one thread on virtual time, over a simulated network and
+//! disks that forget what was not flushed.
 //!
 //! In: a seed. Out: what happened, or the first invariant that broke, with the command that replays it.
 //! Safety is checked after every tick while faults are active. Then the faults stop, liveness is demanded, and the replicas'
@@ -11,10 +12,12 @@ mod client;
 mod cluster;
 mod disk_trouble;
 mod disks;
+mod doubt;
 mod faults;
 mod history;
 mod plan;
 mod run;
+mod voters;
 mod workload;
 
 pub use plan::{Durability, Plan};

@@ -1,6 +1,7 @@
 //! What a seed does: which faults, when, for how long. Drawn from a stream of its own, so that a change of the workload
 //! does not change the faults.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use highwater_env::{CrashMode, FlushLatency};
@@ -9,11 +10,12 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::disk_trouble::DiskTrouble;
+use crate::doubt;
 
 /// Brokers of the simulated cluster.
 pub const NODES: usize = 3;
-/// Controllers, where they are nodes of their own.
-pub const CONTROLLERS: usize = 3;
+/// Controllers that form the quorum.
+const FOUNDERS: usize = 3;
 /// Virtual time during which faults are active.
 const FAULTY: Duration = Duration::from_secs(25);
 /// Virtual time before the first fault: the cluster forms and the topic is made.
@@ -38,6 +40,9 @@ pub enum Layout {
     Combined,
     /// Three brokers, then three controllers.
     Separate,
+    /// As [`Self::Combined`], then a controller that joins. An administrator gives votes and takes them, and the disk of the
+    /// one that joined may be lost.
+    Joining,
 }
 
 impl Layout {
@@ -45,13 +50,20 @@ impl Layout {
     pub fn nodes(self) -> usize {
         match self {
             Self::Combined => NODES,
-            Self::Separate => NODES + CONTROLLERS,
+            Self::Separate => NODES + FOUNDERS,
+            Self::Joining => NODES + 1,
         }
     }
 
-    /// The nodes that are controllers.
-    pub fn controllers(self) -> std::ops::Range<usize> {
-        self.nodes() - CONTROLLERS..self.nodes()
+    /// The controllers that form the quorum.
+    pub fn founders(self) -> Range<usize> {
+        let first = if self == Self::Separate { NODES } else { 0 };
+        first..first + FOUNDERS
+    }
+
+    /// The nodes that are controllers: the founders, and who joins them.
+    pub fn controllers(self) -> Range<usize> {
+        self.founders().start..self.nodes()
     }
 }
 
@@ -60,6 +72,8 @@ impl Layout {
 pub enum Fault {
     /// A node's process dies; `mode` says what its disk keeps.
     Crash { node: usize, mode: CrashMode },
+    /// A controller that is no broker dies, and starts again with an empty disk.
+    LostDisk { controller: usize },
     /// Every node dies at once.
     PowerLoss { mode: CrashMode },
     /// Two nodes do not hear each other.
@@ -103,6 +117,8 @@ pub struct Plan {
     pub history_only: bool,
     /// How long flushes take, where no disk is in trouble.
     pub flush: FlushLatency,
+    /// Until when a change of the ISR is brought in doubt, before the other faults.
+    pub doubt_ends: Option<Duration>,
     /// `(start, end, fault)`, by start.
     pub faults: Vec<(Duration, Duration, Fault)>,
     /// When the last fault has ended.
@@ -113,10 +129,16 @@ impl Plan {
     /// The plan of a seed: faults of every kind, alone and overlapping.
     pub fn new(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed ^ 0x5ced_u64.rotate_left(40));
-        let layout = if rng.random_bool(0.25) { Layout::Separate } else { Layout::Combined };
-        let administrator = rng.random_bool(0.5);
+        let layout = match rng.random_bool(0.25) {
+            true => Layout::Separate,
+            false if draw_joining(seed) => Layout::Joining,
+            false => Layout::Combined,
+        };
+        let doubt_ends = draw_doubt(seed, layout);
+        // Changes of other partitions that the same leader asks for would go first.
+        let administrator = rng.random_bool(0.5) && doubt_ends.is_none();
         let mut faults = Vec::new();
-        let mut at = WARM_UP;
+        let mut at = doubt_ends.unwrap_or(WARM_UP);
         while at < FAULTY {
             if rng.random_bool(0.1) {
                 faults.extend(succession(&mut rng, at));
@@ -127,7 +149,9 @@ impl Plan {
             at += Duration::from_millis(rng.random_range(500..7000));
         }
         faults.sort_by_key(|(start, ..)| *start);
-        Self { layout, administrator, ..Self::of(seed, faults) }
+        let plan = Self::of(seed, faults);
+        let faults_end = plan.faults_end.max(doubt_ends.unwrap_or_default());
+        Self { layout, administrator, doubt_ends, faults_end, ..plan }
     }
 
     /// A plan in which all nodes lose power together, again and again, and each time what was not flushed is lost or torn.
@@ -175,6 +199,7 @@ impl Plan {
             mutation: None,
             history_only: false,
             flush: draw_flush(seed),
+            doubt_ends: None,
             faults,
             faults_end,
         }
@@ -189,6 +214,17 @@ fn draw_flush(seed: u64) -> FlushLatency {
         true => fast,
         false => FlushLatency { max: Duration::from_millis(rng.random_range(10..60)), ..fast },
     }
+}
+
+/// In a third of the runs in which nodes are both brokers and controllers.
+fn draw_joining(seed: u64) -> bool {
+    SmallRng::seed_from_u64(seed ^ 0x0853_u64.rotate_left(32)).random_ratio(1, 3)
+}
+
+/// In half of the runs in which a broker can be without controllers that all hear each other.
+fn draw_doubt(seed: u64, layout: Layout) -> Option<Duration> {
+    let mut rng = SmallRng::seed_from_u64(seed ^ 0xd0b7_u64.rotate_left(40));
+    (layout == Layout::Separate && rng.random_bool(0.5)).then_some(WARM_UP + doubt::LASTS)
 }
 
 /// A leader dies while one follower hears everything late, and the other one was away and comes back: who is next knows little
@@ -213,6 +249,9 @@ fn succession(rng: &mut SmallRng, at: Duration) -> [(Duration, Duration, Fault);
 
 impl Fault {
     fn draw(rng: &mut SmallRng, layout: Layout) -> Self {
+        if layout == Layout::Joining && rng.random_bool(0.2) {
+            return Self::LostDisk { controller: NODES };
+        }
         let nodes = layout.nodes();
         let node = rng.random_range(0..nodes);
         let other = (node + rng.random_range(1..nodes)) % nodes;

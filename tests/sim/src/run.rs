@@ -19,11 +19,13 @@ use turmoil::Sim;
 
 use crate::administrator::Administrator;
 use crate::checks::Checks;
-use crate::cluster::SimCluster;
+use crate::cluster::{SimCluster, id};
 use crate::disk_trouble::LOG_DIRS;
+use crate::doubt::Doubt;
 use crate::faults::{self, LATENCY};
 use crate::history::{History, counts};
-use crate::plan::{Durability, Fault, Plan};
+use crate::plan::{Durability, Fault, Layout, Plan};
+use crate::voters::VoterAdministrator;
 use crate::workload::{self, PARTITIONS, TOPIC};
 
 /// Virtual time within which a healthy cluster must have healed and served a full read.
@@ -69,12 +71,13 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     let stop = Rc::new(Cell::new(false));
     let finished = Rc::new(Cell::new(0));
     let clients = add_clients(&mut sim, plan, &history, &stop, &finished);
+    let doubt = plan.doubt_ends.map(|until| Doubt::new(plan.seed, &cluster, until));
     let (checks, seen) = (Checks::default(), Vec::new());
-    Run { plan, cluster, history, checks, seen, clients, stop, finished, digest: 0 }.execute(&mut sim)
+    Run { plan, cluster, history, checks, doubt, seen, clients, stop, finished, digest: 0 }.execute(&mut sim)
 }
 
-/// Adds two producers, one tailing consumer, an administrator if the plan has one, and a full read once they have stopped; returns how
-/// many clients these are. They share two machines, each with a producer of its own: a machine costs time at every tick.
+/// Adds two producers, one tailing consumer, the administrators that the plan has, and a full read once they have stopped; returns
+/// how many clients these are. They share two machines, each with a producer of its own: a machine costs time at every tick.
 fn add_clients(
     sim: &mut Sim<'_>,
     plan: &Plan,
@@ -82,7 +85,8 @@ fn add_clients(
     stop: &Rc<Cell<bool>>,
     finished: &Rc<Cell<usize>>,
 ) -> usize {
-    let others = 3 + usize::from(plan.administrator);
+    let changes_voters = plan.layout == Layout::Joining;
+    let others = 3 + usize::from(plan.administrator) + usize::from(changes_voters);
     let mut machines: [Vec<Client>; 2] = Default::default();
     for (producer, machine) in machines.iter_mut().enumerate() {
         let (history, stop, finished) = (history.clone(), stop.clone(), finished.clone());
@@ -104,6 +108,16 @@ fn add_clients(
         machines[1].push(Box::pin(async move {
             workload::create_topic().await?;
             Administrator::new(seed).run(|| stopping.get()).await?;
+            done.set(done.get() + 1);
+            Ok(())
+        }));
+    }
+    if changes_voters {
+        let (seed, controllers, stopping, done) =
+            (plan.seed, plan.layout.controllers(), stop.clone(), finished.clone());
+        machines[1].push(Box::pin(async move {
+            workload::create_topic().await?;
+            VoterAdministrator::new(seed, controllers.map(id)).run(|| stopping.get()).await?;
             done.set(done.get() + 1);
             Ok(())
         }));
@@ -160,6 +174,7 @@ struct Run<'a> {
     cluster: SimCluster,
     history: History,
     checks: Checks,
+    doubt: Option<Doubt>,
     /// What the nodes showed at the last tick.
     seen: Vec<NodeInspection>,
     clients: usize,
@@ -208,7 +223,7 @@ impl Run<'_> {
             sent,
             acknowledged,
             read,
-            faults: self.plan.faults.len(),
+            faults: self.plan.faults.len() + usize::from(self.plan.doubt_ends.is_some()),
             virtual_ms: sim.elapsed().as_millis(),
             digest: self.digest ^ digest(&self.history)?,
         })
@@ -217,6 +232,7 @@ impl Run<'_> {
     fn tick(&mut self, sim: &mut Sim<'_>) -> Result<()> {
         sim.step().map_err(|error| anyhow!("a host failed: {error}"))?;
         let nodes = self.cluster.inspect();
+        self.doubt.iter_mut().for_each(|doubt| doubt.step(sim, &mut self.cluster, &nodes));
         let is_new = !is_as_before(&nodes, &self.seen) || self.checks.awaits(&self.history);
         self.seen = nodes;
         if !is_new {

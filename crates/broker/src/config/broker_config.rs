@@ -333,10 +333,6 @@ impl Resolver<'_> {
             None => self.voters_without_list(node_id, sockets)?,
         };
         let listed = voters.iter().any(|voter| voter.id == node_id);
-        if roles.controller && !listed {
-            self.problems.push(format!("node {} is a controller, but not in controller.quorum.voters", node_id.0));
-            return None;
-        }
         if !roles.controller && listed {
             self.problems.push(format!("node {} is in controller.quorum.voters, but not a controller", node_id.0));
             return None;
@@ -376,8 +372,11 @@ impl Resolver<'_> {
     /// Bind and advertised address of the services for other nodes.
     fn internal(&mut self, node_id: BrokerId, voters: &[Voter], sockets: &Sockets) -> Option<(HostPort, HostPort)> {
         if let Some(controller) = &sockets.controller {
-            let own = voters.iter().find(|voter| voter.id == node_id)?;
-            return Some((controller.address.clone(), own.endpoint.clone()));
+            let own = voters.iter().find(|voter| voter.id == node_id).map(|own| own.endpoint.clone());
+            return Some((
+                controller.address.clone(),
+                own.unwrap_or_else(|| self.joining_endpoint(sockets, controller)),
+            ));
         }
         let first = sockets.clients.first()?;
         let bind = match self.properties.get(INTERNAL_LISTENER) {
@@ -395,6 +394,15 @@ impl Resolver<'_> {
             advertised.host = sockets.advertised.first()?.host.clone();
         }
         Some((bind, advertised))
+    }
+
+    /// Where a controller that is not in `controller.quorum.voters` is found: it tells the voters.
+    fn joining_endpoint(&self, sockets: &Sockets, controller: &ListenerAddress) -> HostPort {
+        let mut endpoint = sockets.controller_advertised.clone().unwrap_or_else(|| controller.address.clone());
+        if is_wildcard(&endpoint.host) {
+            endpoint.host = self.host_name.to_owned();
+        }
+        endpoint
     }
 
     fn http(&mut self, sockets: &Sockets) -> Option<Option<HostPort>> {

@@ -50,4 +50,6 @@ macro_rules! scripts {
     };
 }
 
-scripts! { brokers elections eligible_leaders events reassignments isr_changes topics partitions configs controllers directories }
+scripts! {
+    brokers elections eligible_leaders events reassignments isr_changes topics partitions configs controllers directories voters
+}

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// An open connection. Dropping it closes both directions.
 #[derive(Debug)]
@@ -72,14 +71,6 @@ impl Conn {
                 (ConnReader::Sim(reader), ConnWriter::Sim(writer))
             }
         }
-    }
-}
-
-impl Connected for Conn {
-    type ConnectInfo = TcpConnectInfo;
-
-    fn connect_info(&self) -> TcpConnectInfo {
-        TcpConnectInfo { local_addr: self.local_addr().ok(), remote_addr: self.peer_addr().ok() }
     }
 }
 

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use highwater_controller::{QuorumDescription, QuorumReplica};
-use highwater_metadata::MetadataImage;
 use highwater_metadata::config::split_list;
 use highwater_protocol::messages::describe_quorum_response::{Listener, Node, PartitionData, ReplicaState, TopicData};
 use highwater_protocol::messages::{self, DescribeQuorumRequest, DescribeQuorumResponse};
@@ -37,14 +36,13 @@ pub(crate) async fn handle(
             return if with_nodes { response.with_error_message(Some(error.message.into())) } else { response };
         }
     };
-    let image = state.image();
-    let response = response.with_topics(vec![topic(vec![described(&image, &description, with_nodes)])]);
+    let response = response.with_topics(vec![topic(vec![described(&description, with_nodes)])]);
     if !with_nodes {
         return response;
     }
     let names = state.config.static_config.properties().get("controller.listener.names");
     let listener = names.and_then(|names| split_list(names).first().copied()).unwrap_or("CONTROLLER");
-    response.with_nodes(nodes(&image, &description, listener))
+    response.with_nodes(nodes(&description, listener))
 }
 
 fn asks_for_the_quorum(body: &DescribeQuorumRequest) -> bool {
@@ -77,7 +75,7 @@ fn unknown(body: &DescribeQuorumRequest) -> Vec<TopicData> {
     topics.collect()
 }
 
-fn described(image: &MetadataImage, quorum: &QuorumDescription, with_directories: bool) -> PartitionData {
+fn described(quorum: &QuorumDescription, with_directories: bool) -> PartitionData {
     let replica = |replica: &QuorumReplica| {
         let time = |time: Option<highwater_types::Timestamp>| time.map_or(-1, |time| time.0);
         let state = ReplicaState::default()
@@ -85,8 +83,8 @@ fn described(image: &MetadataImage, quorum: &QuorumDescription, with_directories
             .with_log_end_offset(replica.log_end.map_or(-1, |offset| offset.0))
             .with_last_fetch_timestamp(time(replica.last_heard))
             .with_last_caught_up_timestamp(time(replica.last_caught_up));
-        match image.controller(replica.id).filter(|_| with_directories) {
-            Some(controller) => state.with_replica_directory_id(controller.directory_id.0),
+        match replica.directory.filter(|_| with_directories) {
+            Some(directory) => state.with_replica_directory_id(directory.0),
             None => state,
         }
     };
@@ -100,15 +98,13 @@ fn described(image: &MetadataImage, quorum: &QuorumDescription, with_directories
         .with_observers(quorum.observers.iter().map(replica).collect())
 }
 
-/// The addresses of the voters.
-fn nodes(image: &MetadataImage, quorum: &QuorumDescription, listener: &str) -> Vec<Node> {
-    let known = quorum.voters.iter().filter_map(|voter| image.controller(voter.id));
-    let node = known.map(|controller| {
-        let listener = Listener::default()
-            .with_name(text(listener))
-            .with_host(text(&controller.endpoint.host))
-            .with_port(controller.endpoint.port);
-        Node::default().with_node_id(messages::BrokerId(controller.id.get())).with_listeners(vec![listener])
-    });
-    node.collect()
+/// The addresses of the controllers, voters and observers.
+fn nodes(quorum: &QuorumDescription, listener: &str) -> Vec<Node> {
+    let node = |replica: &QuorumReplica| {
+        let endpoint = replica.endpoint.as_ref()?;
+        let listener =
+            Listener::default().with_name(text(listener)).with_host(text(&endpoint.host)).with_port(endpoint.port);
+        Some(Node::default().with_node_id(messages::BrokerId(replica.id.get())).with_listeners(vec![listener]))
+    };
+    quorum.voters.iter().chain(&quorum.observers).filter_map(node).collect()
 }

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use highwater_controller::{
     Bootstrap, BrokerSession, Command, CommandError, CommandResponse, ControllerConfig, QuorumDescription,
-    QuorumReplica, RegisterBroker, UnfenceBroker, decide,
+    QuorumReplica, RegisterBroker, UnfenceBroker, VoterChange, decide,
 };
 use highwater_coordinator_runtime::{Committed, CoordinatorConfig, GroupCoordinator, PartitionWriter};
 use highwater_env::{Env, SimFs, SimKv, clock, rng};
@@ -89,16 +90,37 @@ impl Controller for ClusterHandle {
 
     fn describe_quorum(&self) -> BoxFuture<'static, Result<QuorumDescription, CommandError>> {
         let end = self.0.image.load().offset();
-        let voter =
-            QuorumReplica { id: BrokerId(1), log_end: Some(end), last_heard: Some(Timestamp(7)), last_caught_up: None };
+        let voter = QuorumReplica {
+            id: BrokerId(1),
+            directory: Some(DirectoryId::from_random(1)),
+            endpoint: Some(HostPort { host: "one".to_owned(), port: 9093 }),
+            log_end: Some(end),
+            last_heard: Some(Timestamp(7)),
+            last_caught_up: None,
+        };
+        let observer =
+            QuorumReplica { id: BrokerId(2), directory: None, endpoint: None, log_end: None, ..voter.clone() };
         let description = QuorumDescription {
             leader: BrokerId(1),
             epoch: ControllerEpoch(3),
             high_watermark: end,
             voters: vec![voter],
-            observers: vec![QuorumReplica { id: BrokerId(2), log_end: None, ..voter }],
+            observers: vec![observer],
         };
         async move { Ok(description) }.boxed()
+    }
+
+    fn change_voters(&self, change: VoterChange, _: Duration) -> BoxFuture<'static, Result<(), CommandError>> {
+        let outcome = match change {
+            VoterChange::Add(key) if key.id == BrokerId(1) => {
+                Err(CommandError::new(ErrorCode::DuplicateVoter, "Controller 1 is a voter already."))
+            }
+            VoterChange::Remove(key) if key.id != BrokerId(1) => {
+                Err(CommandError::new(ErrorCode::VoterNotFound, "There is no such voter."))
+            }
+            _ => Ok(()),
+        };
+        async move { outcome }.boxed()
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use highwater_protocol::messages::*;
 use highwater_protocol::{APIS, KafkaRequest, StrBytes, decode_response, encode_request, find_api};
 use highwater_records::{BatchBuilder, Compression};
-use highwater_types::{Timestamp, TopicId};
+use highwater_types::{DirectoryId, Timestamp, TopicId};
 
 /// The topic that samples read and write; a test creates it with id [`Samples::topic_id`].
 pub const TOPIC: &str = "sample-topic";
@@ -403,6 +403,22 @@ fn admin(all: &mut Vec<Sample>) {
             .with_topic_name(TopicName(text("__cluster_metadata")))
             .with_partitions(vec![partition]);
         DescribeQuorumRequest::default().with_topics(vec![topic])
+    });
+    add(all, |_| {
+        use add_raft_voter_request::*;
+        let listener = Listener::default().with_name(text("CONTROLLER")).with_host(text("four")).with_port(9093);
+        AddRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_timeout_ms(1000)
+            .with_voter_id(4)
+            .with_voter_directory_id(DirectoryId::from_random(4).0)
+            .with_listeners(vec![listener])
+    });
+    add(all, |_| {
+        RemoveRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_voter_id(4)
+            .with_voter_directory_id(DirectoryId::from_random(4).0)
     });
     add(all, |_| UnregisterBrokerRequest::default().with_broker_id(BrokerId(99)));
     add(all, |version| {

@@ -35,8 +35,8 @@ config_table! {
     ignored  fixed   internal "controller.performance.always.log.threshold.ms": Long = "2000", AtLeast(0), [], "Controller events slower than this are logged.";
     ignored  fixed   internal "controller.performance.sample.period.ms": Long = "60000", AtLeast(100), [], "How often the slowest controller event is logged.";
     ignored  fixed   public   "controller.quorum.append.linger.ms": Int = "25", AtLeast(0), [], "How long the leader collects records before it writes them. It writes what has come as soon as the last write is done.";
-    ignored  fixed   public   "controller.quorum.auto.join.enable": Boolean = "false", Any, [], "A new controller asks to become a voter (KIP-853). The voters are those of controller.quorum.voters.";
-    honoured fixed   public   "controller.quorum.bootstrap.servers": List = "", Any, [], "Addresses of controllers, as host:port.";
+    ignored  fixed   public   "controller.quorum.auto.join.enable": Boolean = "false", Any, [], "A new controller asks to become a voter (KIP-853). Here it follows as an observer, and `highwater cluster controller add` gives it a vote.";
+    honoured fixed   public   "controller.quorum.bootstrap.servers": List = "", Any, [], "Where a single controller listens, as host:port. Several controllers are listed in controller.quorum.voters.";
     ignored  fixed   public   "controller.quorum.election.backoff.max.ms": Int = "1000", AtLeast(0), [], "Longest pause after an election that nobody won.";
     honoured fixed   public   "controller.quorum.election.timeout.ms": Int = "1000", AtLeast(0), [], "Shortest time without a leader after which a controller starts an election.";
     ignored  fixed   public   "controller.quorum.fetch.max.bytes": Int = "1048576", AtLeast(1), [], "Bytes of the metadata log that a follower asks for at a time. The leader pushes.";
@@ -44,7 +44,7 @@ config_table! {
     ignored  fixed   public   "controller.quorum.fetch.timeout.ms": Int = "2000", AtLeast(0), [], "How long a follower goes without its leader before it stands for election. A broken stream starts one at once, silence after one to two seconds.";
     ignored  fixed   public   "controller.quorum.request.timeout.ms": Int = "2000", AtLeast(0), [], "How long a controller waits for the answer of another. Time-outs between nodes are fixed.";
     ignored  fixed   public   "controller.quorum.retry.backoff.ms": Int = "20", AtLeast(0), [], "Pause before a controller asks another again.";
-    honoured fixed   public   "controller.quorum.voters": List = "", Any, [], "The voters of the metadata quorum, as id@host:port.";
+    honoured fixed   public   "controller.quorum.voters": List = "", Any, [], "Controllers, as id@host:port. Those that form a quorum list each other and themselves; one that lists only others joins theirs. After that the voters are those of the metadata log, and the list is where to find them.";
     ignored  fixed   public   "controller.quota.window.num": Int = "11", AtLeast(1), [], "Windows over which changes of topics are throttled. Nothing is throttled.";
     ignored  fixed   public   "controller.quota.window.size.seconds": Int = "1", AtLeast(1), [], "Length of the windows over which changes of topics are throttled. Nothing is throttled.";
     ignored  fixed   public   "controller.socket.timeout.ms": Int = "30000", Any, [], "How long a controller waits for a broker on a socket. Time-outs between nodes are fixed.";

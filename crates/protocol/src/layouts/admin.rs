@@ -1,7 +1,7 @@
 //! Layouts of the APIs for administration, from the message definitions of Apache Kafka 4.3.
 
 use crate::layout::Kind::{self, Struct};
-use crate::layout::{BOOL, INT8, INT16, INT32, INT64, MessageLayout, STRING, UINT16, UUID, array, field};
+use crate::layout::{BOOL, Field, INT8, INT16, INT32, INT64, MessageLayout, STRING, UINT16, UUID, array, field};
 
 pub(crate) const CREATE_TOPICS: MessageLayout = MessageLayout {
     request: &[
@@ -540,3 +540,24 @@ pub(crate) const UPDATE_FEATURES: MessageLayout = MessageLayout {
         .until(1),
     ],
 };
+
+/// KIP-853.
+pub(crate) const ADD_RAFT_VOTER: MessageLayout = MessageLayout {
+    request: &[
+        field("ClusterId", STRING).nullable(0),
+        field("TimeoutMs", INT32),
+        field("VoterId", INT32),
+        field("VoterDirectoryId", UUID),
+        array("Listeners", &Struct(&[field("Name", STRING), field("Host", STRING), field("Port", UINT16)])),
+    ],
+    response: VOTER_CHANGED,
+};
+
+/// KIP-853.
+pub(crate) const REMOVE_RAFT_VOTER: MessageLayout = MessageLayout {
+    request: &[field("ClusterId", STRING).nullable(0), field("VoterId", INT32), field("VoterDirectoryId", UUID)],
+    response: VOTER_CHANGED,
+};
+
+const VOTER_CHANGED: &[Field] =
+    &[field("ThrottleTimeMs", INT32), field("ErrorCode", INT16), field("ErrorMessage", STRING).nullable(0)];

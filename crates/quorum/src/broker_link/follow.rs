@@ -26,10 +26,14 @@ const MAX_SNAPSHOT_RECORDS: usize = 50_000_000;
 struct Follower {
     metadata: MetadataHandle,
     publisher: Arc<dyn MetadataPublisher>,
+    finder: Arc<Finder>,
 }
 
 impl Follower {
     fn advance(&self, image: Arc<MetadataImage>, delta: &highwater_metadata::MetadataDelta) {
+        if !delta.controllers.is_empty() {
+            self.finder.learn(&image);
+        }
         self.metadata.store(image.clone());
         self.publisher.publish(image, delta);
     }
@@ -42,8 +46,13 @@ impl Follower {
 }
 
 /// Follows the controller in this process.
-pub(super) async fn local(feed: Arc<MetadataFeed>, metadata: MetadataHandle, publisher: Arc<dyn MetadataPublisher>) {
-    let follower = Follower { metadata, publisher };
+pub(super) async fn local(
+    feed: Arc<MetadataFeed>,
+    finder: Arc<Finder>,
+    metadata: MetadataHandle,
+    publisher: Arc<dyn MetadataPublisher>,
+) {
+    let follower = Follower { metadata, publisher, finder };
     let mut end = feed.subscribe();
     loop {
         let newest = *end.borrow_and_update();
@@ -72,7 +81,7 @@ pub(super) async fn remote(
     metadata: MetadataHandle,
     publisher: Arc<dyn MetadataPublisher>,
 ) {
-    let follower = Follower { metadata, publisher };
+    let follower = Follower { metadata, publisher, finder: finder.clone() };
     let mut pauses = Pauses::new();
     loop {
         let target = finder.target();
@@ -90,7 +99,7 @@ pub(super) async fn remote(
 /// Follows `target` until the stream ends; why it did.
 async fn follow(finder: &Finder, target: BrokerId, node_id: BrokerId, follower: &Follower) -> &'static str {
     let request = pb::FollowRequest { from_offset: follower.metadata.load().offset().0, node: raft_id(node_id) };
-    let mut rpc = finder.rpc(target);
+    let Some(mut rpc) = finder.rpc(target) else { return "the controller is gone" };
     let mut updates = match tokio::time::timeout(OPEN_DEADLINE, rpc.follow(request)).await {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(_)) => return "it cannot be opened",

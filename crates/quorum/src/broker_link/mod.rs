@@ -8,37 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_controller::{CommandError, RegisterBroker};
-use highwater_env::Env;
 use highwater_env::lock::Mutex;
 use highwater_metadata::MetadataImage;
 use highwater_types::{BrokerEpoch, DirectoryId, MonoMs};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::config::Voter;
-use crate::finder::Finder;
-use crate::node::ControllerNode;
 use crate::{ControllerClient, MetadataHandle, MetadataPublisher};
 use lease::LeaseState;
 use session::{Progress, Session};
-
-/// Where a broker takes the metadata from.
-#[derive(Clone)]
-pub enum MetadataSource {
-    /// This node's own controller.
-    Local(ControllerNode),
-    /// The controllers of the cluster, over the network.
-    Remote,
-}
-
-/// Settings of the link.
-#[derive(Debug, Clone)]
-pub struct BrokerLinkConfig {
-    /// `controller.quorum.voters`.
-    pub voters: Vec<Voter>,
-    /// `broker.heartbeat.interval.ms`. Heartbeats go out at least four times per lease, whatever it says.
-    pub heartbeat_interval: Duration,
-}
 
 /// The link of one broker process. Clones are handles to the same one.
 #[derive(Clone)]
@@ -57,43 +35,40 @@ pub(crate) struct Shared {
 }
 
 impl BrokerLink {
-    /// Starts to follow the metadata and to register this broker. `publisher` is told of every change.
+    /// Starts to follow the metadata, by the way that `client` knows, and to register this broker. `publisher` is told of every
+    /// change. `heartbeat_interval` is `broker.heartbeat.interval.ms`; heartbeats go out at least four times per lease, whatever
+    /// it says.
     pub fn start(
-        env: &Env,
-        config: BrokerLinkConfig,
+        client: ControllerClient,
+        heartbeat_interval: Duration,
         registration: RegisterBroker,
-        source: MetadataSource,
         publisher: Arc<dyn MetadataPublisher>,
     ) -> Self {
-        let local = match &source {
-            MetadataSource::Local(controller) => Some(controller.clone()),
-            MetadataSource::Remote => None,
-        };
-        let finder = Finder::new(env.net, &config.voters, local.clone());
+        let finder = client.finder().clone();
         let metadata = MetadataHandle::new(Arc::new(MetadataImage::empty()));
         let lease = Arc::new(LeaseState::default());
         let progress = watch::Sender::new(Progress::default());
         let (requests, asked) = mpsc::channel(session::ASKS);
         let mut tasks = JoinSet::new();
         let (id, registration) = (registration.id, Arc::new(Mutex::new(registration)));
-        match local {
+        match finder.local(id) {
             Some(controller) => {
-                tasks.spawn(follow::local(controller.core().feed.clone(), metadata.clone(), publisher));
+                let feed = controller.feed.clone();
+                tasks.spawn(follow::local(feed, finder.clone(), metadata.clone(), publisher));
             }
             None => {
                 tasks.spawn(follow::remote(finder.clone(), id, metadata.clone(), publisher));
             }
         }
         let session = Session {
-            finder: finder.clone(),
+            finder,
             registration: registration.clone(),
-            heartbeat_interval: config.heartbeat_interval,
+            heartbeat_interval,
             metadata: metadata.clone(),
             lease: lease.clone(),
             progress: progress.clone(),
         };
         tasks.spawn(session.run(asked));
-        let client = ControllerClient::with_finder(finder);
         let tasks = Mutex::new(tasks);
         Self { shared: Arc::new(Shared { metadata, client, lease, progress, requests, registration, tasks }) }
     }

@@ -20,6 +20,7 @@ use super::lease::LeaseState;
 use crate::MetadataHandle;
 use crate::finder::{Finder, Pauses};
 use crate::waiting::until;
+use crate::wire::refusal_from_pb;
 
 /// Requests of this process that may wait for the session.
 pub(super) const ASKS: usize = 4;
@@ -130,7 +131,7 @@ impl Session {
         let registration = encode_command(&Command::RegisterBroker(self.registration.lock().clone()));
         let opening = Request::Open(pb::OpenSession { registration, epoch: self.lease.epoch().0 });
         requests.try_send(pb::SessionRequest { event: Some(opening) }).map_err(|_| End::Lost)?;
-        let mut rpc = self.finder.rpc(target);
+        let mut rpc = self.finder.rpc(target).ok_or(End::Lost)?;
         let opened = async {
             let mut answers = rpc.session(ReceiverStream::new(outgoing)).await.map_err(|_| End::Lost)?.into_inner();
             match answers.message().await.map_err(|_| End::Lost)?.and_then(|answer| answer.event) {
@@ -140,7 +141,7 @@ impl Session {
                     self.finder.heard_hint(&hint);
                     Err(End::Lost)
                 }
-                Some(Answer::Refused(refused)) => Err(End::Refused(error_of(refused))),
+                Some(Answer::Refused(refused)) => Err(End::Refused(refusal_from_pb(refused))),
                 _ => Err(End::Lost),
             }
         };
@@ -224,7 +225,7 @@ impl Session {
                             self.finder.heard_hint(&hint);
                             return End::Lost;
                         }
-                        Answer::Refused(refused) => return End::Refused(error_of(refused)),
+                        Answer::Refused(refused) => return End::Refused(refusal_from_pb(refused)),
                         Answer::Registered(_) => return End::Lost,
                     },
                     Ok(Some(pb::SessionResponse { event: None })) => {}
@@ -291,9 +292,4 @@ fn is_final(error: &CommandError) -> bool {
         error.code,
         ErrorCode::InconsistentClusterId | ErrorCode::InvalidRegistration | ErrorCode::UnsupportedVersion
     )
-}
-
-fn error_of(refused: pb::Refused) -> CommandError {
-    let code = i16::try_from(refused.code).ok().and_then(ErrorCode::from_code);
-    CommandError::new(code.filter(|code| code.is_error()).unwrap_or(ErrorCode::UnknownServerError), refused.message)
 }

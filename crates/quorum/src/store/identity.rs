@@ -21,6 +21,7 @@ use crate::wire::{damaged, decode_stored};
 
 const DIRECTORY_ID: &[u8] = b"directory_id";
 const AGREED: &[u8] = b"agreed";
+const JOINED: &[u8] = b"joined";
 const CLUSTER_ID: &[u8] = b"cluster_id";
 const META_PROPERTIES: &str = "meta.properties";
 
@@ -40,6 +41,7 @@ pub(crate) struct Identity {
 #[derive(Clone, Default)]
 struct Known {
     agreed: Option<AgreedDirectories>,
+    joined: bool,
     cluster_id: Option<String>,
 }
 
@@ -85,6 +87,7 @@ impl Identity {
         };
         let known = Known {
             agreed: kv.get(RAFT_META, AGREED)?.map(|bytes| agreed_from(&bytes)).transpose()?,
+            joined: kv.get(RAFT_META, JOINED)?.is_some(),
             cluster_id: kv.get(RAFT_META, CLUSTER_ID)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
         };
         let identity =
@@ -101,6 +104,19 @@ impl Identity {
     /// The directories of all voters, if this controller agreed to form a quorum with them.
     pub(crate) fn agreed(&self) -> Option<AgreedDirectories> {
         self.known.lock().agreed.clone()
+    }
+
+    /// Whether this controller came to a quorum that others had formed.
+    pub(crate) fn has_joined(&self) -> bool {
+        self.known.lock().joined
+    }
+
+    /// Decides that this controller forms no quorum, but joins one. Durable on return, and never taken back.
+    pub(crate) async fn join(&self) -> io::Result<()> {
+        let (kv, put) = (self.kv.clone(), put(JOINED, Vec::new()));
+        run_blocking(move || kv.write(vec![put], true)).await?;
+        self.known.lock().joined = true;
+        Ok(())
     }
 
     /// The cluster, once it has an id.

@@ -47,7 +47,10 @@ impl LogStore {
     /// The log in `kv`. Starts the flusher on the current runtime.
     pub(crate) fn open(kv: Arc<dyn Kv>) -> io::Result<Self> {
         let vote = match kv.get(RAFT_META, VOTE)? {
-            Some(bytes) => Some(vote_from_pb(decode_stored::<pb::Vote>(&bytes, "the vote")?)),
+            Some(bytes) => {
+                let vote = vote_from_pb(decode_stored::<pb::Vote>(&bytes, "the vote")?);
+                Some(vote.map_err(|error| damaged("the vote", &error))?)
+            }
             None => None,
         };
         let flusher = Flusher::start(kv.clone());

@@ -3,7 +3,7 @@
 //! | column family | key | value |
 //! |---|---|---|
 //! | `raft_log` | index, big-endian | entry |
-//! | `raft_meta` | `vote`, `purged`, `committed`, `directory_id`, `agreed`, `cluster_id` | one each |
+//! | `raft_meta` | `vote`, `purged`, `committed`, `directory_id`, `agreed` or `joined`, `cluster_id` | one each |
 //! | `sm_meta` | `applied`, `membership`, `offset` | one each |
 //! | `sm_data` | see [`image_keys`] | one metadata record each |
 //!

@@ -90,6 +90,11 @@ impl StateMachine {
         Ok(Self { kv, snapshots, applied, membership, image, feed, software })
     }
 
+    /// The membership of the newest entry that is applied.
+    pub(crate) fn membership(&self) -> &StoredMembership {
+        &self.membership
+    }
+
     /// Where the committed images are published.
     pub(crate) fn feed(&self) -> Arc<MetadataFeed> {
         self.feed.clone()

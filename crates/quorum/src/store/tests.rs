@@ -103,11 +103,11 @@ async fn a_power_loss_keeps_votes_and_flushed_entries() {
     let disk = Disk::new();
     let (mut log, _) = disk.open();
     log.blocking_append([blank(1, 0), blank(1, 1)]).await.unwrap();
-    log.save_vote(&Vote::new(2, 3)).await.unwrap();
+    log.save_vote(&Vote::new(2, 3.into())).await.unwrap();
     disk.lose_power();
     let (mut log, _) = disk.open();
     assert_eq!(indexes(&mut log).await, [0, 1]);
-    assert_eq!(log.get_log_reader().await.read_vote().await.unwrap(), Some(Vote::new(2, 3)));
+    assert_eq!(log.get_log_reader().await.read_vote().await.unwrap(), Some(Vote::new(2, 3.into())));
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_failed_flush_is_reported_and_never_forgotten() {
     let disk = Disk::new();
     let (mut log, _) = disk.open();
     disk.kv.fail_writes(true);
-    assert!(log.save_vote(&Vote::new(1, 1)).await.is_err());
+    assert!(log.save_vote(&Vote::new(1, 1.into())).await.is_err());
     disk.kv.fail_writes(false);
     assert_eq!(log.get_log_reader().await.read_vote().await.unwrap(), None, "the vote was not given");
 }

@@ -1,6 +1,14 @@
 //! Sessions, leases and the metadata stream of brokers.
 
-use highwater_env::clock;
+use highwater_env::{GrpcOptions, clock, grpc_channel};
+use highwater_rpc::command::encode_command;
+use highwater_rpc::pb::quorum as pb;
+use highwater_rpc::pb::quorum::controller_client::ControllerClient as Rpc;
+use highwater_rpc::pb::quorum::session_request::Event as Request;
+use highwater_rpc::pb::quorum::session_response::Event as Answer;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
 
 use super::*;
 use crate::{QuorumDescription, QuorumReplica};
@@ -133,6 +141,71 @@ fn a_broker_that_hangs_loses_its_lease_before_it_is_fenced() {
     broker.kill();
 }
 
+/// A broker that says what the test wants of how far it has followed the metadata.
+struct ScriptedBroker {
+    requests: mpsc::Sender<pb::SessionRequest>,
+    answers: Streaming<pb::SessionResponse>,
+    heartbeats: u64,
+}
+
+impl ScriptedBroker {
+    async fn register(controller: &str, id: i32) -> Self {
+        let channel = grpc_channel(Net::Tcp, controller, GrpcOptions::default());
+        let (requests, outgoing) = mpsc::channel(16);
+        let mut this = Self {
+            requests,
+            answers: Rpc::new(channel).session(ReceiverStream::new(outgoing)).await.unwrap().into_inner(),
+            heartbeats: 0,
+        };
+        let registration = encode_command(&Command::RegisterBroker(registration(id, 1, 1)));
+        this.say(Request::Open(pb::OpenSession { registration, epoch: -1 })).await;
+        assert!(matches!(this.hear().await, Answer::Registered(_)));
+        this
+    }
+
+    async fn say(&mut self, event: Request) {
+        self.requests.send(pb::SessionRequest { event: Some(event) }).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Answer {
+        self.answers.message().await.unwrap().unwrap().event.unwrap()
+    }
+
+    /// Whether the controller takes it for fenced, and so says in its answer.
+    async fn fenced(&mut self, follows: MetadataOffset) -> bool {
+        self.heartbeats += 1;
+        self.say(Request::Heartbeat(pb::Heartbeat { sequence: self.heartbeats, metadata_offset: follows.0 })).await;
+        let Answer::Lease(lease) = self.hear().await else { panic!("no lease") };
+        lease.fenced
+    }
+
+    /// Says so until it is unfenced, at most `times`.
+    async fn is_unfenced(&mut self, follows: MetadataOffset, times: usize) -> bool {
+        for _ in 0..times {
+            if !self.fenced(follows).await {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
+    }
+}
+
+#[test]
+fn a_broker_that_was_fenced_is_unfenced_once_it_knows_that_it_was() {
+    let cluster = Cluster::started([1, 2, 3]);
+    let active = cluster.active();
+    let image = || cluster.controller(active).image();
+    let address = cluster.machines[&active].voter.endpoint.to_string();
+    let mut broker = cluster.within_patience(ScriptedBroker::register(&address, 10));
+    let registered = image().offset();
+    assert!(cluster.within_patience(broker.is_unfenced(registered, 200)), "it knows its registration");
+    // It hangs for as long as a session lasts, and sees nothing of what follows.
+    cluster.fenced(10, true);
+    assert!(!cluster.within_patience(broker.is_unfenced(registered, 20)), "it may take itself for a leader");
+    assert!(cluster.within_patience(broker.is_unfenced(image().offset(), 200)));
+}
+
 #[test]
 fn brokers_keep_their_leases_when_the_active_controller_changes() {
     let mut cluster = Cluster::started([1, 2, 3]);
@@ -197,11 +270,10 @@ fn a_second_process_with_the_same_id_is_kept_out() {
 fn a_broker_of_another_cluster_is_refused_for_good() {
     let cluster = Cluster::started([1]);
     let runtime = new_runtime();
+    let client = cluster.client();
     let refused = runtime.block_on(async {
-        let env = Env::in_memory(SimFs::new(), SimKv::new());
-        let config = BrokerLinkConfig { voters: cluster.voters(), heartbeat_interval: Duration::from_millis(200) };
         let stranger = RegisterBroker { cluster_id: Some("another".to_owned()), ..registration(10, 1, 9) };
-        let link = BrokerLink::start(&env, config, stranger, MetadataSource::Remote, Arc::new(Published::default()));
+        let link = BrokerLink::start(client, HEARTBEAT, stranger, Arc::new(Published::default()));
         tokio::time::timeout(PATIENCE, link.refused()).await.unwrap()
     });
     assert_eq!(refused.code, highwater_types::ErrorCode::InconsistentClusterId);
@@ -216,9 +288,8 @@ fn a_combined_node_follows_its_own_controller() {
     let link = process.runtime.block_on(async {
         let port = cluster.machines[&BrokerId(1)].voter.endpoint.port;
         let env = cluster.machines[&BrokerId(1)].env();
-        let config = BrokerLinkConfig { voters: cluster.voters(), heartbeat_interval: Duration::from_millis(200) };
-        let source = MetadataSource::Local(process.controller.clone());
-        BrokerLink::start(&env, config, registration(1, 1, port), source, published.clone())
+        let client = ControllerClient::new(&env, &cluster.voters(), Some(process.controller.clone()));
+        BrokerLink::start(client, HEARTBEAT, registration(1, 1, port), published.clone())
     });
     cluster.within_patience(link.unfenced()).unwrap();
     let client = link.controller_client();

@@ -1,6 +1,10 @@
 //! The active controller changes: by death, by hand-over, by power loss.
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::finder::Finder;
+use crate::raft_types::RaftId;
 
 /// A controller that dies is replaced before any election time-out (at least a second) could have done it.
 const QUICK: Duration = Duration::from_millis(800);
@@ -58,7 +62,7 @@ fn a_follower_that_loses_its_leader_alone_changes_nothing() {
     // What the watch does when the connection breaks and cannot be made again.
     cluster.processes[&follower].runtime.block_on(async {
         let vote = core.raft_metrics().vote;
-        let to = openraft::raft::TransferLeaderRequest::new(vote, u64::from(active.0 as u32), None);
+        let to = openraft::raft::TransferLeaderRequest::new(vote, RaftId::founder(active), None);
         core.raft.handle_transfer_leader(to).await.unwrap().unwrap();
         for _ in 0..5 {
             core.raft.trigger().elect(true).await.unwrap();
@@ -152,4 +156,29 @@ fn figures_tell_who_is_active() {
         })
         .sum();
     assert_eq!(sum, 1.0);
+}
+
+#[test]
+fn a_node_that_starts_looks_for_the_active_controller_everywhere() {
+    let mut cluster = Cluster::started([1, 2, 3]);
+    let all: BTreeSet<BrokerId> = cluster.ids().into_iter().collect();
+    cluster.submit(&cluster.client(), set_config(1)).unwrap();
+    all.iter().for_each(|&id| cluster.kill(id));
+    // Alone, it learns nothing: it remembers whom it followed, or that it led itself.
+    for &id in &all {
+        cluster.start(id.0).unwrap();
+        let controller = cluster.controller(id);
+        cluster.within_patience(controller.joined());
+        let finder = {
+            let _context = cluster.runtime.enter();
+            Finder::new(Net::Tcp, &cluster.voters(), Some(controller.core().clone()))
+        };
+        let ask = |_| {
+            let target = finder.target();
+            finder.not_active(target);
+            target
+        };
+        assert_eq!((0..6).map(ask).collect::<BTreeSet<BrokerId>>(), all, "node {id}");
+        cluster.kill(id);
+    }
 }

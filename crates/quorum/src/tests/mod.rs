@@ -4,7 +4,10 @@
 mod bootstrap;
 mod brokers;
 mod commands;
+mod cut_off;
 mod elections;
+mod strangers;
+mod voters;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,13 +28,14 @@ use tokio::runtime::Runtime;
 use tokio::time::Instant;
 use tonic::service::RoutesBuilder;
 
+use self::cut_off::Door;
 use crate::{
-    BrokerLink, BrokerLinkConfig, ControllerClient, ControllerNode, FatalHandler, MetadataPublisher, MetadataSource,
-    QuorumConfig, QuorumError, Voter,
+    BrokerLink, ControllerClient, ControllerNode, FatalHandler, MetadataPublisher, QuorumConfig, QuorumError, Voter,
 };
 
 const METADATA_DIR: &str = "metadata";
 const SESSION: Duration = Duration::from_secs(2);
+const HEARTBEAT: Duration = Duration::from_millis(200);
 /// Longer than anything should take; what is measured has its own limits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -42,6 +46,10 @@ struct Machine {
     fs: SimFs,
     /// Taken by the first process, so that the port is known before.
     listener: Option<Listener>,
+    /// It is in nobody's `controller.quorum.voters`.
+    joins: bool,
+    /// In front of its address, where it can be cut off.
+    door: Option<Door>,
 }
 
 /// A running process.
@@ -57,6 +65,7 @@ struct Cluster {
     machines: BTreeMap<BrokerId, Machine>,
     processes: BTreeMap<BrokerId, Process>,
     cluster_id: Option<String>,
+    software: NodeSoftware,
 }
 
 fn new_runtime() -> Runtime {
@@ -69,7 +78,7 @@ impl Machine {
         let port = listener.local_addr().unwrap().port();
         let endpoint = HostPort { host: "127.0.0.3".to_owned(), port };
         let voter = Voter { id: BrokerId(id), endpoint };
-        Self { voter, kv: SimKv::new(), fs: SimFs::new(), listener: Some(listener) }
+        Self { voter, kv: SimKv::new(), fs: SimFs::new(), listener: Some(listener), joins: false, door: None }
     }
 
     fn env(&self) -> Env {
@@ -91,7 +100,13 @@ impl Cluster {
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let runtime = new_runtime();
         let machines = ids.into_iter().map(|id| (BrokerId(id), Machine::new(id, &runtime))).collect();
-        Self { runtime, machines, processes: BTreeMap::new(), cluster_id: None }
+        Self {
+            runtime,
+            machines,
+            processes: BTreeMap::new(),
+            cluster_id: None,
+            software: NodeSoftware::of_this_build(),
+        }
     }
 
     /// All machines run, and one is the active controller.
@@ -108,8 +123,9 @@ impl Cluster {
         self.machines.keys().copied().collect()
     }
 
+    /// `controller.quorum.voters`.
     fn voters(&self) -> Vec<Voter> {
-        self.machines.values().map(|machine| machine.voter.clone()).collect()
+        self.machines.values().filter(|machine| !machine.joins).map(|machine| machine.voter.clone()).collect()
     }
 
     fn start(&mut self, id: i32) -> Result<(), QuorumError> {
@@ -117,27 +133,28 @@ impl Cluster {
         let cluster_id = self.cluster_id.clone();
         let machine = self.machines.get_mut(&BrokerId(id)).unwrap();
         drop(machine.listener.take());
+        let address = machine.door.as_ref().map_or(machine.voter.endpoint.to_string(), |door| door.inside.clone());
         let fatal = Arc::new(Mutex::new(None));
         let noted = fatal.clone();
         let config = QuorumConfig {
             node_id: BrokerId(id),
             voters,
+            endpoint: machine.voter.endpoint.clone(),
             metadata_dir: PathBuf::from(METADATA_DIR),
             cluster_id,
             session_timeout: SESSION,
             controller: ControllerConfig::default(),
-            software: NodeSoftware::of_this_build(),
+            software: self.software.clone(),
             on_fatal: FatalHandler(Arc::new(move |error| *noted.lock() = Some(error.to_string()))),
         };
         let runtime = new_runtime();
         let env = machine.env();
-        let address = machine.voter.endpoint.to_string();
         let controller = runtime.block_on(async {
             let controller = ControllerNode::start(&env, config).await?;
             let listener = bind(&address).await;
             let mut routes = RoutesBuilder::default();
             controller.add_services(&mut routes);
-            tokio::spawn(grpc_serve(listener, routes.routes(), std::future::pending()));
+            tokio::spawn(grpc_serve(listener, routes.routes()));
             Ok::<_, QuorumError>(controller)
         });
         match controller {
@@ -214,7 +231,8 @@ impl Cluster {
     /// A command client outside the nodes.
     fn client(&self) -> ControllerClient {
         let _context = self.runtime.enter();
-        ControllerClient::new(&Env::in_memory(SimFs::new(), SimKv::new()), &self.voters(), None)
+        let all: Vec<Voter> = self.machines.values().map(|machine| machine.voter.clone()).collect();
+        ControllerClient::new(&Env::in_memory(SimFs::new(), SimKv::new()), &all, None)
     }
 
     fn submit(&self, client: &ControllerClient, command: Command) -> Result<CommandResponse, CommandError> {
@@ -307,16 +325,13 @@ impl BrokerProcess {
     fn start(cluster: &Cluster, id: i32, run: u128) -> Self {
         let runtime = new_runtime();
         let published = Arc::new(Published::default());
-        let env = Env::in_memory(SimFs::new(), SimKv::new());
-        let voters = cluster.voters();
+        let client = cluster.client();
         let link = runtime.block_on(async {
             // Something must accept connections at the broker's address for as long as the process lives.
             let listener = bind("127.0.0.1:0").await;
             let port = listener.local_addr().unwrap().port();
-            tokio::spawn(grpc_serve(listener, RoutesBuilder::default().routes(), std::future::pending()));
-            let config = BrokerLinkConfig { voters, heartbeat_interval: Duration::from_millis(200) };
-            let registration = registration(id, run, port);
-            BrokerLink::start(&env, config, registration, MetadataSource::Remote, published.clone())
+            tokio::spawn(grpc_serve(listener, RoutesBuilder::default().routes()));
+            BrokerLink::start(client, HEARTBEAT, registration(id, run, port), published.clone())
         });
         Self { runtime, link, published }
     }

@@ -380,7 +380,7 @@ impl Cluster {
         let mut routes = tonic::service::Routes::builder();
         replicas.add_routes(&mut routes);
         let server = tokio::spawn(async move {
-            let _ = grpc_serve(listener, routes.routes(), futures::future::pending()).await;
+            grpc_serve(listener, routes.routes()).await;
         });
         {
             let mut state = self.controller.state.lock();

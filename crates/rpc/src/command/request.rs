@@ -32,6 +32,7 @@ pub(super) fn command_to_pb(command: &Command) -> pb::Command {
             directory_id: bytes_of(request.directory_id.to_bytes()),
             cluster_id: request.cluster_id.clone(),
         }),
+        Command::UnregisterController(id) => Kind::UnregisterController(id.get()),
         Command::RegisterBroker(request) => Kind::RegisterBroker(register_broker_to_pb(request)),
         Command::UnfenceBroker(request) => Kind::UnfenceBroker(pb::UnfenceBroker {
             session: Some(session_to_pb(request.session)),
@@ -101,6 +102,7 @@ pub(super) fn command_from_pb(message: pb::Command) -> Result<Command, Conversio
             directory_id: At("RegisterController", "directory_id").directory_id(&message.directory_id)?,
             cluster_id: message.cluster_id,
         }),
+        Kind::UnregisterController(id) => Command::UnregisterController(BrokerId(id)),
         Kind::RegisterBroker(message) => Command::RegisterBroker(register_broker_from_pb(message)?),
         Kind::UnfenceBroker(message) => Command::UnfenceBroker(UnfenceBroker {
             session: At("UnfenceBroker", "session").required(message.session).map(session_from_pb)?,

@@ -35,6 +35,7 @@ fn response_to_pb(response: &CommandResponse) -> pb::Response {
     let kind = match response {
         CommandResponse::Bootstrap => Kind::Bootstrap(done),
         CommandResponse::RegisterController => Kind::RegisterController(done),
+        CommandResponse::UnregisterController => Kind::UnregisterController(done),
         CommandResponse::RegisterBroker { epoch } => Kind::RegisterBroker(epoch.get()),
         CommandResponse::UnfenceBroker => Kind::UnfenceBroker(done),
         CommandResponse::FenceBroker => Kind::FenceBroker(done),
@@ -110,6 +111,7 @@ fn response_from_pb(message: pb::Response) -> Result<CommandResponse, Conversion
     Ok(match At("Response", "kind").required(message.kind)? {
         Kind::Bootstrap(_) => CommandResponse::Bootstrap,
         Kind::RegisterController(_) => CommandResponse::RegisterController,
+        Kind::UnregisterController(_) => CommandResponse::UnregisterController,
         Kind::RegisterBroker(epoch) => CommandResponse::RegisterBroker { epoch: BrokerEpoch(epoch) },
         Kind::UnfenceBroker(_) => CommandResponse::UnfenceBroker,
         Kind::FenceBroker(_) => CommandResponse::FenceBroker,

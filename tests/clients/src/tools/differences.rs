@@ -148,11 +148,6 @@ pub const DIFFERENCES: &[Difference] = &[
         why: "The directory of each controller is known and shown; Kafka knows it for dynamic quorums only.",
     },
     Difference {
-        steps: "cluster/quorum-remove",
-        lines: &[".*(Remove voter request didn't include a valid voter|does not support REMOVE_RAFT_VOTER)"],
-        why: "Voters cannot be added or removed (KIP-853).",
-    },
-    Difference {
         steps: "cluster/features.*",
         lines: &[
             "-.*",

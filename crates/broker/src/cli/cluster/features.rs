@@ -10,8 +10,8 @@ use crate::cli::{ClientArgs, Failure};
 const EXAMPLES: &str = "\
 Examples:
   highwater cluster features
-  highwater cluster features --set highwater.metadata.version=2 --validate-only
-  highwater cluster features --set highwater.metadata.version=2        # once all nodes run the new version";
+  highwater cluster features --set highwater.metadata.version=3 --validate-only
+  highwater cluster features --set highwater.metadata.version=3        # once all nodes run the new version";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

@@ -1,5 +1,6 @@
 //! `highwater cluster`.
 
+mod controller;
 mod describe;
 mod features;
 mod health;
@@ -15,6 +16,9 @@ pub(crate) enum ClusterCommand {
     Describe(describe::DescribeArgs),
     /// Say whether all is well: exit code 0 if so, 1 if not.
     Health(health::HealthArgs),
+    /// Show the controllers; give one a vote or take it.
+    #[command(subcommand)]
+    Controller(controller::ControllerCommand),
     /// Show the metadata quorum: leader, voters, how far each is.
     Quorum(quorum::QuorumArgs),
     /// Show feature levels, or raise them after an upgrade.
@@ -25,6 +29,7 @@ pub(crate) async fn run(command: ClusterCommand) -> Result<(), Failure> {
     match command {
         ClusterCommand::Describe(args) => describe::run(args).await,
         ClusterCommand::Health(args) => health::run(args).await,
+        ClusterCommand::Controller(command) => controller::run(command).await,
         ClusterCommand::Quorum(args) => quorum::run(args).await,
         ClusterCommand::Features(args) => features::run(args).await,
     }

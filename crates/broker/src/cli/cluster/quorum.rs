@@ -81,7 +81,14 @@ mod tests {
 
     #[test]
     fn a_voter_that_is_not_heard_of_has_dashes() {
-        let replica = |id, log_end, last_caught_up_ms| QuorumReplica { id, log_end, last_caught_up_ms };
+        let replica = |id, log_end, last_caught_up_ms| QuorumReplica {
+            id,
+            log_end,
+            last_caught_up_ms,
+            last_heard_ms: None,
+            directory: None,
+            endpoint: None,
+        };
         let quorum = Quorum {
             leader: Some(2),
             epoch: 7,

@@ -83,7 +83,14 @@ mod tests {
 
     #[test]
     fn a_quorum_is_judged() {
-        let replica = |id, log_end| QuorumReplica { id, log_end, last_caught_up_ms: None };
+        let replica = |id, log_end| QuorumReplica {
+            id,
+            log_end,
+            last_caught_up_ms: None,
+            last_heard_ms: None,
+            directory: None,
+            endpoint: None,
+        };
         let quorum = |leader, ends: &[i64]| Quorum {
             leader,
             epoch: 1,

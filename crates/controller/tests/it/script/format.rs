@@ -98,6 +98,7 @@ pub fn record(before: &MetadataImage, after: &MetadataImage, record: &MetadataRe
             let _ = numbers.map(|numbers| write!(text, " directories {numbers:?}"));
             text
         }
+        MetadataRecord::UnregisterController { id } => format!("controller {id} gone"),
         MetadataRecord::UnregisterBroker { id, .. } => format!("broker {id} gone"),
         MetadataRecord::Topic { name, .. } => format!("topic {name}"),
         MetadataRecord::Partition { topic_id, partition, state } => {

@@ -51,6 +51,7 @@ pub fn command(cluster: &TestCluster, line: &str) -> Command {
     match words.plain[0] {
         "bootstrap" => bootstrap(&words),
         "controller" => controller(&words),
+        "controller-gone" => Command::UnregisterController(BrokerId(words.id())),
         "register" => register(&words),
         "unfence" => {
             let metadata_offset = MetadataOffset(words.number("offset", cluster.image.offset().get()));

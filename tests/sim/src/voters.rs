@@ -1,0 +1,146 @@
+//! An administrator of the quorum: gives votes and takes them while faults are active, also that of the active controller.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use highwater_protocol::messages::add_raft_voter_request::Listener;
+use highwater_protocol::messages::describe_quorum_request::{PartitionData as AskedPartition, TopicData};
+use highwater_protocol::messages::describe_quorum_response::{PartitionData, ReplicaState};
+use highwater_protocol::messages::{AddRaftVoterRequest, DescribeQuorumRequest, RemoveRaftVoterRequest, TopicName};
+use highwater_protocol::{KafkaRequest, StrBytes};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use tokio::time::sleep;
+
+use crate::client::Client;
+use crate::cluster::address;
+use crate::plan::NODES;
+
+/// Fewer voters are never asked for: a disk may be lost at any time, and two voters do not bear that.
+const LEAST_VOTERS: usize = 3;
+/// A voter that the active controller did not hear of for so long has lost its disk, once all nodes run.
+const LOST_AFTER_MS: i64 = 5000;
+/// Attempts to give all controllers a vote in the end.
+const ATTEMPTS: usize = 400;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is asked of the quorum.
+pub struct VoterAdministrator {
+    rng: SmallRng,
+    controllers: BTreeSet<i32>,
+    next: usize,
+}
+
+impl VoterAdministrator {
+    /// `controllers` are the ids of all there are.
+    pub fn new(seed: u64, controllers: impl Iterator<Item = usize>) -> Self {
+        let controllers = controllers.map(|id| id as i32).collect();
+        Self { rng: SmallRng::seed_from_u64(seed ^ 0x0853_u64.rotate_left(40)), controllers, next: 0 }
+    }
+
+    /// Acts until `stop`. Then takes the vote of one more, the active controller's if the dice say so, and gives all controllers
+    /// that run a vote.
+    pub async fn run(mut self, stop: impl Fn() -> bool) -> Result<()> {
+        while !stop() {
+            sleep(Duration::from_millis(self.rng.random_range(100..1500))).await;
+            // Whether it succeeds depends on the faults; what is asked is valid at any time.
+            let _ = self.change().await;
+        }
+        let mut to_remove = true;
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            match self.settle(&mut to_remove).await {
+                Ok(()) => return Ok(()),
+                Err(error) => last = Some(error),
+            }
+            sleep(PAUSE).await;
+        }
+        bail!("not all controllers were given a vote: {last:?}")
+    }
+
+    async fn change(&mut self) -> Result<()> {
+        let quorum = self.describe().await?;
+        let observers: Vec<_> = controllers_without_vote(&quorum).collect();
+        match observers.choose(&mut self.rng) {
+            Some(observer) if self.rng.random_bool(0.7) => self.add(observer).await,
+            _ => self.remove_one(&quorum).await,
+        }
+    }
+
+    async fn remove_one(&mut self, quorum: &PartitionData) -> Result<()> {
+        ensure!(quorum.current_voters.len() > LEAST_VOTERS, "they are few");
+        let leader = quorum.current_voters.iter().find(|voter| voter.replica_id == quorum.leader_id);
+        let any = quorum.current_voters.choose(&mut self.rng);
+        let voter = if self.rng.random_bool(0.4) { leader } else { any };
+        self.remove(voter.context("no voters")?).await
+    }
+
+    /// One step towards votes for all controllers, and for no directory that is lost.
+    async fn settle(&mut self, to_remove: &mut bool) -> Result<()> {
+        let quorum = self.describe().await?;
+        let now = quorum.current_voters.iter().map(|voter| voter.last_fetch_timestamp).max().unwrap_or(-1);
+        let lost = quorum.current_voters.iter().find(|voter| now - voter.last_fetch_timestamp > LOST_AFTER_MS);
+        if let Some(lost) = lost {
+            self.remove(lost).await?;
+            bail!("controller {} was lost", lost.replica_id.0);
+        }
+        if let Some(observer) = controllers_without_vote(&quorum).next() {
+            self.add(observer).await?;
+            bail!("controller {} has got a vote", observer.replica_id.0);
+        }
+        let voters: BTreeSet<i32> = quorum.current_voters.iter().map(|voter| voter.replica_id.0).collect();
+        ensure!(voters == self.controllers, "{voters:?} vote");
+        if std::mem::take(to_remove) {
+            self.remove_one(&quorum).await?;
+            bail!("the one without a vote comes back");
+        }
+        Ok(())
+    }
+
+    async fn ask<R: KafkaRequest>(&mut self, version: i16, request: &R) -> Result<R::Response> {
+        self.next = (self.next + 1) % NODES;
+        Client::connect(&address(self.next)).await?.call(version, request).await
+    }
+
+    async fn describe(&mut self) -> Result<PartitionData> {
+        let topic = TopicData::default()
+            .with_topic_name(TopicName(StrBytes::from_static_str("__cluster_metadata")))
+            .with_partitions(vec![AskedPartition::default().with_partition_index(0)]);
+        let answer = self.ask(2, &DescribeQuorumRequest::default().with_topics(vec![topic])).await?;
+        ensure!(answer.error_code == 0, "not described: {}", answer.error_code);
+        answer.topics.into_iter().flat_map(|topic| topic.partitions).next().context("no answer")
+    }
+
+    async fn add(&mut self, observer: &ReplicaState) -> Result<()> {
+        let listener = Listener::default()
+            .with_name(StrBytes::from_static_str("CONTROLLER"))
+            .with_host(StrBytes::from_static_str("where-it-said"))
+            .with_port(9093);
+        let request = AddRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_timeout_ms(2000)
+            .with_voter_id(observer.replica_id.0)
+            .with_voter_directory_id(observer.replica_directory_id)
+            .with_listeners(vec![listener]);
+        let answer = self.ask(0, &request).await?;
+        ensure!(answer.error_code == 0, "no vote: {} {:?}", answer.error_code, answer.error_message);
+        Ok(())
+    }
+
+    async fn remove(&mut self, voter: &ReplicaState) -> Result<()> {
+        let request = RemoveRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_voter_id(voter.replica_id.0)
+            .with_voter_directory_id(voter.replica_directory_id);
+        let answer = self.ask(0, &request).await?;
+        ensure!(answer.error_code == 0, "still a vote: {} {:?}", answer.error_code, answer.error_message);
+        Ok(())
+    }
+}
+
+/// Brokers that follow have no metadata directory.
+fn controllers_without_vote(quorum: &PartitionData) -> impl Iterator<Item = &ReplicaState> {
+    quorum.observers.iter().filter(|observer| !observer.replica_directory_id.is_nil())
+}
