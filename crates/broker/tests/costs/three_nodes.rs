@@ -7,8 +7,9 @@ use std::time::Duration;
 use highwater_broker::{Broker, BrokerConfig, RunningBroker};
 use highwater_env::{Conn, Env, Fs, Net, SimKv};
 use highwater_protocol::messages::create_topics_request::CreatableTopic;
+use highwater_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use highwater_protocol::messages::metadata_request::MetadataRequestTopic;
-use highwater_protocol::messages::{CreateTopicsRequest, MetadataRequest};
+use highwater_protocol::messages::{BrokerId, CreateTopicsRequest, ListOffsetsRequest, MetadataRequest};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -59,7 +60,7 @@ impl ThreeNodes {
         Net::Tcp.connect(&address).await.unwrap()
     }
 
-    /// Creates a topic and waits until all its replicas are in sync. Gives the leader of partition 0.
+    /// Creates a topic and waits until all its replicas are in sync and the leader of partition 0 leads. Gives that leader.
     pub async fn create(&self, topic: &str, partitions: i32, replicas: i16) -> i32 {
         let mut conn = self.connect(1).await;
         let creation = CreatableTopic::default()
@@ -77,11 +78,22 @@ impl ThreeNodes {
             let in_sync = known.iter().filter(|partition| partition.isr_nodes.len() == replicas as usize).count();
             if in_sync == partitions as usize {
                 let first = known.iter().find(|partition| partition.partition_index == 0).unwrap();
-                return first.leader_id.0;
+                let leader = first.leader_id.0;
+                wait("the leader to lead", async || self.leads(leader, topic).await).await;
+                return leader;
             }
             assert!(Instant::now() < deadline, "{in_sync} of {partitions} partitions are in sync");
             sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Whether node `id` answers as the leader of partition 0: it may learn later than others that it is.
+    async fn leads(&self, id: i32, topic: &str) -> bool {
+        let latest = ListOffsetsPartition::default().with_partition_index(0).with_timestamp(-1);
+        let asked = ListOffsetsTopic::default().with_name(name(topic)).with_partitions(vec![latest]);
+        let request = ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![asked]);
+        let answer = call(&mut self.connect(id).await, &request, 1).await;
+        answer.topics[0].partitions[0].error_code == 0
     }
 }
 
