@@ -36,17 +36,35 @@ pub(crate) struct ConnectionInfo {
     last_active: AtomicU64,
     /// Whether the client has asked for the metadata of topics on it.
     asked_metadata: AtomicBool,
+    /// Whether the client said that it is librdkafka, or stands on it.
+    librdkafka: AtomicBool,
 }
 
 impl ConnectionInfo {
     /// Facts of a connection accepted now.
     pub(crate) fn new(listener: Arc<str>, peer: SocketAddr) -> Self {
-        Self { listener, peer, last_active: AtomicU64::new(clock::mono_ms().0), asked_metadata: AtomicBool::new(false) }
+        Self {
+            listener,
+            peer,
+            last_active: AtomicU64::new(clock::mono_ms().0),
+            asked_metadata: AtomicBool::new(false),
+            librdkafka: AtomicBool::new(false),
+        }
     }
 
     /// The client asks for the metadata of topics. True if it did so before.
     pub(crate) fn asks_metadata_again(&self) -> bool {
         self.asked_metadata.swap(true, Ordering::Relaxed)
+    }
+
+    /// The client tells what it is (KIP-511). Clients that stand on librdkafka put its name into their version.
+    pub(crate) fn is_used_by(&self, software: &str, version: &str) {
+        self.librdkafka.store([software, version].iter().any(|text| text.contains("librdkafka")), Ordering::Relaxed);
+    }
+
+    /// Whether the client is librdkafka, or stands on it.
+    pub(crate) fn is_librdkafka(&self) -> bool {
+        self.librdkafka.load(Ordering::Relaxed)
     }
 
     fn touch(&self) {

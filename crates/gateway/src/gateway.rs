@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_env::lock::Mutex;
-use highwater_env::{Env, Listener};
-use highwater_metadata::MetadataDelta;
+use highwater_env::{Env, Listener, clock};
+use highwater_metadata::{MetadataDelta, MetadataImage};
 use prometheus::Registry;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::GatewayConfig;
 use crate::connection::Stage;
+use crate::departures::Departures;
 use crate::dispatch::Dispatcher;
 use crate::fetch_sessions::FetchSessions;
 use crate::listener::{Acceptor, ConnectionLimits};
@@ -72,8 +73,9 @@ impl Gateway {
         Ok(BoundGateway { config, listeners })
     }
 
-    /// Follows the metadata: forgets figures of deleted topics. Called after the image was published.
-    pub fn apply_metadata(&self, delta: &MetadataDelta) {
+    /// Follows the metadata: remembers who has just died, forgets figures of deleted topics. Called after the image was published.
+    pub fn apply_metadata(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
+        self.state.departures.recent(image, clock::mono_ms());
         for topic in delta.deleted_topics.values() {
             self.state.metrics.forget_topic(&topic.name);
         }
@@ -120,6 +122,7 @@ impl BoundGateway {
             fetch_sessions: FetchSessions::new(config.fetch_session_cache_slots, metrics.fetch_sessions.clone()),
             producer_ids: ProducerIds::new(config.node_id, metadata, controller),
             topic_creation: TopicCreation::default(),
+            departures: Departures::default(),
             services,
             metrics,
             config,

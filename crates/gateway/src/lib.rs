@@ -21,6 +21,7 @@ mod config_changes;
 mod config_resource;
 mod connection;
 mod controller;
+mod departures;
 mod dispatch;
 mod duplicates;
 mod endpoints;

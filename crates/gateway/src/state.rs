@@ -10,6 +10,7 @@ use highwater_replication::Replicas;
 use crate::config::GatewayConfig;
 use crate::connection::ConnectionInfo;
 use crate::controller::{Controller, Metadata};
+use crate::departures::Departures;
 use crate::fetch_sessions::FetchSessions;
 use crate::metrics::GatewayMetrics;
 use crate::producer_ids::ProducerIds;
@@ -45,6 +46,8 @@ pub(crate) struct GatewayState {
     pub(crate) producer_ids: ProducerIds,
     /// Topics being created on first use.
     pub(crate) topic_creation: TopicCreation,
+    /// Brokers that have just died.
+    pub(crate) departures: Departures,
 }
 
 impl GatewayState {

@@ -90,11 +90,11 @@ impl Links {
         link.follow(partition);
     }
 
-    /// Leaders that are followed here and of whom a stream has just broken: they may have died.
-    pub fn suspects(&self) -> Vec<BrokerId> {
+    /// Leaders that are followed here and of whom a stream has just broken: they may have died. With how long ago that was.
+    pub fn suspects(&self) -> BTreeMap<BrokerId, Duration> {
         let state = self.state.lock();
-        let suspects = state.links.values().filter(|(link, _)| link.is_suspect()).map(|(link, _)| link.leader);
-        suspects.collect::<BTreeSet<_>>().into_iter().collect()
+        let suspects = state.links.values().filter_map(|(link, _)| Some((link.leader, link.broken_for()?)));
+        suspects.filter(|(_, broken)| *broken < SUSPICION).collect()
     }
 
     /// Lets go of all partitions and follows none any more. Returns the tasks, to be aborted.
@@ -133,8 +133,8 @@ impl Link {
         *self.broken.lock() = Some(Instant::now());
     }
 
-    fn is_suspect(&self) -> bool {
-        self.broken.lock().is_some_and(|at| at.elapsed() < SUSPICION)
+    fn broken_for(&self) -> Option<Duration> {
+        self.broken.lock().map(|at| at.elapsed())
     }
 
     fn follow(&self, partition: &Arc<Partition>) {
@@ -183,13 +183,14 @@ mod tests {
         let source = (BrokerId(1), Lane::InSync);
         let link = Link::new(source);
         links.state.lock().links.insert(source, (link.clone(), idle_task()));
-        assert_eq!(links.suspects(), [], "never connected");
+        let suspects = || links.suspects().into_keys().collect::<Vec<_>>();
+        assert_eq!(suspects(), [], "never connected");
         link.broke();
-        assert_eq!(links.suspects(), [BrokerId(1)]);
+        assert_eq!(suspects(), [BrokerId(1)]);
         link.opened();
-        assert_eq!(links.suspects(), []);
+        assert_eq!(suspects(), []);
         *link.broken.lock() = Instant::now().checked_sub(SUSPICION);
-        assert_eq!(links.suspects(), [], "long ago");
+        assert_eq!(suspects(), [], "long ago");
     }
 
     fn idle_task() -> JoinHandle<()> {

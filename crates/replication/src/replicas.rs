@@ -1,7 +1,9 @@
 //! The registry of this broker's replicas, and the entry to everything in this crate.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -323,8 +325,8 @@ impl Replicas {
     }
 
     /// Leaders that are followed here and whose replication stream broke less than half a second ago, and is not back: they may
-    /// have died, and the metadata may be about to say so. Mostly none.
-    pub fn suspected_leaders(&self) -> Vec<BrokerId> {
+    /// have died, and the metadata may be about to say so. Mostly none. With how long ago the stream broke.
+    pub fn suspected_leaders(&self) -> BTreeMap<BrokerId, Duration> {
         self.context.links.suspects()
     }
 

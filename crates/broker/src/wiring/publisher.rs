@@ -53,7 +53,7 @@ impl MetadataPublisher for Publisher {
         self.replicas.apply_metadata(&image, delta);
         self.groups.apply(&image, delta);
         if let Some(gateway) = self.gateway.get() {
-            gateway.apply_metadata(delta);
+            gateway.apply_metadata(&image, delta);
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn handle(state: &GatewayState, context: &RequestContext, body: &ApiV
     {
         return ApiVersionsResponse::default().with_error_code(ErrorCode::InvalidRequest.code());
     }
+    context.connection.is_used_by(&body.client_software_name, &body.client_software_version);
     let response = ApiVersionsResponse::default().with_api_keys(api_keys());
     if version < SOFTWARE_NAME_VERSION {
         return response;

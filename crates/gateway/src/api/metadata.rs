@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_controller::CommandError;
+use highwater_env::clock;
 use highwater_metadata::{MetadataImage, PartitionImage, TopicImage};
 use highwater_protocol::StrBytes;
 use highwater_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -17,6 +18,7 @@ use highwater_types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
 
 use crate::authorized_operations;
 use crate::controller::wait_for;
+use crate::departures::{Departure, GONE_FIRST};
 use crate::dispatch::Answer;
 use crate::endpoints::{alive_brokers, alive_endpoint, controller_for_clients, offline_replicas};
 use crate::state::{GatewayState, RequestContext};
@@ -41,7 +43,7 @@ pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: Me
     };
     if missing.is_empty() {
         let again = body.topics.is_some() && context.connection.asks_metadata_again();
-        if !again && !is_led_by(&image, &body, &state.services.replicas.suspected_leaders()) {
+        if !again && let Some(image) = without_waiting(&state, &context, &body) {
             return Answer::Now(respond(&state, &image, &context, &body, &BTreeMap::new()).into());
         }
         // It would take the old leader for the answer, and wait.
@@ -49,10 +51,16 @@ pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: Me
             if again {
                 tokio::time::sleep(NOTICE).await;
             }
-            let suspects = state.services.replicas.suspected_leaders();
-            let decided = |image: &MetadataImage| (!is_led_by(image, &body, &suspects)).then_some(());
-            wait_for(&*state.services.metadata, SUSPENSE, decided).await;
-            respond(&state, &state.image(), &context, &body, &BTreeMap::new()).into()
+            let image = match without_waiting(&state, &context, &body) {
+                Some(image) => image,
+                None => {
+                    let suspects = state.services.replicas.suspected_leaders().into_keys().collect::<Vec<_>>();
+                    let decided = |image: &MetadataImage| (!is_led_by(image, &body, &suspects)).then_some(());
+                    wait_for(&*state.services.metadata, SUSPENSE, decided).await;
+                    state.image()
+                }
+            };
+            respond(&state, &image, &context, &body, &BTreeMap::new()).into()
         };
         return Answer::Parked(Box::pin(answer));
     }
@@ -66,6 +74,39 @@ pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: Me
         respond(&state, &state.image(), &context, &body, &creating).into()
     };
     Answer::Exclusive(Box::pin(creation))
+}
+
+/// The metadata to answer from, unless it is to be waited for what becomes of a leader.
+fn without_waiting(
+    state: &GatewayState,
+    context: &RequestContext,
+    body: &MetadataRequest,
+) -> Option<Arc<MetadataImage>> {
+    let (image, suspects) = (state.image(), state.services.replicas.suspected_leaders());
+    if context.connection.is_librdkafka() {
+        let departure = state.departures.recent(&state.services.metadata.image(), clock::mono_ms());
+        let between = before_its_successor(&image, body, &suspects, departure.as_ref());
+        if between.is_some() {
+            return between;
+        }
+    }
+    (!is_led_by(&image, body, &suspects.into_keys().collect::<Vec<_>>())).then_some(image)
+}
+
+/// The metadata without a leader that has only just died, and without its successor, if the answer would name either.
+fn before_its_successor(
+    image: &MetadataImage,
+    body: &MetadataRequest,
+    suspects: &BTreeMap<BrokerId, Duration>,
+    departure: Option<&Departure>,
+) -> Option<Arc<MetadataImage>> {
+    let without = |image: &MetadataImage, gone: &[BrokerId]| {
+        let fenced = || gone.iter().fold(image.clone(), |image, &broker| image.with_fenced(broker));
+        is_led_by(image, body, gone).then(|| Arc::new(fenced()))
+    };
+    let new_suspects = suspects.iter().filter(|(_, broken)| **broken < GONE_FIRST);
+    let new_suspects: Vec<BrokerId> = new_suspects.map(|(&broker, _)| broker).collect();
+    without(image, &new_suspects).or_else(|| departure.and_then(|latest| without(&latest.before, &latest.brokers)))
 }
 
 /// Whether the answer would name one of `suspects` as a leader.
@@ -228,5 +269,44 @@ impl View<'_> {
         } else {
             (ErrorCode::LeaderNotAvailable, BrokerId::NONE)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_types::MonoMs;
+
+    use super::*;
+    use crate::endpoints::tests::{TOPIC_ID, image};
+
+    fn asking_for(topic: &str) -> MetadataRequest {
+        let name = messages::TopicName(StrBytes::from_string(topic.to_owned()));
+        MetadataRequest::default().with_topics(Some(vec![MetadataRequestTopic::default().with_name(Some(name))]))
+    }
+
+    #[test]
+    fn a_leader_that_has_just_died_is_told_as_gone_before_its_successor_is_told() {
+        let before = Arc::new(image(&[("t", TOPIC_ID, &[1, 2])]));
+        let after = image(&[("t", TOPIC_ID, &[1, 1])]).with_fenced(BrokerId(2));
+        let departure = Departure::new(MonoMs(0), Arc::clone(&before), vec![BrokerId(2)]);
+        let told = |image: &MetadataImage, topic: &str, broken_ms: u64, departure| {
+            let suspects = BTreeMap::from([(BrokerId(2), Duration::from_millis(broken_ms))]);
+            before_its_successor(image, &asking_for(topic), &suspects, departure)
+        };
+        let is_without = |image: Option<Arc<MetadataImage>>| {
+            image.is_some_and(|image| {
+                let view = View { image: &image, listener: "EXTERNAL", version: 12, body: &asking_for("t") };
+                let topic = image.topic(TOPIC_ID).unwrap();
+                let leaders: Vec<_> = topic.iter().map(|(_, partition)| view.leader(partition)).collect();
+                let brokers: Vec<_> = alive_brokers(&image, "EXTERNAL").map(|(broker, _)| broker.id).collect();
+                brokers == [BrokerId(1)]
+                    && leaders == [(ErrorCode::None, BrokerId(1)), (ErrorCode::LeaderNotAvailable, BrokerId::NONE)]
+            })
+        };
+        assert!(is_without(told(&before, "t", 3, None)), "suspected");
+        assert!(told(&before, "t", 40, None).is_none(), "suspected for so long that the client asks again");
+        assert!(is_without(told(&after, "t", 3, Some(&departure))), "fenced");
+        assert!(told(&after, "t", 3, None).is_none(), "fenced a while ago");
+        assert!(told(&after, "other", 3, Some(&departure)).is_none(), "it led nothing that is asked for");
     }
 }
