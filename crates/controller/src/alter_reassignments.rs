@@ -1,12 +1,13 @@
 //! AlterPartitionReassignments (KIP-455, KIP-860).
 
-use highwater_metadata::{MetadataRecord, PartitionImage};
+use highwater_metadata::{MetadataImage, MetadataRecord, PartitionImage};
 use highwater_types::{BrokerId, ErrorCode, PartitionIndex};
 
 use crate::assignment::check_manual;
 use crate::election::{Election, MAX_PARTITION_CHANGES, Rules, change_between, settle};
 use crate::reassignment::with_target;
 use crate::scratch::Scratch;
+use crate::throttles;
 use crate::{
     AlterPartitionReassignments, CommandError, CommandResponse, ControllerConfig, Reassignment, ReassignmentResult,
 };
@@ -15,7 +16,8 @@ pub(crate) fn alter(
     scratch: &mut Scratch,
     config: &ControllerConfig,
     request: &AlterPartitionReassignments,
-) -> CommandResponse {
+) -> Result<CommandResponse, CommandError> {
+    request.rate.map_or(Ok(()), throttles::check)?;
     let results = request.reassignments.iter().enumerate().map(|(position, reassignment)| {
         let result = if position < MAX_PARTITION_CHANGES {
             alter_one(scratch, config, request.allow_replication_factor_change, reassignment)
@@ -25,7 +27,18 @@ pub(crate) fn alter(
         };
         ReassignmentResult { topic: reassignment.topic.clone(), partition: reassignment.partition, result }
     });
-    CommandResponse::AlterPartitionReassignments(results.collect())
+    let results: Vec<ReassignmentResult> = results.collect();
+    if let Some(rate) = request.rate.filter(|_| results.iter().any(|one| is_moved_by(scratch.image(), one))) {
+        throttles::set(scratch, rate);
+    }
+    Ok(CommandResponse::AlterPartitionReassignments(results))
+}
+
+/// Whether the request began a reassignment of this partition: it may have changed the order of replicas only.
+fn is_moved_by(image: &MetadataImage, one: &ReassignmentResult) -> bool {
+    let topic = image.topic_by_name(&one.topic);
+    let partition = topic.and_then(|topic| topic.partition(one.partition));
+    one.result.is_ok() && partition.is_some_and(|partition| partition.is_reassigning())
 }
 
 fn alter_one(

@@ -383,6 +383,9 @@ pub struct AlterPartitionReassignments {
     pub reassignments: Vec<Reassignment>,
     /// Whether partitions may get more or fewer replicas than they have (KIP-860).
     pub allow_replication_factor_change: bool,
+    /// Bytes per second that each broker sends to, and takes in for, replicas that reassignments add, if this begins one. `None`
+    /// leaves it as it is.
+    pub rate: Option<i64>,
 }
 
 /// One partition of [`AlterPartitionReassignments`].

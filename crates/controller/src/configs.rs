@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_metadata::config::{
-    ConfigDef, ConfigType, broker_key, split_list, topic_key, validate_broker_value, validate_topic_values,
+    ConfigDef, ConfigType, REASSIGNMENT_THROTTLE, broker_key, split_list, topic_key, validate_broker_value,
+    validate_topic_values,
 };
 use highwater_metadata::{ConfigResource, MetadataImage, MetadataRecord};
 use highwater_types::ErrorCode;
 
 use crate::election::{MIN_ISR, UNCLEAN_ELECTION, apply_new_configuration};
 use crate::scratch::Scratch;
+use crate::throttles;
 use crate::{
     CommandError, CommandResponse, ConfigOperation, ConfigOperationKind, ControllerConfig, Decision,
     IncrementalAlterConfigs, ResourceConfigOperations,
@@ -37,6 +39,7 @@ pub(crate) fn decide(mut scratch: Scratch, config: &ControllerConfig, request: &
     let touches = |entry: &ResourceConfigOperations| entry.replaces || entry.operations.iter().any(concerns_elections);
     if request.resources.iter().any(touches) {
         apply_new_configuration(&mut scratch, config);
+        throttles::maybe_release(&mut scratch);
     }
     scratch.accept(response)
 }
@@ -56,6 +59,7 @@ fn alter(scratch: &mut Scratch, entry: &ResourceConfigOperations) -> Result<(), 
         apply(&entry.resource, &mut after, operation)?;
     }
     check_values(&entry.resource, &after)?;
+    check_rate(image, before, &after)?;
     let records = difference(&entry.resource, before, &after);
     scratch.extend(records);
     Ok(())
@@ -150,6 +154,21 @@ fn check_values(resource: &ConfigResource, values: &BTreeMap<String, String>) ->
             values.iter().try_for_each(check).map_err(|message| CommandError::new(ErrorCode::InvalidRequest, message))
         }
     }
+}
+
+/// A rate of reassignments that waited for the next one could be one that nobody remembers.
+fn check_rate(
+    image: &MetadataImage,
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Result<(), CommandError> {
+    let rate = after.get(REASSIGNMENT_THROTTLE).filter(|rate| before.get(REASSIGNMENT_THROTTLE) != Some(*rate));
+    if rate.is_none() || throttles::may_be_set(image) {
+        return Ok(());
+    }
+    let message =
+        format!("Nothing is reassigned: {REASSIGNMENT_THROTTLE} is given with a reassignment and ends with it.");
+    Err(CommandError::new(ErrorCode::InvalidRequest, message))
 }
 
 fn difference(

@@ -47,10 +47,10 @@ pub fn decide(
         Command::ElectLeaders(request) => Ok(elect_leaders::elect(&mut scratch, config, request)),
         Command::OfflineLogDirs(request) => directories::take_offline(&mut scratch, config, request),
         Command::AssignReplicasToDirs(request) => directories::assign(&mut scratch, config, request),
-        Command::AlterPartitionReassignments(request) => Ok(alter_reassignments::alter(&mut scratch, config, request)),
+        Command::AlterPartitionReassignments(request) => alter_reassignments::alter(&mut scratch, config, request),
     };
     if outcome.is_ok() {
-        throttles::maybe_release(image, &mut scratch, command);
+        throttles::maybe_release(&mut scratch);
     }
     all_or_nothing(outcome, scratch)
 }

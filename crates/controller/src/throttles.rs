@@ -1,28 +1,40 @@
-//! The throttle of reassignments ends with them, so that nobody has to remember to remove it.
+//! The rate of reassignments begins and ends with them, so that nobody has to remember to remove it, and no request that comes late
+//! leaves one behind: there is none while nothing is reassigned.
 
-use highwater_metadata::config::REASSIGNMENT_THROTTLE;
+use highwater_metadata::config::{REASSIGNMENT_THROTTLE, validate_broker_value};
 use highwater_metadata::{ConfigResource, MetadataImage, MetadataRecord};
+use highwater_types::ErrorCode;
 
-use crate::Command;
+use crate::CommandError;
 use crate::scratch::Scratch;
 
-/// Removes the throttle in the decision that ends the last reassignment, or that begins none although it was asked to: it was
-/// refused, or only the order of replicas changes. One that is set while nothing is reassigned waits for the next one, and has no
-/// effect before.
-pub(crate) fn maybe_release(before: &MetadataImage, scratch: &mut Scratch, command: &Command) {
-    let image = scratch.image();
-    let throttled = image.broker_configs().filter(|(_, values)| values.contains_key(REASSIGNMENT_THROTTLE));
-    let throttled: Vec<ConfigResource> = throttled.map(|(resource, _)| resource.clone()).collect();
-    if throttled.is_empty() || has_reassignments(image) {
-        return;
-    }
-    if has_reassignments(before) || matches!(command, Command::AlterPartitionReassignments(_)) {
-        let name = || REASSIGNMENT_THROTTLE.to_owned();
-        let removal = |resource| MetadataRecord::Config { resource, name: name(), value: None };
-        scratch.extend(throttled.into_iter().map(removal).collect());
-    }
+/// Refuses a rate that no broker would take.
+pub(crate) fn check(rate: i64) -> Result<(), CommandError> {
+    let refused = |message| CommandError::new(ErrorCode::InvalidRequest, message);
+    validate_broker_value(REASSIGNMENT_THROTTLE, &rate.to_string()).map_err(refused)
 }
 
-fn has_reassignments(image: &MetadataImage) -> bool {
+/// Limits the reassignments that run.
+pub(crate) fn set(scratch: &mut Scratch, rate: i64) {
+    scratch.push(record(ConfigResource::DefaultBroker, Some(rate.to_string())));
+}
+
+/// Whether something is reassigned, so that there may be a rate.
+pub(crate) fn may_be_set(image: &MetadataImage) -> bool {
     image.topics().any(|topic| topic.iter().any(|(_, partition)| partition.is_reassigning()))
+}
+
+/// Removes the rate in the decision that ends the last reassignment.
+pub(crate) fn maybe_release(scratch: &mut Scratch) {
+    let image = scratch.image();
+    let limited = image.broker_configs().filter(|(_, values)| values.contains_key(REASSIGNMENT_THROTTLE));
+    let limited: Vec<ConfigResource> = limited.map(|(resource, _)| resource.clone()).collect();
+    if limited.is_empty() || may_be_set(image) {
+        return;
+    }
+    scratch.extend(limited.into_iter().map(|resource| record(resource, None)).collect());
+}
+
+fn record(resource: ConfigResource, value: Option<String>) -> MetadataRecord {
+    MetadataRecord::Config { resource, name: REASSIGNMENT_THROTTLE.to_owned(), value }
 }

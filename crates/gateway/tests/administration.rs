@@ -8,8 +8,12 @@ use bytes::Bytes;
 use harness::TestBroker;
 use harness::client::Client;
 use harness::samples::batch;
+use highwater_gateway::Metadata as _;
+use highwater_metadata::ConfigResource;
+use highwater_metadata::config::REASSIGNMENT_THROTTLE;
 use highwater_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use highwater_protocol::messages::*;
+use highwater_protocol::with_reassignment_rate;
 use highwater_records::{BatchBuilder, Compression};
 use highwater_types::{DirectoryId, ErrorCode, ProducerEpoch, Sequence, Timestamp};
 
@@ -136,14 +140,23 @@ async fn reassignments_are_checked_listed_and_cancelled() {
     broker.register_absent(2).await;
     let response = client.call(1, &request(Some(vec![2, 1]), false)).await;
     assert_eq!(response.responses[0].partitions[0].error_code, 38, "{response:?}");
-    let response = client.call(1, &request(Some(vec![2, 1]), true)).await;
+    let negative = with_reassignment_rate(request(Some(vec![2, 1]), true), -1);
+    assert_eq!(client.call(1, &negative).await.error_code, 42, "INVALID_REQUEST");
+    let limited = with_reassignment_rate(request(Some(vec![2, 1]), true), 7);
+    let response = client.call(1, &limited).await;
     assert_eq!(response.responses[0].partitions[0].error_code, 0, "{response:?}");
+    let rate = || {
+        let image = broker.cluster.image();
+        image.configs(&ConfigResource::DefaultBroker).and_then(|values| values.get(REASSIGNMENT_THROTTLE).cloned())
+    };
+    assert_eq!(rate().as_deref(), Some("7"));
     let moving = &client.call(0, &list).await.topics[0].partitions[0];
     assert_eq!((moving.partition_index, &moving.replicas[..]), (0, &[BrokerId(2), BrokerId(1)][..]));
     assert_eq!((&moving.adding_replicas[..], &moving.removing_replicas[..]), (&[BrokerId(2)][..], &[][..]));
     let response = client.call(1, &request(None, true)).await;
     assert_eq!(response.responses[0].partitions[0].error_code, 0, "{response:?}");
     assert!(client.call(0, &list).await.topics.is_empty());
+    assert_eq!(rate(), None, "it ends with the reassignment");
 
     let unregister = |id| UnregisterBrokerRequest::default().with_broker_id(BrokerId(id));
     assert_eq!(client.call(0, &unregister(2)).await.error_code, 0);

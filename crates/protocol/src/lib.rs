@@ -22,6 +22,7 @@ mod layout;
 mod layouts;
 mod node_endpoint;
 mod produce_response;
+mod reassignment_rate;
 mod request;
 mod response;
 mod sample;
@@ -43,6 +44,7 @@ pub use node_endpoint::{LeaderIdAndEpoch, NodeEndpoint};
 pub use produce_response::{
     BatchIndexAndErrorMessage, ProducePartitionResponse, ProduceResponseBody, ProduceTopicResponse,
 };
+pub use reassignment_rate::{reassignment_rate, with_reassignment_rate};
 pub use request::{DecodeError, Request, RequestBody, decode_request};
 pub use response::{ResponseBody, ResponseHeader, encode_response};
 pub use sample::{Choice, sample_request, sample_response};

@@ -2,7 +2,10 @@
 //!
 //! Each follower holds a stream open to its leader. When it breaks and the leader cannot be dialled again, the follower
 //! 1. gives up its own leader lease (it would otherwise refuse pre-votes, its own included, for up to two seconds), and
-//! 2. if it has a vote, asks for pre-votes, again and again until somebody leads: votes may be split.
+//! 2. if it has a vote, asks for pre-votes, again and again until somebody stands for election.
+//!
+//! A voter that has given its vote does the same when nobody comes to lead. Votes may be split; or who stood for election died, or
+//! had not heard the others; and where every voter that is left is needed, only one whose log is as long as theirs can win at all.
 //!
 //! Why this cannot hurt a healthy leader: a pre-vote needs a quorum, and a voter that still hears the leader holds its lease
 //! and refuses; so does a leader that a quorum still acknowledges. A follower that alone lost its connection gets nowhere,
@@ -33,75 +36,74 @@ const NOT_YET: Duration = Duration::from_millis(100);
 const ROUNDS: u32 = 10;
 /// Pause between two rounds.
 const ROUND_PAUSE: Duration = Duration::from_millis(60);
-/// Longest pause after a round in which somebody stood for election: time for the votes to be flushed and counted. If they were
-/// split, which is likely where every voter that is left is needed, the election time-out would take seconds.
+/// Longest time for somebody who stands for election to lead: votes are flushed and counted. If they were split, which is likely
+/// where every voter that is left is needed, the election time-out would take seconds. It grows by as much with each vote that led
+/// to nothing, for disks that are slower than that.
 const SPLIT_PAUSE: Duration = Duration::from_millis(300);
+/// So often.
+const MOST_PAUSES: u32 = 5;
 /// How much later each further voter asks, so that they do not split the votes: a few round trips and flushes.
-const RANK_DELAY: Duration = Duration::from_millis(25);
+const RANK_DELAY: Duration = Duration::from_millis(75);
 /// Time for a leader, if there is one, to be heard of after a start: its next heartbeat, and a little more.
 const START_PAUSE: Duration = Duration::from_millis(250);
 /// Pause before the leader is watched again after an attempt that led to nothing.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// After a start of the whole cluster nobody leads: do not wait for the election time-out to find that out. Where there is a
-/// leader, pre-votes are refused and nothing happens.
-pub(crate) async fn campaign_at_start(core: &Core) {
-    tokio::time::sleep(START_PAUSE + RANK_DELAY * rank(core, core.raft_id)).await;
-    for _ in 0..ROUNDS {
-        if !core.is_voter() || core.leader_hint().0.is_some() || core.raft.trigger().elect(true).await.is_err() {
-            return;
-        }
-        tokio::time::sleep(START_PAUSE.mul_f64(rng::get().random_range(0.8..1.2))).await;
-    }
-}
-
-/// Runs for as long as Raft does.
+/// Runs for as long as Raft does. Whatever it waits for is over when this node sees another vote.
 pub(crate) async fn watch_leaders(core: Arc<Core>) {
-    let mut metrics = core.raft.metrics();
+    let mut leaderless = 0;
     loop {
-        let leader = established_leader(&core);
-        let Some((vote, leader)) = leader.filter(|(_, leader)| *leader != core.raft_id) else {
-            if metrics.changed().await.is_err() {
-                return;
+        let (vote, leads) = {
+            let metrics = core.raft.metrics();
+            let now = metrics.borrow_watched();
+            (now.vote, now.state.is_leader())
+        };
+        leaderless = if vote.is_committed() { 0 } else { (leaderless + 1).min(MOST_PAUSES) };
+        let acts = async {
+            match vote.leader_id.voted_for {
+                _ if !vote.is_committed() => succeed_candidates(&core, leaderless).await,
+                leader if leader != core.raft_id => follow(&core, vote, leader).await,
+                _ if leads => std::future::pending().await,
+                _ => campaign_at_start(&core).await,
             }
-            continue;
         };
         tokio::select! {
-            () = watch(&core, vote, leader) => {}
-            () = changed_from(&core, vote) => continue,
-        }
-        if can_dial(&core, leader).await && leads(&core, leader, vote).await {
-            tokio::time::sleep(RETRY_PAUSE).await;
-            continue;
-        }
-        tokio::select! {
-            () = elect(&core, vote, leader) => tokio::time::sleep(RETRY_PAUSE).await,
-            () = led_otherwise(&core, vote) => {}
+            () = acts => {}
+            () = changed_from(&core, vote) => {}
         }
     }
 }
 
-/// The vote of the leader that this node follows (or is), with the leader.
-fn established_leader(core: &Core) -> Option<(Vote, RaftId)> {
-    let metrics = core.raft.metrics();
-    let metrics = metrics.borrow_watched();
-    metrics.vote.is_committed().then(|| (metrics.vote, metrics.vote.leader_id.voted_for))
+/// Somebody got this node's vote, and does not come to lead.
+async fn succeed_candidates(core: &Core, pauses: u32) {
+    tokio::time::sleep((SPLIT_PAUSE * pauses).mul_f64(rng::get().random_range(0.5..1.0))).await;
+    campaign(core).await;
+}
+
+/// After a start of the whole cluster nobody leads: do not wait for the election time-out to find that out. Where there is a
+/// leader, pre-votes are refused and nothing happens.
+async fn campaign_at_start(core: &Core) {
+    tokio::time::sleep(START_PAUSE + RANK_DELAY * rank(core, core.raft_id)).await;
+    campaign(core).await;
+}
+
+/// Follows a leader until it is lost, and asks for votes then.
+async fn follow(core: &Core, vote: Vote, leader: RaftId) {
+    loop {
+        watch(core, vote, leader).await;
+        if !can_dial(core, leader).await || !leads(core, leader, vote).await {
+            break;
+        }
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+    elect(core, vote, leader).await;
+    tokio::time::sleep(RETRY_PAUSE).await;
 }
 
 /// Resolves once this node has seen another vote than `vote`.
 async fn changed_from(core: &Core, vote: Vote) {
     let mut metrics = core.raft.metrics();
     while metrics.borrow_watched().vote == vote {
-        if metrics.changed().await.is_err() {
-            return std::future::pending().await;
-        }
-    }
-}
-
-/// Resolves once this node follows another leader than that of `vote`, or leads.
-async fn led_otherwise(core: &Core, vote: Vote) {
-    let mut metrics = core.raft.metrics();
-    while established_leader(core).is_none_or(|(now, _)| now == vote) {
         if metrics.changed().await.is_err() {
             return std::future::pending().await;
         }
@@ -155,15 +157,16 @@ async fn elect(core: &Core, vote: Vote, leader: RaftId) {
     }
     tracing::info!(%leader, term = vote.leader_id.term, "lost the connection to the active controller: electing another one");
     tokio::time::sleep(RANK_DELAY * rank(core, leader)).await;
+    campaign(core).await;
+}
+
+/// Asks for pre-votes, again and again.
+async fn campaign(core: &Core) {
     for _ in 0..ROUNDS {
-        let before = core.raft_metrics().vote;
-        if core.raft.trigger().elect(true).await.is_err() {
+        if !core.is_voter() || core.raft.trigger().elect(true).await.is_err() {
             return;
         }
         tokio::time::sleep(ROUND_PAUSE.mul_f64(rng::get().random_range(0.8..1.2))).await;
-        if core.raft_metrics().vote != before {
-            tokio::time::sleep(SPLIT_PAUSE.mul_f64(rng::get().random_range(0.2..1.0))).await;
-        }
     }
 }
 

@@ -180,7 +180,6 @@ async fn run(core: Arc<Core>) {
     }
     tokio::join!(
         follow_raft(&core),
-        election::campaign_at_start(&core),
         election::watch_leaders(core.clone()),
         learn_cluster_id(&core),
         voters::keep(&core),

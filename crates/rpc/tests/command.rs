@@ -183,6 +183,7 @@ fn reassignments() -> Command {
     Command::AlterPartitionReassignments(AlterPartitionReassignments {
         reassignments: vec![one(None), one(Some(Vec::new())), one(Some(vec![BrokerId(3), BrokerId(1)]))],
         allow_replication_factor_change: true,
+        rate: Some(-1),
     })
 }
 

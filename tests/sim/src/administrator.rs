@@ -11,7 +11,7 @@ use highwater_protocol::messages::{
     AlterPartitionReassignmentsRequest, BrokerId, CreateTopicsRequest, DeleteTopicsRequest,
     IncrementalAlterConfigsRequest, MetadataRequest, TopicName,
 };
-use highwater_protocol::{KafkaRequest, StrBytes};
+use highwater_protocol::{KafkaRequest, StrBytes, with_reassignment_rate};
 use highwater_types::ErrorCode;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -34,9 +34,9 @@ const THROTTLES: [(&str, &str); 2] = [
     ("follower.replication.throttled.replicas", "follower.replication.throttled.rate"),
 ];
 /// Bytes per second. At the lower one a move takes longer than most faults.
-const RATES: std::ops::Range<u64> = 500..200_000;
+const RATES: std::ops::Range<i64> = 500..200_000;
 /// With this one the last moves end soon.
-const LAST_RATE: u64 = 1_000_000;
+const LAST_RATE: i64 = 1_000_000;
 /// Attempts to bring the topic into its last state.
 const ATTEMPTS: usize = 600;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -117,21 +117,22 @@ impl Administrator {
         Ok(())
     }
 
-    /// Two or three replicas in any order, sometimes at a limited rate; sometimes takes back what was asked.
+    /// Two or three replicas in any order, sometimes at a limited rate; sometimes takes back what was asked, or changes the rate.
     async fn move_replicas(&mut self) -> Result<()> {
-        if self.rng.random_bool(0.5) {
-            let rate = self.rng.random_range(RATES);
-            self.limit_reassignments(rate).await?;
+        if self.rng.random_bool(0.2) {
+            let rate = self.rng.random_range(RATES).to_string();
+            return self.alter_configs(BROKER_RESOURCE, "", &[(REASSIGNMENT_THROTTLE, Some(rate))]).await;
         }
+        let rate = self.rng.random_bool(0.5).then(|| self.rng.random_range(RATES));
         let partition = self.rng.random_range(0..PARTITIONS);
         let first = self.rng.random_range(0..NODES);
         let count = self.rng.random_range(2..=NODES);
         let replicas = (0..count).map(|index| ((first + index) % NODES) as i32 + 1).collect();
         let replicas = self.rng.random_bool(0.8).then_some(replicas);
-        self.reassign(vec![(partition, replicas)]).await
+        self.reassign(vec![(partition, replicas)], rate).await
     }
 
-    async fn reassign(&mut self, wanted: Vec<(i32, Option<Vec<i32>>)>) -> Result<()> {
+    async fn reassign(&mut self, wanted: Vec<(i32, Option<Vec<i32>>)>, rate: Option<i64>) -> Result<()> {
         let partition = |(index, replicas): (i32, Option<Vec<i32>>)| {
             let replicas = replicas.map(|replicas| replicas.into_iter().map(BrokerId).collect());
             ReassignablePartition::default().with_partition_index(index).with_replicas(replicas)
@@ -139,16 +140,16 @@ impl Administrator {
         let partitions = wanted.into_iter().map(partition).collect();
         let topic = ReassignableTopic::default().with_name(topic_name()).with_partitions(partitions);
         let request = AlterPartitionReassignmentsRequest::default().with_timeout_ms(2000).with_topics(vec![topic]);
+        let request = match rate {
+            Some(rate) => with_reassignment_rate(request, rate),
+            None => request,
+        };
         let answer = self.ask(0, &request).await?;
         ensure!(answer.error_code == 0, "reassignment: {}", answer.error_code);
         let refused =
             answer.responses.iter().flat_map(|topic| &topic.partitions).find(|partition| partition.error_code != 0);
         ensure!(refused.is_none(), "reassignment: {refused:?}");
         Ok(())
-    }
-
-    async fn limit_reassignments(&mut self, rate: u64) -> Result<()> {
-        self.alter_configs(BROKER_RESOURCE, "", &[(REASSIGNMENT_THROTTLE, Some(rate.to_string()))]).await
     }
 
     async fn configure(&mut self) -> Result<()> {
@@ -196,9 +197,12 @@ impl Administrator {
             self.alter_configs(TOPIC_RESOURCE, TOPIC, &[(replicas, None)]).await?;
             self.alter_configs(BROKER_RESOURCE, "", &[(rate, None)]).await?;
         }
-        self.limit_reassignments(LAST_RATE).await?;
         let replicas = |partition: i32| (0..NODES as i32).map(|index| (partition + index) % NODES as i32 + 1).collect();
-        self.reassign((0..PARTITIONS).map(|partition| (partition, Some(replicas(partition)))).collect()).await?;
+        self.reassign(
+            (0..PARTITIONS).map(|partition| (partition, Some(replicas(partition)))).collect(),
+            Some(LAST_RATE),
+        )
+        .await?;
         // A creation that nobody waited for any more may have happened late: what is there counts, not what was asked for.
         let everything = MetadataRequest::default().with_topics(None).with_allow_auto_topic_creation(false);
         let known = self.ask(9, &everything).await?.topics;

@@ -26,15 +26,28 @@ pub fn replay(seed: u64, arguments: PlanArguments) -> Result<Output> {
     command.stdin(Stdio::null()).output().context("a seed's process")
 }
 
-/// Replays the seeds in their order, `workers` at a time: when one has ended, the next one begins. `on_end` is told of each, in the
-/// order in which they end; once it breaks, no more are begun, and those that run are waited for.
+/// Replays the seeds in their order, as [`run_all`] says.
 ///
 /// # Errors
 /// When no process can be made.
 pub fn replay_all(
-    mut seeds: Range<u64>,
+    seeds: Range<u64>,
     workers: usize,
     arguments: PlanArguments,
+    on_end: impl FnMut(u64, &Output) -> ControlFlow<()>,
+) -> Result<()> {
+    run_all(seeds, workers, |seed| crate::replay(seed, arguments, false), on_end)
+}
+
+/// Has `task` done with the seeds in their order, `workers` at a time: when one has ended, the next one begins. `on_end` is told of
+/// each, in the order in which they end; once it breaks, no more are begun, and those that run are waited for.
+///
+/// # Errors
+/// When no process can be made.
+pub fn run_all(
+    mut seeds: Range<u64>,
+    workers: usize,
+    task: impl Fn(u64) -> Result<()>,
     mut on_end: impl FnMut(u64, &Output) -> ControlFlow<()>,
 ) -> Result<()> {
     LogScale::get(LogScale::DEFAULT_WIDTH);
@@ -43,7 +56,7 @@ pub fn replay_all(
         while running.len() < workers
             && let Some(seed) = seeds.next()
         {
-            let (pid, child) = Child::fork(seed, arguments).context("a seed's process")?;
+            let (pid, child) = Child::fork(seed, &task).context("a seed's process")?;
             running.insert(pid, child);
         }
         if running.is_empty() {
@@ -57,7 +70,7 @@ pub fn replay_all(
     }
 }
 
-/// A copy of this process that replays a seed.
+/// A copy of this process that does its task with a seed.
 struct Child {
     seed: u64,
     stdout: File,
@@ -65,23 +78,23 @@ struct Child {
 }
 
 impl Child {
-    fn fork(seed: u64, arguments: PlanArguments) -> io::Result<(libc::pid_t, Self)> {
+    fn fork(seed: u64, task: impl Fn(u64) -> Result<()>) -> io::Result<(libc::pid_t, Self)> {
         let child = Self { seed, stdout: tempfile::tempfile()?, stderr: tempfile::tempfile()? };
         // SAFETY: this program starts no thread before it replays a seed, so the copy holds no lock of a thread that it lacks.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
-            0 => child.run(arguments),
+            0 => child.run(task),
             pid => Ok((pid, child)),
         }
     }
 
-    fn run(&self, arguments: PlanArguments) -> ! {
+    fn run(&self, task: impl Fn(u64) -> Result<()>) -> ! {
         for (file, standard) in [(&self.stdout, libc::STDOUT_FILENO), (&self.stderr, libc::STDERR_FILENO)] {
             // SAFETY: both descriptors are open.
             unsafe { libc::dup2(file.as_raw_fd(), standard) };
         }
-        let replayed = catch_unwind(AssertUnwindSafe(|| crate::replay(self.seed, arguments, false)));
-        exit(match replayed {
+        let done = catch_unwind(AssertUnwindSafe(|| task(self.seed)));
+        exit(match done {
             Ok(Ok(())) => 0,
             Ok(Err(error)) => {
                 eprintln!("sim: {error:#}");

@@ -13,6 +13,7 @@ mod cluster;
 mod disk_trouble;
 mod disks;
 mod doubt;
+mod elections;
 mod faults;
 mod history;
 mod plan;
@@ -20,5 +21,6 @@ mod run;
 mod voters;
 mod workload;
 
+pub use elections::{Moment, measure as measure_elections};
 pub use plan::{Durability, Plan};
 pub use run::{Outcome, run};

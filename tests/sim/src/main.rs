@@ -1,6 +1,7 @@
 //! `make sim`: sweeps seeds, each in a process of its own, or replays one.
 
 mod children;
+mod election_times;
 mod mutants;
 
 use std::ops::{ControlFlow, Range};
@@ -51,6 +52,22 @@ enum Task {
         /// Processes at a time.
         #[arg(long, default_value_t = 2)]
         workers: usize,
+    },
+    /// Kills active controllers of four voters; prints how long there was none.
+    Elections {
+        #[arg(long, default_value_t = 10)]
+        seeds: u64,
+        #[arg(long, default_value_t = 1)]
+        first: u64,
+        /// How many in each seed.
+        #[arg(long, default_value_t = 40)]
+        kills: usize,
+        /// Processes at a time.
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
+        /// Print the nodes' logs of the first seed, filtered as RUST_LOG says.
+        #[arg(long)]
+        log: bool,
     },
     /// Runs a seed in a fresh process and in a forked one, and compares the traces.
     Determinism {
@@ -112,6 +129,10 @@ fn main() -> ExitCode {
         Task::Replay { seed, plan, log } => replay(seed, plan, log),
         Task::Sweep { seeds, first, workers, plan } => sweep(first..first + seeds, workers, plan),
         Task::Mutants { seeds, workers } => mutants::run(seeds, workers),
+        Task::Elections { first, kills, log: true, .. } => election_times::log(first, kills),
+        Task::Elections { seeds, first, kills, workers, .. } => {
+            election_times::run(first..first + seeds, kills, workers)
+        }
         Task::Determinism { seed, plan } => determinism(seed, plan),
     };
     match outcome {
@@ -123,10 +144,14 @@ fn main() -> ExitCode {
     }
 }
 
+fn print_logs() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
+}
+
 fn replay(seed: u64, arguments: PlanArguments, log: bool) -> Result<()> {
     if log {
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
+        print_logs();
     }
     let plan = arguments.plan(seed);
     let command = format!("make sim SEED={seed} ARGS='{}'", arguments.words().join(" "));

@@ -188,6 +188,11 @@ impl Plan {
         Self::of(seed, faults)
     }
 
+    /// A plan in which nothing happens by itself.
+    pub fn without_faults(seed: u64, layout: Layout) -> Self {
+        Self { layout, ..Self::of(seed, Vec::new()) }
+    }
+
     fn of(seed: u64, faults: Vec<(Duration, Duration, Fault)>) -> Self {
         let faults_end = faults.iter().map(|(_, end, _)| *end).max().unwrap_or(WARM_UP);
         Self {

@@ -12,7 +12,6 @@ use highwater_broker::NodeInspection;
 use highwater_env::{install_flush_latency, rng};
 use highwater_history::Coverage;
 use highwater_metadata::PartitionImage;
-use highwater_metadata::config::REASSIGNMENT_THROTTLE;
 use highwater_types::{BrokerId, PartitionIndex};
 use tokio::task::JoinSet;
 use turmoil::Sim;
@@ -58,14 +57,7 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     }
     rng::install(Some(plan.seed ^ 0x00ad_5eed));
     install_flush_latency(plan.seed ^ 0xd15c, plan.flush);
-    let mut sim = turmoil::Builder::new()
-        .rng_seed(plan.seed)
-        .tick_duration(TICK)
-        .simulation_duration(Duration::from_secs(600))
-        .min_message_latency(Duration::from_micros(100))
-        .max_message_latency(LATENCY)
-        .tcp_capacity(4096)
-        .build();
+    let mut sim = simulation(plan.seed);
     let cluster = SimCluster::new(&mut sim, plan);
     let history = History::new();
     let stop = Rc::new(Cell::new(false));
@@ -74,6 +66,18 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
     let doubt = plan.doubt_ends.map(|until| Doubt::new(plan.seed, &cluster, until));
     let (checks, seen) = (Checks::default(), Vec::new());
     Run { plan, cluster, history, checks, doubt, seen, clients, stop, finished, digest: 0 }.execute(&mut sim)
+}
+
+/// A network without faults.
+pub fn simulation<'a>(seed: u64) -> Sim<'a> {
+    turmoil::Builder::new()
+        .rng_seed(seed)
+        .tick_duration(TICK)
+        .simulation_duration(Duration::MAX)
+        .min_message_latency(Duration::from_micros(100))
+        .max_message_latency(LATENCY)
+        .tcp_capacity(4096)
+        .build()
 }
 
 /// Adds two producers, one tailing consumer, the administrators that the plan has, and a full read once they have stopped; returns
@@ -217,7 +221,6 @@ impl Run<'_> {
         let events = self.history.recorder.events();
         highwater_history::check(&events, LEAST).into_result()?;
         self.compare_replicas()?;
-        self.check_throttle()?;
         let (sent, acknowledged, read) = counts(&events);
         Ok(Outcome {
             sent,
@@ -332,15 +335,6 @@ impl Run<'_> {
                     log.len()
                 );
             }
-        }
-        Ok(())
-    }
-
-    /// The rate of reassignments has ended with them.
-    fn check_throttle(&self) -> Result<()> {
-        for node in self.cluster.inspect() {
-            let left = node.image.broker_configs().find(|(_, values)| values.contains_key(REASSIGNMENT_THROTTLE));
-            ensure!(left.is_none(), "a throttle outlives its reassignment: {left:?}");
         }
         Ok(())
     }

@@ -60,7 +60,8 @@ impl VoterAdministrator {
         bail!("not all controllers were given a vote: {last:?}")
     }
 
-    async fn change(&mut self) -> Result<()> {
+    /// Asks for one change.
+    pub async fn change(&mut self) -> Result<()> {
         let quorum = self.describe().await?;
         let observers: Vec<_> = controllers_without_vote(&quorum).collect();
         match observers.choose(&mut self.rng) {
@@ -78,7 +79,7 @@ impl VoterAdministrator {
     }
 
     /// One step towards votes for all controllers, and for no directory that is lost.
-    async fn settle(&mut self, to_remove: &mut bool) -> Result<()> {
+    pub async fn settle(&mut self, to_remove: &mut bool) -> Result<()> {
         let quorum = self.describe().await?;
         let now = quorum.current_voters.iter().map(|voter| voter.last_fetch_timestamp).max().unwrap_or(-1);
         let lost = quorum.current_voters.iter().find(|voter| now - voter.last_fetch_timestamp > LOST_AFTER_MS);

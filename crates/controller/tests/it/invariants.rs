@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use highwater_metadata::config::REASSIGNMENT_THROTTLE;
 use highwater_metadata::{LeaderRecoveryState, MetadataImage, PartitionImage};
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 
@@ -30,6 +31,7 @@ impl Invariants {
             }
             self.one_leader_per_epoch(key, partition, &at);
         }
+        rates_end_with_reassignments(after);
     }
 
     /// M3.
@@ -58,6 +60,12 @@ impl Invariants {
         let leader = *self.leaders.entry((key, partition.leader_epoch)).or_insert(partition.leader);
         assert_eq!(leader, partition.leader, "{at}: two leaders in epoch {}", partition.leader_epoch);
     }
+}
+
+fn rates_end_with_reassignments(image: &MetadataImage) {
+    let limited = image.broker_configs().find(|(_, values)| values.contains_key(REASSIGNMENT_THROTTLE));
+    let moves = partitions(image).any(|(_, partition)| partition.is_reassigning());
+    assert!(limited.is_none() || moves, "nothing is reassigned, at a limited rate: {limited:?}");
 }
 
 fn partitions(image: &MetadataImage) -> impl Iterator<Item = (Key, &PartitionImage)> {

@@ -9,6 +9,7 @@ use highwater_controller::{
     IncrementalAlterConfigs, IsrMember, ManualAssignment, OfflineLogDirs, Reassignment, ResourceConfigOperations,
     TopicSelector, UnfenceBroker, UnregisterBroker,
 };
+use highwater_metadata::config::REASSIGNMENT_THROTTLE;
 use highwater_metadata::{ConfigResource, LeaderRecoveryState, PartitionImage};
 use highwater_types::{
     BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, MetadataOffset, PartitionEpoch, PartitionIndex, TopicId,
@@ -299,6 +300,7 @@ impl Workload {
             "min.insync.replicas",
             "highwater.durability",
             "cleanup.policy",
+            REASSIGNMENT_THROTTLE,
             "node.id",
             "nonsense",
         ];
@@ -346,6 +348,7 @@ impl Workload {
         Command::AlterPartitionReassignments(AlterPartitionReassignments {
             reassignments: vec![Reassignment { topic, partition, replicas }],
             allow_replication_factor_change: self.rng.random_bool(0.9),
+            rate: self.rng.random_bool(0.3).then(|| self.rng.random_range(-1..100)),
         })
     }
 }

@@ -8,7 +8,8 @@ use highwater_protocol::messages::alter_partition_reassignments_response::{
     ReassignablePartitionResponse, ReassignableTopicResponse,
 };
 use highwater_protocol::messages::{self, AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse};
-use highwater_types::{BrokerId, PartitionIndex};
+use highwater_protocol::{MalformedFrame, reassignment_rate};
+use highwater_types::{BrokerId, ErrorCode, PartitionIndex};
 
 use crate::state::{GatewayState, RequestContext};
 use crate::wire::{string, text};
@@ -25,10 +26,14 @@ pub(crate) async fn handle(
     if context.version >= REPLICATION_FACTOR_VERSION {
         response.allow_replication_factor_change = body.allow_replication_factor_change;
     }
-    let command = command(&body);
-    if command.reassignments.is_empty() {
-        return response;
-    }
+    let command = match command(&body) {
+        Ok(command) if command.reassignments.is_empty() => return response,
+        Ok(command) => command,
+        Err(error) => {
+            let code = ErrorCode::InvalidRequest.code();
+            return response.with_error_code(code).with_error_message(Some(error.to_string().into()));
+        }
+    };
     match state.services.controller.submit(Command::AlterPartitionReassignments(command)).await {
         Ok(CommandResponse::AlterPartitionReassignments(results)) => response.with_responses(by_topic(results)),
         Ok(other) => unreachable!("AlterPartitionReassignments was answered with {other:?}"),
@@ -36,7 +41,7 @@ pub(crate) async fn handle(
     }
 }
 
-fn command(body: &AlterPartitionReassignmentsRequest) -> AlterPartitionReassignments {
+fn command(body: &AlterPartitionReassignmentsRequest) -> Result<AlterPartitionReassignments, MalformedFrame> {
     let reassignments = body.topics.iter().flat_map(|topic| {
         topic.partitions.iter().map(|partition| Reassignment {
             topic: string(&topic.name),
@@ -44,10 +49,11 @@ fn command(body: &AlterPartitionReassignmentsRequest) -> AlterPartitionReassignm
             replicas: partition.replicas.as_ref().map(|ids| ids.iter().map(|id| BrokerId(id.0)).collect()),
         })
     });
-    AlterPartitionReassignments {
+    Ok(AlterPartitionReassignments {
         reassignments: reassignments.collect(),
         allow_replication_factor_change: body.allow_replication_factor_change,
-    }
+        rate: reassignment_rate(body)?,
+    })
 }
 
 fn by_topic(results: Vec<ReassignmentResult>) -> Vec<ReassignableTopicResponse> {

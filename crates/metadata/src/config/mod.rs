@@ -27,7 +27,7 @@ pub use value::{split_list, validate_broker_value, validate_topic_value, validat
 
 /// Key of our durability setting, of topics and of brokers: `strict` or `relaxed`.
 pub const DURABILITY: &str = "highwater.durability";
-/// Key of the rate at which replicas that reassignments add are fed, in bytes per second; ends with the reassignments.
+/// Key of the rate at which replicas that reassignments add are fed, in bytes per second; begins and ends with them.
 pub const REASSIGNMENT_THROTTLE: &str = "highwater.reassignment.throttled.rate";
 /// Key of the HTTP listener of a node.
 pub const HTTP_LISTENER: &str = "highwater.http.listener";

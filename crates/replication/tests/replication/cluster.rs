@@ -133,7 +133,7 @@ impl Controller {
         let replicas = replicas.map(|ids| ids.iter().copied().map(BrokerId).collect());
         let reassignment = Reassignment { topic: topic.to_owned(), partition: PartitionIndex(0), replicas };
         let (reassignments, allow_replication_factor_change) = (vec![reassignment], true);
-        let command = AlterPartitionReassignments { reassignments, allow_replication_factor_change };
+        let command = AlterPartitionReassignments { reassignments, allow_replication_factor_change, rate: None };
         self.decide(&Command::AlterPartitionReassignments(command)).expect("accepted");
     }
 

@@ -87,6 +87,7 @@ pub(super) fn command_to_pb(command: &Command) -> pb::Command {
             Kind::AlterPartitionReassignments(pb::AlterPartitionReassignments {
                 reassignments: request.reassignments.iter().map(reassignment_to_pb).collect(),
                 allow_replication_factor_change: request.allow_replication_factor_change,
+                rate: request.rate,
             })
         }
     };
@@ -160,6 +161,7 @@ pub(super) fn command_from_pb(message: pb::Command) -> Result<Command, Conversio
             Command::AlterPartitionReassignments(AlterPartitionReassignments {
                 reassignments: message.reassignments.into_iter().map(reassignment_from_pb).collect(),
                 allow_replication_factor_change: message.allow_replication_factor_change,
+                rate: message.rate,
             })
         }
     })

@@ -1,10 +1,11 @@
 //! M2 and M6: one image per metadata offset, on every node. M3: broker epochs strictly increase. M5: a fenced broker leads
-//! nothing and is in no ISR. M8: topic ids are never reused.
+//! nothing and is in no ISR. M8: topic ids are never reused. A rate of reassignments does not outlive them.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail, ensure};
 use highwater_metadata::MetadataImage;
+use highwater_metadata::config::REASSIGNMENT_THROTTLE;
 use highwater_types::{BrokerEpoch, BrokerId, MetadataOffset, TopicId, TopicName};
 
 use super::View;
@@ -76,6 +77,9 @@ impl Metadata {
                 }
             }
         }
+        let limited = image.broker_configs().find(|(_, values)| values.contains_key(REASSIGNMENT_THROTTLE));
+        let moves = || image.topics().any(|topic| topic.iter().any(|(_, partition)| partition.is_reassigning()));
+        ensure!(limited.is_none() || moves(), "nothing is reassigned, at a limited rate: {limited:?}");
         Ok(())
     }
 }

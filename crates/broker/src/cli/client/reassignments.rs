@@ -7,6 +7,7 @@ use highwater_protocol::messages::elect_leaders_request::TopicPartitions;
 use highwater_protocol::messages::{
     AlterPartitionReassignmentsRequest, BrokerId, ElectLeadersRequest, ListPartitionReassignmentsRequest,
 };
+use highwater_protocol::with_reassignment_rate;
 use highwater_types::ErrorCode;
 
 use super::topics::wire_ids;
@@ -35,10 +36,11 @@ pub(crate) enum ElectionType {
 pub(crate) type Outcomes = BTreeMap<TopicPartition, Result<(), Failure>>;
 
 impl ClusterClient {
-    /// Starts reassignments (`None` cancels one) and says what became of each.
+    /// Starts reassignments (`None` cancels one), at a rate in bytes per second if there is one, and says what became of each.
     pub(crate) async fn alter_reassignments(
         &mut self,
         targets: &BTreeMap<TopicPartition, Option<Vec<i32>>>,
+        rate: Option<i64>,
     ) -> Result<Outcomes, Failure> {
         let mut topics: BTreeMap<&str, Vec<ReassignablePartition>> = BTreeMap::new();
         for (id, replicas) in targets {
@@ -53,6 +55,10 @@ impl ClusterClient {
         let request = AlterPartitionReassignmentsRequest::default()
             .with_timeout_ms(CHANGE_TIMEOUT_MS)
             .with_topics(topics.into_iter().map(topic).collect());
+        let request = match rate {
+            Some(rate) => with_reassignment_rate(request, rate),
+            None => request,
+        };
         let response = self.call(&request, 0..=1).await?;
         if response.error_code != 0 {
             return Err(Failure::refused("reassignment", response.error_code, message_of(&response.error_message)));

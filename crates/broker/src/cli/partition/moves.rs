@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use highwater_metadata::config::REASSIGNMENT_THROTTLE;
 use serde_json::{Value, json};
 
 use crate::cli::Failure;
-use crate::cli::client::{Alteration, ClusterClient, Operation, Partition, Resource, TopicPartition};
+use crate::cli::client::{ClusterClient, Partition, TopicPartition};
 use crate::cli::output::{Column, ids, table};
 use crate::cli::progress::Progress;
 
@@ -22,7 +21,7 @@ const QUIET_POLLS: u32 = 20;
 pub(crate) struct Moves {
     targets: BTreeMap<TopicPartition, Vec<i32>>,
     before: BTreeMap<TopicPartition, Vec<i32>>,
-    throttle: Option<u64>,
+    rate: Option<i64>,
 }
 
 impl Moves {
@@ -30,7 +29,7 @@ impl Moves {
     pub(crate) fn new(targets: BTreeMap<TopicPartition, Vec<i32>>, now: &[Partition]) -> Self {
         let before = now.iter().filter(|one| targets.contains_key(&one.id));
         let before = before.map(|one| (one.id.clone(), one.replicas.clone())).collect();
-        Self { targets, before, throttle: None }
+        Self { targets, before, rate: None }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -74,26 +73,13 @@ impl Moves {
     /// Bytes per second that each broker sends to, and takes in for, replicas that are added. The controller removes the limit
     /// when the last reassignment ends.
     pub(crate) fn throttled_at(self, bytes_per_second: Option<u64>) -> Self {
-        Self { throttle: bytes_per_second, ..self }
-    }
-
-    async fn alter(
-        &self,
-        client: &mut ClusterClient,
-        targets: &BTreeMap<TopicPartition, Option<Vec<i32>>>,
-    ) -> Result<BTreeMap<TopicPartition, Result<(), Failure>>, Failure> {
-        if let Some(rate) = self.throttle {
-            let (key, operation) = (REASSIGNMENT_THROTTLE.to_owned(), Operation::Set);
-            let limit = Alteration { key, operation, value: Some(rate.to_string()) };
-            client.alter_configs(&Resource::BrokerDefaults, &[limit], false).await?;
-        }
-        client.alter_reassignments(targets).await
+        Self { rate: bytes_per_second.map(|rate| i64::try_from(rate).unwrap_or(i64::MAX)), ..self }
     }
 
     /// Starts all moves and does not wait for them.
     pub(crate) async fn start(&self, client: &mut ClusterClient) -> Result<(), Failure> {
         let targets = self.targets.iter().map(|(id, replicas)| (id.clone(), Some(replicas.clone()))).collect();
-        let outcomes = self.alter(client, &targets).await?;
+        let outcomes = client.alter_reassignments(&targets, self.rate).await?;
         Failure::all(outcomes.into_values().filter_map(Result::err).collect()).map_or(Ok(()), Err)
     }
 
@@ -112,7 +98,7 @@ impl Moves {
                 .map(|id| (id.clone(), Some(self.targets[id].clone())))
                 .collect();
             if !next.is_empty() {
-                for (id, outcome) in self.alter(client, &next).await? {
+                for (id, outcome) in client.alter_reassignments(&next, self.rate).await? {
                     match outcome {
                         Ok(()) => drop(moving.insert(id)),
                         Err(failure) => refused.push(failure),

@@ -79,7 +79,10 @@ pub(crate) async fn cancel(args: CancelArgs) -> Result<(), Failure> {
         false => args.partitions,
     };
     let targets: BTreeMap<TopicPartition, Option<Vec<i32>>> = partitions.into_iter().map(|id| (id, None)).collect();
-    let outcomes = if targets.is_empty() { BTreeMap::new() } else { client.alter_reassignments(&targets).await? };
+    let outcomes = match targets.is_empty() {
+        true => BTreeMap::new(),
+        false => client.alter_reassignments(&targets, None).await?,
+    };
     let (mut cancelled, mut refused) = (Vec::new(), Vec::new());
     for (id, outcome) in outcomes {
         match outcome {

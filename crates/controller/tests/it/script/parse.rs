@@ -240,7 +240,7 @@ fn elect(cluster: &TestCluster, words: &Words<'_>) -> Command {
     Command::ElectLeaders(ElectLeaders { partitions, election })
 }
 
-/// `reassign topic partition replicas=1,2 same-factor`; without replicas it is cancelled.
+/// `reassign topic partition replicas=1,2 same-factor rate=5`; without replicas it is cancelled.
 fn reassign(words: &Words<'_>) -> Command {
     let reassignment = Reassignment {
         topic: words.plain[1].to_owned(),
@@ -250,5 +250,6 @@ fn reassign(words: &Words<'_>) -> Command {
     Command::AlterPartitionReassignments(AlterPartitionReassignments {
         reassignments: vec![reassignment],
         allow_replication_factor_change: !words.has("same-factor"),
+        rate: words.named.get("rate").map(|rate| rate.parse().unwrap()),
     })
 }
