@@ -89,7 +89,7 @@ impl Moves {
         let mut waiting: Vec<&TopicPartition> = self.targets.keys().rev().collect();
         let mut moving: BTreeSet<TopicPartition> = BTreeSet::new();
         let mut quiet: BTreeMap<TopicPartition, u32> = BTreeMap::new();
-        let mut refused = Vec::new();
+        let mut refused = BTreeMap::new();
         while !waiting.is_empty() || !moving.is_empty() {
             let room = at_once.saturating_sub(moving.len()).min(waiting.len());
             let next: BTreeMap<_, _> = waiting
@@ -101,7 +101,7 @@ impl Moves {
                 for (id, outcome) in client.alter_reassignments(&next, self.rate).await? {
                     match outcome {
                         Ok(()) => drop(moving.insert(id)),
-                        Err(failure) => refused.push(failure),
+                        Err(failure) => drop(refused.insert(id, failure)),
                     }
                 }
             }
@@ -121,8 +121,8 @@ impl Moves {
             progress.done((self.targets.len() - waiting.len() - moving.len()) as u64);
         }
         drop(progress);
-        refused.extend(self.check(client).await?);
-        Failure::all(refused).map_or(Ok(()), Err)
+        let changed = self.check(client, |id| !refused.contains_key(id)).await?;
+        Failure::all(refused.into_values().chain(changed).collect()).map_or(Ok(()), Err)
     }
 
     async fn replicas_now(&self, client: &mut ClusterClient) -> Result<BTreeMap<TopicPartition, Vec<i32>>, Failure> {
@@ -133,9 +133,13 @@ impl Moves {
     }
 
     /// A reassignment that nobody lists any more was completed, or cancelled by somebody else.
-    async fn check(&self, client: &mut ClusterClient) -> Result<Option<Failure>, Failure> {
+    async fn check(
+        &self,
+        client: &mut ClusterClient,
+        was_begun: impl Fn(&TopicPartition) -> bool,
+    ) -> Result<Option<Failure>, Failure> {
         let now = self.replicas_now(client).await?;
-        let other = now.iter().filter(|(id, replicas)| self.targets.get(*id) != Some(*replicas));
+        let other = now.iter().filter(|(id, replicas)| was_begun(id) && self.targets.get(*id) != Some(*replicas));
         let other: Vec<String> = other.map(|(id, replicas)| format!("{id} has replicas {}", ids(replicas))).collect();
         let failure = || {
             Failure::new(format!("not as asked for: {}", other.join("; ")))
