@@ -163,7 +163,7 @@ fn check_rate(
     after: &BTreeMap<String, String>,
 ) -> Result<(), CommandError> {
     let rate = after.get(REASSIGNMENT_THROTTLE).filter(|rate| before.get(REASSIGNMENT_THROTTLE) != Some(*rate));
-    if rate.is_none() || throttles::may_be_set(image) {
+    if rate.is_none() || throttles::has_reassignments(image) {
         return Ok(());
     }
     let message =

@@ -19,8 +19,8 @@ pub(crate) fn set(scratch: &mut Scratch, rate: i64) {
     scratch.push(record(ConfigResource::DefaultBroker, Some(rate.to_string())));
 }
 
-/// Whether something is reassigned, so that there may be a rate.
-pub(crate) fn may_be_set(image: &MetadataImage) -> bool {
+/// Whether something is reassigned: only then there may be a rate.
+pub(crate) fn has_reassignments(image: &MetadataImage) -> bool {
     image.topics().any(|topic| topic.iter().any(|(_, partition)| partition.is_reassigning()))
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn maybe_release(scratch: &mut Scratch) {
     let image = scratch.image();
     let limited = image.broker_configs().filter(|(_, values)| values.contains_key(REASSIGNMENT_THROTTLE));
     let limited: Vec<ConfigResource> = limited.map(|(resource, _)| resource.clone()).collect();
-    if limited.is_empty() || may_be_set(image) {
+    if limited.is_empty() || has_reassignments(image) {
         return;
     }
     scratch.extend(limited.into_iter().map(|resource| record(resource, None)).collect());

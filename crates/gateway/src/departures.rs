@@ -41,7 +41,7 @@ pub(crate) struct Departure {
 
 impl Departures {
     /// Follows the metadata, and gives the last departure if it was less than [`GONE_FIRST`] ago.
-    pub(crate) fn recent(&self, image: &Arc<MetadataImage>, now: MonoMs) -> Option<Departure> {
+    pub(crate) fn follow(&self, image: &Arc<MetadataImage>, now: MonoMs) -> Option<Departure> {
         let mut state = self.state.lock();
         state.latest = state.latest.take().filter(|departure| now - departure.at < GONE_FIRST);
         if state.image.as_ref().is_none_or(|known| known.offset() < image.offset())
@@ -76,17 +76,17 @@ mod tests {
     fn a_broker_that_was_fenced_is_remembered_for_a_moment() {
         let departures = Departures::default();
         let before = Arc::new(image(&[("t", TOPIC_ID, &[1, 2])]));
-        assert!(departures.recent(&before, MonoMs(5)).is_none(), "who was fenced from the start did not depart");
+        assert!(departures.follow(&before, MonoMs(5)).is_none(), "who was fenced from the start did not depart");
         let following = |image: &MetadataImage| MetadataOffset(image.offset().get() + 1);
         let nothing = || BrokerChange::nothing(BrokerId(2), BrokerEpoch(2));
         let fencing = BrokerChange { fenced: Some(true), ..nothing() };
         let (after, _) = before.apply(&[MetadataRecord::BrokerChange(fencing)], following(&before));
         let later = Arc::new(after.apply(&[MetadataRecord::BrokerChange(nothing())], following(&after)).0);
-        let departure = departures.recent(&Arc::new(after), MonoMs(1000)).unwrap();
+        let departure = departures.follow(&Arc::new(after), MonoMs(1000)).unwrap();
         assert_eq!(departure.brokers, [BrokerId(2)]);
         assert!(departure.before.is_unfenced(BrokerId(2)));
-        assert!(departures.recent(&later, MonoMs(1039)).is_some(), "another change follows");
-        assert!(departures.recent(&before, MonoMs(1039)).is_some(), "asked with the metadata before");
-        assert!(departures.recent(&later, MonoMs(1040)).is_none());
+        assert!(departures.follow(&later, MonoMs(1039)).is_some(), "another change follows");
+        assert!(departures.follow(&before, MonoMs(1039)).is_some(), "asked with the metadata before");
+        assert!(departures.follow(&later, MonoMs(1040)).is_none());
     }
 }

@@ -75,7 +75,7 @@ impl Gateway {
 
     /// Follows the metadata: remembers who has just died, forgets figures of deleted topics. Called after the image was published.
     pub fn apply_metadata(&self, image: &Arc<MetadataImage>, delta: &MetadataDelta) {
-        self.state.departures.recent(image, clock::mono_ms());
+        self.state.departures.follow(image, clock::mono_ms());
         for topic in delta.deleted_topics.values() {
             self.state.metrics.forget_topic(&topic.name);
         }

@@ -84,7 +84,7 @@ fn without_waiting(
 ) -> Option<Arc<MetadataImage>> {
     let (image, suspects) = (state.image(), state.services.replicas.suspected_leaders());
     if context.connection.is_librdkafka() {
-        let departure = state.departures.recent(&state.services.metadata.image(), clock::mono_ms());
+        let departure = state.departures.follow(&state.services.metadata.image(), clock::mono_ms());
         let between = before_its_successor(&image, body, &suspects, departure.as_ref());
         if between.is_some() {
             return between;

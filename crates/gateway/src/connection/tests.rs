@@ -219,3 +219,15 @@ async fn an_idle_connection_is_closed_and_an_active_one_is_not() {
     assert!(matches!(h.end.await.unwrap(), End::Idle));
     assert!(before.elapsed() >= max_idle / 2);
 }
+
+#[test]
+fn librdkafka_is_known_by_its_name_also_under_another_one() {
+    let is_librdkafka = |software, version| {
+        let info = ConnectionInfo::new("PLAINTEXT".into(), "127.0.0.1:1".parse().unwrap());
+        info.is_used_by(software, version);
+        info.is_librdkafka()
+    };
+    assert!(is_librdkafka("librdkafka", "2.12.1"));
+    assert!(is_librdkafka("confluent-kafka-python", "2.12.1-librdkafka-2.12.1"));
+    assert!(!is_librdkafka("apache-kafka-java", "4.3.1"));
+}
