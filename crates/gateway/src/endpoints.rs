@@ -17,6 +17,19 @@ pub(crate) fn alive_brokers<'a>(
         .filter_map(move |broker| broker.listener(listener).map(|endpoint| (&**broker, endpoint)))
 }
 
+/// The brokers to list for a client on that listener, in ascending order of id: the unfenced ones, or all that are registered if
+/// none is. A client that forgets who is not listed must be left with somebody to ask: librdkafka 2 asks nobody ever after.
+pub(crate) fn listed_brokers<'a>(
+    image: &'a MetadataImage,
+    listener: &'a str,
+) -> impl Iterator<Item = (&'a BrokerRegistration, &'a Endpoint)> {
+    let is_anybody_alive = alive_brokers(image, listener).next().is_some();
+    image
+        .brokers()
+        .filter(move |broker| !broker.fenced || !is_anybody_alive)
+        .filter_map(move |broker| broker.listener(listener).map(|endpoint| (&**broker, endpoint)))
+}
+
 /// The endpoint of an unfenced broker on that listener.
 pub(crate) fn alive_endpoint<'a>(image: &'a MetadataImage, broker: BrokerId, listener: &str) -> Option<&'a Endpoint> {
     image.broker(broker).filter(|broker| !broker.fenced)?.listener(listener)

@@ -11,7 +11,8 @@ use crate::load;
 /// The table as it grows.
 pub struct Outcomes {
     passed: usize,
-    failed: usize,
+    /// What is said of the cells that failed.
+    failures: Vec<String>,
     acknowledged: usize,
     gaps: Gaps,
 }
@@ -25,7 +26,7 @@ impl Outcomes {
             "{:<40} {:>12} {:>8} {:>8} {:>8} {:>6} {:>6} {:>8} {:>8}",
             "fault", "acknowledged", "gap p50", "p99", "max", "ISR", "end", "peak MiB", "seconds"
         );
-        Self { passed: 0, failed: 0, acknowledged: 0, gaps: Gaps::default() }
+        Self { passed: 0, failures: Vec::new(), acknowledged: 0, gaps: Gaps::default() }
     }
 
     /// Runs one cell and prints its line.
@@ -47,18 +48,20 @@ impl Outcomes {
                 );
             }
             Err(error) => {
-                self.failed += 1;
                 cluster.keep_files();
-                println!("{name:<40} FAILED: {error:#}");
+                let failure = format!("{name:<40} FAILED: {error:#}");
+                println!("{failure}");
+                self.failures.push(failure);
             }
         }
     }
 
-    /// Prints the sums; how many cells failed.
+    /// Prints the sums, and once more what failed, for who sees only the end; how many cells failed.
     pub fn finish(self) -> usize {
         println!("{:<40} {:>12} {}", "together", self.acknowledged, percentiles(&self.gaps));
-        println!("\n{} passed, {} failed", self.passed, self.failed);
-        self.failed
+        self.failures.iter().for_each(|failure| println!("{failure}"));
+        println!("\n{} passed, {} failed", self.passed, self.failures.len());
+        self.failures.len()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::authorized_operations;
 use crate::controller::wait_for;
 use crate::departures::{Departure, GONE_FIRST};
 use crate::dispatch::Answer;
-use crate::endpoints::{alive_brokers, alive_endpoint, controller_for_clients, offline_replicas};
+use crate::endpoints::{alive_endpoint, controller_for_clients, listed_brokers, offline_replicas};
 use crate::state::{GatewayState, RequestContext};
 use crate::topic_creation::first_use_entry;
 use crate::wire::{broker_ids, name_of, string};
@@ -83,7 +83,8 @@ fn without_waiting(
     body: &MetadataRequest,
 ) -> Option<Arc<MetadataImage>> {
     let (image, suspects) = (state.image(), state.services.replicas.suspected_leaders());
-    if context.connection.is_librdkafka() {
+    // Without a lease it is this node that is cut off, or hung until now.
+    if context.connection.is_librdkafka() && state.services.replicas.has_lease() {
         let departure = state.departures.follow(&state.services.metadata.image(), clock::mono_ms());
         let between = before_its_successor(&image, body, &suspects, departure.as_ref());
         if between.is_some() {
@@ -105,7 +106,12 @@ fn before_its_successor(
         is_led_by(image, body, gone).then(|| Arc::new(fenced()))
     };
     let new_suspects = suspects.iter().filter(|(_, broken)| **broken < GONE_FIRST);
-    let new_suspects: Vec<BrokerId> = new_suspects.map(|(&broker, _)| broker).collect();
+    let mut new_suspects: Vec<BrokerId> = new_suspects.map(|(&broker, _)| broker).collect();
+    let alive = image.brokers().filter(|broker| !broker.fenced).count();
+    if new_suspects.len() * 2 > alive {
+        // Who has lost most of the others is itself the one that they have lost.
+        new_suspects.clear();
+    }
     without(image, &new_suspects).or_else(|| departure.and_then(|latest| without(&latest.before, &latest.brokers)))
 }
 
@@ -161,7 +167,7 @@ fn respond(
     let view = View { image, listener: context.listener(), version: context.version, body };
     MetadataResponse::default()
         .with_brokers(
-            alive_brokers(image, view.listener)
+            listed_brokers(image, view.listener)
                 .map(|(broker, endpoint)| {
                     MetadataResponseBroker::default()
                         .with_node_id(messages::BrokerId(broker.id.get()))
@@ -298,7 +304,7 @@ mod tests {
                 let view = View { image: &image, listener: "EXTERNAL", version: 12, body: &asking_for("t") };
                 let topic = image.topic(TOPIC_ID).unwrap();
                 let leaders: Vec<_> = topic.iter().map(|(_, partition)| view.leader(partition)).collect();
-                let brokers: Vec<_> = alive_brokers(&image, "EXTERNAL").map(|(broker, _)| broker.id).collect();
+                let brokers: Vec<_> = listed_brokers(&image, "EXTERNAL").map(|(broker, _)| broker.id).collect();
                 brokers == [BrokerId(1)]
                     && leaders == [(ErrorCode::None, BrokerId(1)), (ErrorCode::LeaderNotAvailable, BrokerId::NONE)]
             })
@@ -308,5 +314,12 @@ mod tests {
         assert!(is_without(told(&after, "t", 3, Some(&departure))), "fenced");
         assert!(told(&after, "t", 3, None).is_none(), "fenced a while ago");
         assert!(told(&after, "other", 3, Some(&departure)).is_none(), "it led nothing that is asked for");
+    }
+
+    #[test]
+    fn who_has_lost_most_of_the_others_takes_none_of_them_for_gone() {
+        let all = image(&[("t", TOPIC_ID, &[1, 2])]);
+        let suspects = BTreeMap::from([1, 2].map(|id| (BrokerId(id), Duration::ZERO)));
+        assert!(before_its_successor(&all, &asking_for("t"), &suspects, None).is_none());
     }
 }

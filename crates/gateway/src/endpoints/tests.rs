@@ -63,6 +63,15 @@ fn clients_see_unfenced_brokers_of_their_own_listener() {
 }
 
 #[test]
+fn a_list_of_brokers_is_never_empty() {
+    let image = image(&[]);
+    let listed =
+        |image: &MetadataImage| listed_brokers(image, "INTERNAL").map(|(broker, _)| broker.id).collect::<Vec<_>>();
+    assert_eq!(listed(&image), ids(&[1]));
+    assert_eq!(listed(&image.with_fenced(BrokerId(1))), ids(&[1, 3]), "2 is alive, but not there");
+}
+
+#[test]
 fn any_reachable_broker_passes_for_the_controller() {
     let image = image(&[]);
     for (this, listener, expected) in [(2, "EXTERNAL", 2), (3, "EXTERNAL", 1), (2, "INTERNAL", 1), (1, "OTHER", -1)] {
