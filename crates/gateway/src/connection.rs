@@ -57,9 +57,9 @@ impl ConnectionInfo {
         self.asked_metadata.swap(true, Ordering::Relaxed)
     }
 
-    /// The client tells what it is (KIP-511). Clients that stand on librdkafka put its name into their version.
+    /// The client tells what it is (KIP-511). Clients that stand on librdkafka put its name into their version, some without "lib".
     pub(crate) fn is_used_by(&self, software: &str, version: &str) {
-        self.librdkafka.store([software, version].iter().any(|text| text.contains("librdkafka")), Ordering::Relaxed);
+        self.librdkafka.store([software, version].iter().any(|text| text.contains("rdkafka")), Ordering::Relaxed);
     }
 
     /// Whether the client is librdkafka, or stands on it.

@@ -2,9 +2,12 @@
 //!
 //! librdkafka 2 ends its thread for a broker as soon as an answer does not list it any more, and that thread, when it ends, takes
 //! the broker's partitions away from the new leaders which the same answer named: they have none then until it looks again a second
-//! later. Told at first that the broker is gone and its partitions have no leader, it asks again after 100 ms, by when the thread has
-//! ended. Other clients are told of the new leader at once.
+//! later. So a dead broker stays in its lists for a moment ([`STILL_LISTED`]). A thread that stays pauses longer before each time it
+//! dials, up to ten seconds, and forgets that only after ten without a try: a broker that dies for the third time in a row
+//! ([`SPARED`], [`LATELY`]) is told as gone at once instead, and at first without its successor. Then librdkafka asks again after 100 ms
+//! if a request was under way, by when the thread has ended. Other clients are told of the new leader at once, and of the dead no more.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +15,13 @@ use highwater_env::lock::Mutex;
 use highwater_metadata::MetadataImage;
 use highwater_types::{BrokerId, MonoMs};
 
+/// How long a broker stays in the list after it was fenced, unless it died too often lately.
+const STILL_LISTED: Duration = Duration::from_secs(1);
+/// Pauses between dials grow on for as long as this is not between them: librdkafka's `reconnect.backoff.max.ms` (10 s), and a
+/// pause or two of the time before.
+const LATELY: Duration = Duration::from_secs(15);
+/// So many deaths, each of them lately when the next one happens, lengthen the pauses by less than a client notices: to 2.4 s at most.
+const SPARED: u32 = 2;
 /// How long after a leader was suspected, and again after it was fenced, it is told as gone without a successor. librdkafka asks
 /// within some milliseconds, and again 80 to 120 ms later.
 pub(crate) const GONE_FIRST: Duration = Duration::from_millis(40);
@@ -26,7 +36,22 @@ pub(crate) struct Departures {
 struct State {
     /// The newest metadata.
     image: Option<Arc<MetadataImage>>,
+    /// Of brokers that died once more than is spared.
     latest: Option<Departure>,
+    /// Of each broker its last.
+    deaths: BTreeMap<BrokerId, Death>,
+}
+
+struct Death {
+    at: MonoMs,
+    /// One more than of the death before, if that was lately.
+    in_a_row: u32,
+}
+
+impl Death {
+    fn is_spared(&self) -> bool {
+        self.in_a_row <= SPARED
+    }
 }
 
 /// Brokers that were fenced together.
@@ -40,20 +65,52 @@ pub(crate) struct Departure {
 }
 
 impl Departures {
-    /// Follows the metadata, and gives the last departure if it was less than [`GONE_FIRST`] ago.
-    pub(crate) fn follow(&self, image: &Arc<MetadataImage>, now: MonoMs) -> Option<Departure> {
+    /// Follows the metadata. All that is asked here is asked with the newest, for the answer to a client may overtake this.
+    pub(crate) fn follow(&self, image: &Arc<MetadataImage>, now: MonoMs) {
+        self.state.lock().follow(image, now);
+    }
+
+    /// The last departure of brokers that had died too often lately, if it was less than [`GONE_FIRST`] ago.
+    pub(crate) fn latest(&self, image: &Arc<MetadataImage>, now: MonoMs) -> Option<Departure> {
         let mut state = self.state.lock();
-        state.latest = state.latest.take().filter(|departure| now - departure.at < GONE_FIRST);
-        if state.image.as_ref().is_none_or(|known| known.offset() < image.offset())
-            && let Some(before) = state.image.replace(Arc::clone(image))
-        {
-            let alive = before.brokers().filter(|broker| !broker.fenced).map(|broker| broker.id);
-            let brokers: Vec<BrokerId> = alive.filter(|&id| !image.is_unfenced(id)).collect();
-            if !brokers.is_empty() {
-                state.latest = Some(Departure::new(now, before, brokers));
-            }
-        }
+        state.follow(image, now);
         state.latest.clone()
+    }
+
+    /// Whether the broker was fenced so often lately that if it dies now, it is told as gone.
+    pub(crate) fn has_died_enough(&self, broker: BrokerId, now: MonoMs) -> bool {
+        let lately = |death: &Death| now - death.at < LATELY;
+        self.state.lock().deaths.get(&broker).is_some_and(|death| lately(death) && death.in_a_row >= SPARED)
+    }
+
+    /// The brokers to list though they are fenced, in ascending order.
+    pub(crate) fn still_listed(&self, image: &Arc<MetadataImage>, now: MonoMs) -> Vec<BrokerId> {
+        let mut state = self.state.lock();
+        state.follow(image, now);
+        let listed = |death: &Death| death.is_spared() && now - death.at < STILL_LISTED;
+        state.deaths.iter().filter(|(_, death)| listed(death)).map(|(&id, _)| id).collect()
+    }
+}
+
+impl State {
+    fn follow(&mut self, image: &Arc<MetadataImage>, now: MonoMs) {
+        self.latest = self.latest.take().filter(|departure| now - departure.at < GONE_FIRST);
+        if self.image.as_ref().is_some_and(|known| known.offset() >= image.offset()) {
+            return;
+        }
+        let Some(before) = self.image.replace(Arc::clone(image)) else { return };
+        let alive = before.brokers().filter(|broker| !broker.fenced).map(|broker| broker.id);
+        let dead: Vec<BrokerId> = alive.filter(|&id| !image.is_unfenced(id)).collect();
+        if dead.is_empty() {
+            return;
+        }
+        self.deaths.retain(|_, death| now - death.at < LATELY);
+        for &id in &dead {
+            let in_a_row = self.deaths.get(&id).map_or(1, |death| death.in_a_row + 1);
+            self.deaths.insert(id, Death { at: now, in_a_row });
+        }
+        let gone: Vec<BrokerId> = dead.into_iter().filter(|id| !self.deaths[id].is_spared()).collect();
+        self.latest = (!gone.is_empty()).then(|| Departure::new(now, before, gone));
     }
 }
 
@@ -72,21 +129,53 @@ mod tests {
     use super::*;
     use crate::endpoints::tests::{TOPIC_ID, image};
 
+    /// Metadata in which two brokers live, and the same after 2 was fenced, came back, and so on.
+    fn dying_again_and_again() -> impl Iterator<Item = Arc<MetadataImage>> {
+        let alive = Arc::new(image(&[("t", TOPIC_ID, &[1, 2])]));
+        let fence_or_not = |image: &Arc<MetadataImage>| {
+            let fenced = Some(image.is_unfenced(BrokerId(2)));
+            let change = BrokerChange { fenced, ..BrokerChange::nothing(BrokerId(2), BrokerEpoch(2)) };
+            let end = MetadataOffset(image.offset().get() + 1);
+            Some(Arc::new(image.apply(&[MetadataRecord::BrokerChange(change)], end).0))
+        };
+        std::iter::successors(Some(alive), fence_or_not)
+    }
+
     #[test]
-    fn a_broker_that_was_fenced_is_remembered_for_a_moment() {
+    fn a_broker_that_dies_stays_in_the_list_for_a_second() {
         let departures = Departures::default();
-        let before = Arc::new(image(&[("t", TOPIC_ID, &[1, 2])]));
-        assert!(departures.follow(&before, MonoMs(5)).is_none(), "who was fenced from the start did not depart");
-        let following = |image: &MetadataImage| MetadataOffset(image.offset().get() + 1);
-        let nothing = || BrokerChange::nothing(BrokerId(2), BrokerEpoch(2));
-        let fencing = BrokerChange { fenced: Some(true), ..nothing() };
-        let (after, _) = before.apply(&[MetadataRecord::BrokerChange(fencing)], following(&before));
-        let later = Arc::new(after.apply(&[MetadataRecord::BrokerChange(nothing())], following(&after)).0);
-        let departure = departures.follow(&Arc::new(after), MonoMs(1000)).unwrap();
+        let images: Vec<_> = dying_again_and_again().take(2).collect();
+        assert_eq!(departures.still_listed(&images[0], MonoMs(5)), [], "who was fenced from the start did not depart");
+        assert_eq!(
+            departures.still_listed(&images[1], MonoMs(1000)),
+            [BrokerId(2)],
+            "nobody had told of this metadata"
+        );
+        assert!(departures.latest(&images[1], MonoMs(1000)).is_none(), "not told as gone");
+        assert_eq!(departures.still_listed(&images[0], MonoMs(1999)), [BrokerId(2)], "asked with the metadata before");
+        assert_eq!(departures.still_listed(&images[1], MonoMs(2000)), []);
+    }
+
+    #[test]
+    fn a_broker_that_dies_for_the_third_time_is_told_as_gone_for_a_moment() {
+        let departures = Departures::default();
+        let images: Vec<_> = dying_again_and_again().take(8).collect();
+        for (image, at) in images.iter().zip([0, 1_000, 1_500, 15_999]) {
+            assert!(!departures.has_died_enough(BrokerId(2), MonoMs(at)));
+            assert!(departures.latest(image, MonoMs(at)).is_none());
+        }
+        assert_eq!(departures.still_listed(&images[3], MonoMs(15_999)), [BrokerId(2)]);
+        departures.follow(&images[4], MonoMs(20_000));
+        assert!(departures.has_died_enough(BrokerId(2), MonoMs(30_998)));
+        let departure = departures.latest(&images[5], MonoMs(30_998)).unwrap();
         assert_eq!(departure.brokers, [BrokerId(2)]);
         assert!(departure.before.is_unfenced(BrokerId(2)));
-        assert!(departures.follow(&later, MonoMs(1039)).is_some(), "another change follows");
-        assert!(departures.follow(&before, MonoMs(1039)).is_some(), "asked with the metadata before");
-        assert!(departures.follow(&later, MonoMs(1040)).is_none());
+        assert_eq!(departures.still_listed(&images[5], MonoMs(30_998)), []);
+        assert!(departures.latest(&images[4], MonoMs(31_037)).is_some(), "asked with the metadata before");
+        assert!(departures.latest(&images[6], MonoMs(31_037)).is_some(), "another change follows");
+        assert!(departures.latest(&images[6], MonoMs(31_038)).is_none());
+        assert!(!departures.has_died_enough(BrokerId(2), MonoMs(45_998)));
+        assert!(departures.latest(&images[7], MonoMs(45_998)).is_none(), "long after its last death");
+        assert_eq!(departures.still_listed(&images[7], MonoMs(45_998)), [BrokerId(2)]);
     }
 }

@@ -17,16 +17,18 @@ pub(crate) fn alive_brokers<'a>(
         .filter_map(move |broker| broker.listener(listener).map(|endpoint| (&**broker, endpoint)))
 }
 
-/// The brokers to list for a client on that listener, in ascending order of id: the unfenced ones, or all that are registered if
-/// none is. A client that forgets who is not listed must be left with somebody to ask: librdkafka 2 asks nobody ever after.
+/// The brokers to list for a client on that listener, in ascending order of id: the unfenced ones and those of `others`, or all that
+/// are registered if none is unfenced. A client that forgets who is not listed must be left with somebody to ask: librdkafka 2 asks
+/// nobody ever after.
 pub(crate) fn listed_brokers<'a>(
     image: &'a MetadataImage,
     listener: &'a str,
+    others: &[BrokerId],
 ) -> impl Iterator<Item = (&'a BrokerRegistration, &'a Endpoint)> {
     let is_anybody_alive = alive_brokers(image, listener).next().is_some();
     image
         .brokers()
-        .filter(move |broker| !broker.fenced || !is_anybody_alive)
+        .filter(move |broker| !broker.fenced || !is_anybody_alive || others.contains(&broker.id))
         .filter_map(move |broker| broker.listener(listener).map(|endpoint| (&**broker, endpoint)))
 }
 

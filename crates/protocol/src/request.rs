@@ -79,6 +79,9 @@ impl DecodeError {
 
 /// Decodes one frame, given without its length prefix.
 ///
+/// What follows the message in its frame is ignored, as in Kafka: librdkafka's Metadata request for all topics, in versions from 9 on,
+/// has room for four bytes of a number that takes one, and lets three follow.
+///
 /// Cost is bounded by the frame: what the decoded structures take is at most
 /// [`crate::DECODED_BYTES_PER_FRAME_BYTE`] times its length plus [`crate::DECODED_BYTES_FLOOR`], whatever it claims.
 pub fn decode_request(frame: Bytes) -> Result<Request, DecodeError> {
@@ -108,16 +111,12 @@ fn decode_body(
     }
     let body = frame.slice(cursor.position()..);
     layout::scan_struct(layout_of(api.key).request, version, flexible, &mut cursor)?;
-    if cursor.remaining() > 0 {
-        return Err(MalformedFrame::Trailing(cursor.remaining()));
-    }
     RequestBody::decode(api.key, version, body)
 }
 
 /// Decodes what has passed the scan.
 fn decode_scanned<M: Decodable>(mut body: Bytes, version: i16) -> Result<M, MalformedFrame> {
-    let message = M::decode(&mut body, version).map_err(|error| MalformedFrame::Decoder(format!("{error:#}")))?;
-    if body.is_empty() { Ok(message) } else { Err(MalformedFrame::Trailing(body.len())) }
+    M::decode(&mut body, version).map_err(|error| MalformedFrame::Decoder(format!("{error:#}")))
 }
 
 macro_rules! define_request_body {

@@ -11,7 +11,7 @@ pub fn tests() -> Vec<Test> {
     vec![
         Test {
             name: "confluent-kafka",
-            proves: "Python over librdkafka: admin, idempotent producer, two group members, commits kept",
+            proves: "Python over librdkafka: admin, all topics, idempotent producer, two group members, commits kept, a pattern",
             run: |context| python(context, "confluent.py"),
         },
         Test {

@@ -128,14 +128,17 @@ impl Reader {
         Ok(ends)
     }
 
-    /// The end of one partition. A leader that has just been elected asks for patience, and clients retry then.
+    /// The end of one partition. Who asks while a leader is elected, as preferred leaders are soon after a fault, is told so; librdkafka
+    /// leaves it to the application to ask again.
     fn end(&self, partition: i32) -> KafkaResult<i64> {
         let began = Instant::now();
         loop {
             match self.consumer.fetch_watermarks(TOPIC, partition, PATIENCE) {
                 Err(error)
-                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OffsetNotAvailable)
-                        && began.elapsed() < PATIENCE =>
+                    if matches!(
+                        error.rdkafka_error_code(),
+                        Some(RDKafkaErrorCode::OffsetNotAvailable | RDKafkaErrorCode::NotLeaderForPartition)
+                    ) && began.elapsed() < PATIENCE =>
                 {
                     std::thread::sleep(RETRY_PAUSE);
                 }

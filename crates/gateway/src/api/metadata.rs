@@ -85,8 +85,12 @@ fn without_waiting(
     let (image, suspects) = (state.image(), state.services.replicas.suspected_leaders());
     // Without a lease it is this node that is cut off, or hung until now.
     if context.connection.is_librdkafka() && state.services.replicas.has_lease() {
-        let departure = state.departures.follow(&state.services.metadata.image(), clock::mono_ms());
-        let between = before_its_successor(&image, body, &suspects, departure.as_ref());
+        let now = clock::mono_ms();
+        let departure = state.departures.latest(&state.services.metadata.image(), now);
+        let new_suspects = suspects.iter().filter(|(_, broken)| **broken < GONE_FIRST).map(|(&broker, _)| broker);
+        let gone: Vec<BrokerId> =
+            new_suspects.filter(|&broker| state.departures.has_died_enough(broker, now)).collect();
+        let between = before_its_successor(&image, body, &gone, departure.as_ref());
         if between.is_some() {
             return between;
         }
@@ -98,21 +102,17 @@ fn without_waiting(
 fn before_its_successor(
     image: &MetadataImage,
     body: &MetadataRequest,
-    suspects: &BTreeMap<BrokerId, Duration>,
+    suspects: &[BrokerId],
     departure: Option<&Departure>,
 ) -> Option<Arc<MetadataImage>> {
     let without = |image: &MetadataImage, gone: &[BrokerId]| {
         let fenced = || gone.iter().fold(image.clone(), |image, &broker| image.with_fenced(broker));
         is_led_by(image, body, gone).then(|| Arc::new(fenced()))
     };
-    let new_suspects = suspects.iter().filter(|(_, broken)| **broken < GONE_FIRST);
-    let mut new_suspects: Vec<BrokerId> = new_suspects.map(|(&broker, _)| broker).collect();
     let alive = image.brokers().filter(|broker| !broker.fenced).count();
-    if new_suspects.len() * 2 > alive {
-        // Who has lost most of the others is itself the one that they have lost.
-        new_suspects.clear();
-    }
-    without(image, &new_suspects).or_else(|| departure.and_then(|latest| without(&latest.before, &latest.brokers)))
+    // Who has lost most of the others is itself the one that they have lost.
+    let suspects = if suspects.len() * 2 > alive { &[] } else { suspects };
+    without(image, suspects).or_else(|| departure.and_then(|latest| without(&latest.before, &latest.brokers)))
 }
 
 /// Whether the answer would name one of `suspects` as a leader.
@@ -165,9 +165,13 @@ fn respond(
     creating: &BTreeMap<String, ErrorCode>,
 ) -> MetadataResponse {
     let view = View { image, listener: context.listener(), version: context.version, body };
+    let dead = match context.connection.is_librdkafka() {
+        true => state.departures.still_listed(&state.services.metadata.image(), clock::mono_ms()),
+        false => Vec::new(),
+    };
     MetadataResponse::default()
         .with_brokers(
-            listed_brokers(image, view.listener)
+            listed_brokers(image, view.listener, &dead)
                 .map(|(broker, endpoint)| {
                     MetadataResponseBroker::default()
                         .with_node_id(messages::BrokerId(broker.id.get()))
@@ -295,8 +299,8 @@ mod tests {
         let before = Arc::new(image(&[("t", TOPIC_ID, &[1, 2])]));
         let after = image(&[("t", TOPIC_ID, &[1, 1])]).with_fenced(BrokerId(2));
         let departure = Departure::new(MonoMs(0), Arc::clone(&before), vec![BrokerId(2)]);
-        let told = |image: &MetadataImage, topic: &str, broken_ms: u64, departure| {
-            let suspects = BTreeMap::from([(BrokerId(2), Duration::from_millis(broken_ms))]);
+        let told = |image: &MetadataImage, topic: &str, suspects: &[i32], departure| {
+            let suspects: Vec<BrokerId> = suspects.iter().copied().map(BrokerId).collect();
             before_its_successor(image, &asking_for(topic), &suspects, departure)
         };
         let is_without = |image: Option<Arc<MetadataImage>>| {
@@ -304,22 +308,16 @@ mod tests {
                 let view = View { image: &image, listener: "EXTERNAL", version: 12, body: &asking_for("t") };
                 let topic = image.topic(TOPIC_ID).unwrap();
                 let leaders: Vec<_> = topic.iter().map(|(_, partition)| view.leader(partition)).collect();
-                let brokers: Vec<_> = listed_brokers(&image, "EXTERNAL").map(|(broker, _)| broker.id).collect();
+                let brokers: Vec<_> = listed_brokers(&image, "EXTERNAL", &[]).map(|(broker, _)| broker.id).collect();
                 brokers == [BrokerId(1)]
                     && leaders == [(ErrorCode::None, BrokerId(1)), (ErrorCode::LeaderNotAvailable, BrokerId::NONE)]
             })
         };
-        assert!(is_without(told(&before, "t", 3, None)), "suspected");
-        assert!(told(&before, "t", 40, None).is_none(), "suspected for so long that the client asks again");
-        assert!(is_without(told(&after, "t", 3, Some(&departure))), "fenced");
-        assert!(told(&after, "t", 3, None).is_none(), "fenced a while ago");
-        assert!(told(&after, "other", 3, Some(&departure)).is_none(), "it led nothing that is asked for");
-    }
-
-    #[test]
-    fn who_has_lost_most_of_the_others_takes_none_of_them_for_gone() {
-        let all = image(&[("t", TOPIC_ID, &[1, 2])]);
-        let suspects = BTreeMap::from([1, 2].map(|id| (BrokerId(id), Duration::ZERO)));
-        assert!(before_its_successor(&all, &asking_for("t"), &suspects, None).is_none());
+        assert!(is_without(told(&before, "t", &[2], None)), "suspected");
+        assert!(told(&before, "t", &[], None).is_none(), "not suspected");
+        assert!(is_without(told(&after, "t", &[2], Some(&departure))), "fenced");
+        assert!(told(&after, "t", &[2], None).is_none(), "fenced a while ago");
+        assert!(told(&after, "other", &[2], Some(&departure)).is_none(), "it led nothing that is asked for");
+        assert!(told(&before, "t", &[1, 2], None).is_none(), "who has lost most of the others is the one that is lost");
     }
 }

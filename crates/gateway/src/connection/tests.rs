@@ -228,6 +228,7 @@ fn librdkafka_is_known_by_its_name_also_under_another_one() {
         info.is_librdkafka()
     };
     assert!(is_librdkafka("librdkafka", "2.12.1"));
-    assert!(is_librdkafka("confluent-kafka-python", "2.12.1-librdkafka-2.12.1"));
+    assert!(is_librdkafka("kcat", "1.7.1-librdkafka-2.0.2"));
+    assert!(is_librdkafka("confluent-kafka-python", "2.16.1-rdkafka-2.16.0"));
     assert!(!is_librdkafka("apache-kafka-java", "4.3.1"));
 }

@@ -65,10 +65,12 @@ fn clients_see_unfenced_brokers_of_their_own_listener() {
 #[test]
 fn a_list_of_brokers_is_never_empty() {
     let image = image(&[]);
-    let listed =
-        |image: &MetadataImage| listed_brokers(image, "INTERNAL").map(|(broker, _)| broker.id).collect::<Vec<_>>();
-    assert_eq!(listed(&image), ids(&[1]));
-    assert_eq!(listed(&image.with_fenced(BrokerId(1))), ids(&[1, 3]), "2 is alive, but not there");
+    let listed = |image: &MetadataImage, others: &[i32]| -> Vec<BrokerId> {
+        listed_brokers(image, "INTERNAL", &ids(others)).map(|(broker, _)| broker.id).collect()
+    };
+    assert_eq!(listed(&image, &[]), ids(&[1]));
+    assert_eq!(listed(&image, &[3]), ids(&[1, 3]), "3 has just died");
+    assert_eq!(listed(&image.with_fenced(BrokerId(1)), &[]), ids(&[1, 3]), "2 is alive, but not there");
 }
 
 #[test]

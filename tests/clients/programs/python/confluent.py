@@ -1,4 +1,4 @@
-"""confluent-kafka: admin, idempotent producer, a group of two members, committed offsets."""
+"""confluent-kafka: admin, all topics' metadata, idempotent producer, a group of two members, committed offsets, a pattern."""
 import sys
 import time
 
@@ -10,6 +10,9 @@ topic = "confluent-python"
 admin = AdminClient({"bootstrap.servers": bootstrap})
 for name, future in admin.create_topics([NewTopic(topic, num_partitions=4, replication_factor=3)]).items():
     future.result(20)
+everything = admin.list_topics(timeout=20)
+assert len(everything.brokers) == 3, everything.brokers
+assert len(everything.topics[topic].partitions) == 4, everything.topics
 
 delivered = []
 failures = []
@@ -71,4 +74,13 @@ assert sum(part.offset for part in committed) == 20_000, committed
 checker.close()
 groups = admin.list_consumer_groups().result(20)
 assert any(group.group_id == "confluent-python-readers" for group in groups.valid), groups.valid
+
+by_pattern = Consumer({"bootstrap.servers": bootstrap, "group.id": "confluent-python-pattern", "auto.offset.reset": "earliest"})
+by_pattern.subscribe(["^confluent-py.*"])
+deadline = time.time() + 60
+matched = set()
+while not matched and time.time() < deadline:
+    matched.update(message.topic() for message in by_pattern.consume(500, 0.2) if not message.error())
+assert matched == {topic}, f"the pattern found {matched}"
+by_pattern.close()
 admin.delete_topics([topic])[topic].result(20)
