@@ -3,9 +3,9 @@
 //! librdkafka 2 ends its thread for a broker as soon as an answer does not list it any more, and that thread, when it ends, takes
 //! the broker's partitions away from the new leaders which the same answer named: they have none then until it looks again a second
 //! later. So a dead broker stays in its lists for a moment ([`STILL_LISTED`]). A thread that stays pauses longer before each time it
-//! dials, up to ten seconds, and forgets that only after ten without a try: a broker that dies for the third time in a row
-//! ([`SPARED`], [`LATELY`]) is told as gone at once instead, and at first without its successor. Then librdkafka asks again after 100 ms
-//! if a request was under way, by when the thread has ended. Other clients are told of the new leader at once, and of the dead no more.
+//! dials, up to ten seconds, and forgets that only after ten without a try: a broker that dies again meanwhile ([`LATELY`]) is told
+//! as gone at once instead, and at first without its successor. Then librdkafka asks again after 100 ms if a request was under way,
+//! by when the thread has ended. Other clients are told of the new leader at once, and of the dead no more.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,13 +15,11 @@ use highwater_env::lock::Mutex;
 use highwater_metadata::MetadataImage;
 use highwater_types::{BrokerId, MonoMs};
 
-/// How long a broker stays in the list after it was fenced, unless it died too often lately.
+/// How long a broker stays in the list after it was fenced, if that had not happened lately.
 const STILL_LISTED: Duration = Duration::from_secs(1);
 /// Pauses between dials grow on for as long as this is not between them: librdkafka's `reconnect.backoff.max.ms` (10 s), and a
 /// pause or two of the time before.
 const LATELY: Duration = Duration::from_secs(15);
-/// So many deaths, each of them lately when the next one happens, lengthen the pauses by less than a client notices: to 2.4 s at most.
-const SPARED: u32 = 2;
 /// How long after a leader was suspected, and again after it was fenced, it is told as gone without a successor. librdkafka asks
 /// within some milliseconds, and again 80 to 120 ms later.
 pub(crate) const GONE_FIRST: Duration = Duration::from_millis(40);
@@ -36,7 +34,7 @@ pub(crate) struct Departures {
 struct State {
     /// The newest metadata.
     image: Option<Arc<MetadataImage>>,
-    /// Of brokers that died once more than is spared.
+    /// Of brokers that had died lately.
     latest: Option<Departure>,
     /// Of each broker its last.
     deaths: BTreeMap<BrokerId, Death>,
@@ -44,14 +42,8 @@ struct State {
 
 struct Death {
     at: MonoMs,
-    /// One more than of the death before, if that was lately.
-    in_a_row: u32,
-}
-
-impl Death {
-    fn is_spared(&self) -> bool {
-        self.in_a_row <= SPARED
-    }
+    /// Not the first one lately.
+    is_repeated: bool,
 }
 
 /// Brokers that were fenced together.
@@ -70,24 +62,23 @@ impl Departures {
         self.state.lock().follow(image, now);
     }
 
-    /// The last departure of brokers that had died too often lately, if it was less than [`GONE_FIRST`] ago.
+    /// The last departure of brokers that had died lately, if it was less than [`GONE_FIRST`] ago.
     pub(crate) fn latest(&self, image: &Arc<MetadataImage>, now: MonoMs) -> Option<Departure> {
         let mut state = self.state.lock();
         state.follow(image, now);
         state.latest.clone()
     }
 
-    /// Whether the broker was fenced so often lately that if it dies now, it is told as gone.
-    pub(crate) fn has_died_enough(&self, broker: BrokerId, now: MonoMs) -> bool {
-        let lately = |death: &Death| now - death.at < LATELY;
-        self.state.lock().deaths.get(&broker).is_some_and(|death| lately(death) && death.in_a_row >= SPARED)
+    /// Whether the broker was fenced a short while ago, so that if it dies now, it is told as gone.
+    pub(crate) fn has_died_lately(&self, broker: BrokerId, now: MonoMs) -> bool {
+        self.state.lock().deaths.get(&broker).is_some_and(|death| now - death.at < LATELY)
     }
 
     /// The brokers to list though they are fenced, in ascending order.
     pub(crate) fn still_listed(&self, image: &Arc<MetadataImage>, now: MonoMs) -> Vec<BrokerId> {
         let mut state = self.state.lock();
         state.follow(image, now);
-        let listed = |death: &Death| death.is_spared() && now - death.at < STILL_LISTED;
+        let listed = |death: &Death| !death.is_repeated && now - death.at < STILL_LISTED;
         state.deaths.iter().filter(|(_, death)| listed(death)).map(|(&id, _)| id).collect()
     }
 }
@@ -106,10 +97,10 @@ impl State {
         }
         self.deaths.retain(|_, death| now - death.at < LATELY);
         for &id in &dead {
-            let in_a_row = self.deaths.get(&id).map_or(1, |death| death.in_a_row + 1);
-            self.deaths.insert(id, Death { at: now, in_a_row });
+            let is_repeated = self.deaths.contains_key(&id);
+            self.deaths.insert(id, Death { at: now, is_repeated });
         }
-        let gone: Vec<BrokerId> = dead.into_iter().filter(|id| !self.deaths[id].is_spared()).collect();
+        let gone: Vec<BrokerId> = dead.into_iter().filter(|id| self.deaths[id].is_repeated).collect();
         self.latest = (!gone.is_empty()).then(|| Departure::new(now, before, gone));
     }
 }
@@ -157,25 +148,23 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_dies_for_the_third_time_is_told_as_gone_for_a_moment() {
+    fn a_broker_that_dies_again_is_told_as_gone_for_a_moment() {
         let departures = Departures::default();
-        let images: Vec<_> = dying_again_and_again().take(8).collect();
-        for (image, at) in images.iter().zip([0, 1_000, 1_500, 15_999]) {
-            assert!(!departures.has_died_enough(BrokerId(2), MonoMs(at)));
+        let images: Vec<_> = dying_again_and_again().take(6).collect();
+        assert!(!departures.has_died_lately(BrokerId(2), MonoMs(0)));
+        for (image, at) in images.iter().zip([0, 1_000, 1_500]) {
             assert!(departures.latest(image, MonoMs(at)).is_none());
         }
-        assert_eq!(departures.still_listed(&images[3], MonoMs(15_999)), [BrokerId(2)]);
-        departures.follow(&images[4], MonoMs(20_000));
-        assert!(departures.has_died_enough(BrokerId(2), MonoMs(30_998)));
-        let departure = departures.latest(&images[5], MonoMs(30_998)).unwrap();
+        assert!(departures.has_died_lately(BrokerId(2), MonoMs(15_999)));
+        let departure = departures.latest(&images[3], MonoMs(15_999)).unwrap();
         assert_eq!(departure.brokers, [BrokerId(2)]);
         assert!(departure.before.is_unfenced(BrokerId(2)));
-        assert_eq!(departures.still_listed(&images[5], MonoMs(30_998)), []);
-        assert!(departures.latest(&images[4], MonoMs(31_037)).is_some(), "asked with the metadata before");
-        assert!(departures.latest(&images[6], MonoMs(31_037)).is_some(), "another change follows");
-        assert!(departures.latest(&images[6], MonoMs(31_038)).is_none());
-        assert!(!departures.has_died_enough(BrokerId(2), MonoMs(45_998)));
-        assert!(departures.latest(&images[7], MonoMs(45_998)).is_none(), "long after its last death");
-        assert_eq!(departures.still_listed(&images[7], MonoMs(45_998)), [BrokerId(2)]);
+        assert_eq!(departures.still_listed(&images[3], MonoMs(15_999)), []);
+        assert!(departures.latest(&images[2], MonoMs(16_038)).is_some(), "asked with the metadata before");
+        assert!(departures.latest(&images[4], MonoMs(16_038)).is_some(), "another change follows");
+        assert!(departures.latest(&images[4], MonoMs(16_039)).is_none());
+        assert!(!departures.has_died_lately(BrokerId(2), MonoMs(30_999)));
+        assert!(departures.latest(&images[5], MonoMs(30_999)).is_none(), "long after its last death");
+        assert_eq!(departures.still_listed(&images[5], MonoMs(30_999)), [BrokerId(2)]);
     }
 }

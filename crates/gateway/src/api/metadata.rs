@@ -89,7 +89,7 @@ fn without_waiting(
         let departure = state.departures.latest(&state.services.metadata.image(), now);
         let new_suspects = suspects.iter().filter(|(_, broken)| **broken < GONE_FIRST).map(|(&broker, _)| broker);
         let gone: Vec<BrokerId> =
-            new_suspects.filter(|&broker| state.departures.has_died_enough(broker, now)).collect();
+            new_suspects.filter(|&broker| state.departures.has_died_lately(broker, now)).collect();
         let between = before_its_successor(&image, body, &gone, departure.as_ref());
         if between.is_some() {
             return between;
