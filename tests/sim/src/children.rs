@@ -1,5 +1,4 @@
-//! Seeds in processes of their own, several at a time. They are forked, not started: what is the same in all of them is made once,
-//! among it tables of 26 MiB for openraft's histograms.
+//! Seeds in processes of their own, several at a time. They are forked, not started: that costs less.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +10,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitStatus, Output, Stdio, exit};
 
 use anyhow::{Context as _, Result};
-use base2histogram::LogScale;
 
 use crate::PlanArguments;
 
@@ -50,7 +48,6 @@ pub fn run_all(
     task: impl Fn(u64) -> Result<()>,
     mut on_end: impl FnMut(u64, &Output) -> ControlFlow<()>,
 ) -> Result<()> {
-    LogScale::get(LogScale::DEFAULT_WIDTH);
     let mut running = BTreeMap::new();
     loop {
         while running.len() < workers
