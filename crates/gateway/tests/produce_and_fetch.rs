@@ -67,6 +67,26 @@ async fn a_waiting_fetch_wakes_on_an_append_to_any_of_its_partitions() {
 }
 
 #[tokio::test]
+async fn an_answer_is_bounded_whatever_is_asked_for_and_does_not_wait_for_more() {
+    let broker = TestBroker::start().await;
+    let mut client = Client::connect(broker.address).await;
+    create(&mut client, "t", 2, &[]).await;
+    let value: &'static str = "x".repeat(1_000_000).leak();
+    for partition in [0, 1] {
+        for _ in 0..6 {
+            client.call(9, &produce("t", partition, 1, batch(&[value]))).await;
+        }
+    }
+    let mut request = fetch("t", &[(0, 0), (1, 0)], i32::MAX, 60_000).with_max_bytes(i32::MAX);
+    for partition in &mut request.topics[0].partitions {
+        partition.partition_max_bytes = i32::MAX;
+    }
+    let response = tokio::time::timeout(Duration::from_secs(30), client.call(11, &request)).await.unwrap();
+    let partitions = &response.responses[0].partitions;
+    assert_eq!([0, 1].map(|index| values(partitions[index].records.as_ref()).len()), [6, 2]);
+}
+
+#[tokio::test]
 async fn an_empty_fetch_waits_its_time_and_no_longer() {
     let broker = TestBroker::start().await;
     let mut client = Client::connect(broker.address).await;

@@ -32,6 +32,10 @@ const SESSION_VERSION: i16 = 7;
 /// First version with the replica's id in a tagged field (KIP-903).
 const REPLICA_STATE_VERSION: i16 = 15;
 
+/// Most record bytes of an answer, whatever is asked for but a first batch that is larger: an answer is in memory until its client
+/// has taken it. Linux lets a connection have some 6 MiB in flight, so more would not make it faster.
+const ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
 pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: FetchRequest) -> Answer {
     let max_wait = Duration::from_millis(u64::try_from(body.max_wait_ms).unwrap_or(0));
     let mut fetch = match Fetch::new(state, Arc::clone(&context.connection), context.version, &body) {
@@ -102,8 +106,11 @@ impl Fetch {
         let FetchTargets { by_id, topics, entries, .. } = targets;
         let session = keep(&state, session, &entries);
         count_requests(&state, &image, &topics);
-        let max_bytes = usize::try_from(body.max_bytes).unwrap_or(0).min(state.config.fetch_max_bytes);
-        let plan = FetchPlan::new(entries, max_bytes, usize::try_from(body.min_bytes).unwrap_or(0));
+        let max_bytes =
+            usize::try_from(body.max_bytes).unwrap_or(0).min(state.config.fetch_max_bytes).min(ANSWER_BYTES);
+        // Whole batches seldom fill an answer; half of it is reached, whatever their sizes are.
+        let min_bytes = usize::try_from(body.min_bytes).unwrap_or(0).min(ANSWER_BYTES / 2);
+        let plan = FetchPlan::new(entries, max_bytes, min_bytes);
         let rack = state.config.sends_to_rack(&body.rack_id).then(|| body.rack_id.clone());
         Ok(Self { state, connection, session, rack, by_id, topics, plan })
     }

@@ -58,7 +58,7 @@ config_table! {
     ignored  fixed   public   "delete.records.purgatory.purge.interval.requests": Int = "1", Any, [], "Finished DeleteRecords requests after which a waiting list is tidied. Requests that wait need no tidying here.";
     honoured fixed   public   "delete.topic.enable": Boolean = "true", Any, [], "Topics can be deleted.";
     ignored  fixed   public   "early.start.listeners": List = null, Any, [], "Listeners that serve before the broker is ready. Clients are always served once the broker is unfenced, not before.";
-    honoured fixed   public   "fetch.max.bytes": Int = "57671680", AtLeast(1024), [], "Most bytes in one fetch response.";
+    honoured fixed   public   "fetch.max.bytes": Int = "57671680", AtLeast(1024), [], "Most bytes in one fetch response; never more than 8 MiB and a batch.";
     ignored  fixed   public   "fetch.purgatory.purge.interval.requests": Int = "1000", Any, [], "Finished fetches after which a waiting list is tidied. Requests that wait need no tidying here.";
     ignored  dynamic public   "follower.fetch.last.tiered.offset.enable": Boolean = "false", Any, [], "A new follower begins after what is in tiered storage. There is no tiered storage.";
     honoured dynamic public   "follower.replication.throttled.rate": Long = "9223372036854775807", AtLeast(0), [], "Bytes per second that this broker takes in for throttled replicas that are out of the ISR.";
