@@ -1,6 +1,7 @@
 //! What one run of one workload on one system found.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,9 @@ use crate::meter::Used;
 
 /// The end of the names of figures that tell how busy the machine was with something else.
 const OTHER_CORES: &str = "other_cores";
+
+/// The end of the names of figures that tell how long nothing could run on the machine.
+const STOOD_STILL: &str = "stood_still_s";
 
 /// Named figures. Those that `figure.rs` lists appear in the table; the others are for whoever looks closer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,8 +32,23 @@ impl Findings {
 
     /// The most that programs which have nothing to do with the benchmark took of the machine, in cores.
     pub fn disturbance_cores(&self) -> f64 {
-        let others = self.0.iter().filter(|(name, _)| name.ends_with(OTHER_CORES));
-        others.map(|(_, cores)| *cores).fold(0.0, f64::max)
+        self.most(OTHER_CORES)
+    }
+
+    /// The longest that the machine stood still while something was measured.
+    pub fn stood_still_seconds(&self) -> f64 {
+        self.most(STOOD_STILL)
+    }
+
+    fn most(&self, ending: &str) -> f64 {
+        self.0.iter().filter(|(name, _)| name.ends_with(ending)).map(|(_, figure)| *figure).fold(0.0, f64::max)
+    }
+
+    /// Notes how long the machine stood still, where that is known.
+    pub fn note_stood_still(&mut self, prefix: &str, stood_still: Option<Duration>) {
+        if let Some(stood_still) = stood_still {
+            self.note(format!("{prefix}.{STOOD_STILL}"), stood_still.as_secs_f64());
+        }
     }
 
     /// Notes `PREFIX.p50_ms`, `PREFIX.p99_ms` and so on.

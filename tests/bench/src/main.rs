@@ -30,6 +30,7 @@ mod results;
 mod scale;
 mod schedule;
 mod selection;
+mod stillness;
 mod system;
 mod workloads;
 
@@ -44,7 +45,7 @@ use crate::options::Options;
 use crate::page_cache::Filler;
 use crate::results::{Entry, Results};
 use crate::system::System;
-use crate::workloads::Workload;
+use crate::workloads::{Memory, Workload};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -76,7 +77,10 @@ fn measure(options: &Options) -> Result<()> {
         let mut filler = Filler::create(&options.directory)?;
         for workload in selection::workloads(options)? {
             for (run, system) in selection::order(&selection::systems(options, workload)?, options.runs) {
-                filler.fill()?;
+                match workload.memory {
+                    Memory::Filled => filler.fill()?,
+                    Memory::Free => filler.empty()?,
+                }
                 let entry = run_cell(options, workload, system, run)?;
                 results.add(entry.clone());
                 measured.add(entry);
@@ -98,7 +102,10 @@ fn run_cell(options: &Options, workload: &Workload, system: System, run: usize) 
     let outcome = cell::run(options, workload, system)?;
     let seconds = started.elapsed().as_secs_f64();
     let disturbance = outcome.findings.disturbance_cores();
-    eprintln!("{seconds:.0} s, other programs took up to {disturbance:.2} cores");
+    let stood_still = outcome.findings.stood_still_seconds();
+    eprintln!(
+        "{seconds:.0} s, other programs took up to {disturbance:.2} cores, the machine stood still for {stood_still:.2} s"
+    );
     if let Some(failure) = &outcome.failure {
         eprintln!("  ended early: {failure}");
     }

@@ -51,6 +51,13 @@ impl Filler {
         }
         Ok(())
     }
+
+    /// Gives all of it up.
+    pub fn empty(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.set_len(FILE_BYTES)?;
+        self.file.seek(SeekFrom::Start(0)).map(drop)
+    }
 }
 
 impl Drop for Filler {

@@ -122,7 +122,7 @@ mod tests {
         for (run, (system, name, value)) in figures.iter().enumerate() {
             let mut findings = Findings::default();
             findings.note(*name, *value);
-            let (workload, system) = ("E".to_owned(), *system);
+            let (workload, system) = (name.split('.').next().unwrap_or_default().to_uppercase(), *system);
             results.entries.push(Entry {
                 workload,
                 system,
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_row_holds_ratios_goals_of_both_durabilities_and_verdicts() {
-        let name = "e.steady.cpu_s_per_gb";
+        let name = "e2.cpu_s_per_gb";
         let table = table(&results(&[
             (System::Strict, name, 20.0),
             (System::Relaxed, name, 16.0),
