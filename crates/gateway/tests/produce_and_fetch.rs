@@ -243,7 +243,8 @@ async fn a_broker_without_a_lease_sends_nobody_back_to_itself() {
     assert_eq!((refused.error_code, refused.current_leader.leader_id), (6, BrokerId(-1)));
     assert_eq!(response.node_endpoints, []);
     let unled = client.call(12, &asked).await;
-    assert!(!unled.brokers.iter().any(|one| one.node_id == BrokerId(1)), "{unled:?}");
+    let listed: Vec<BrokerId> = unled.brokers.iter().map(|one| one.node_id).collect();
+    assert_eq!(listed, [BrokerId(1), BrokerId(2)], "nobody is unfenced, and somebody must be left to ask");
     let partition = &unled.topics[0].partitions[0];
     assert_eq!((partition.error_code, partition.leader_id, unled.controller_id), (5, BrokerId(-1), BrokerId(-1)));
     assert_eq!(client.call(4, &find).await.coordinators[0].error_code, 15);
