@@ -11,10 +11,7 @@ pub(crate) fn alive_brokers<'a>(
     image: &'a MetadataImage,
     listener: &'a str,
 ) -> impl Iterator<Item = (&'a BrokerRegistration, &'a Endpoint)> {
-    image
-        .brokers()
-        .filter(|broker| !broker.fenced)
-        .filter_map(move |broker| broker.listener(listener).map(|endpoint| (&**broker, endpoint)))
+    brokers_at(image, listener).filter(|(broker, _)| !broker.fenced)
 }
 
 /// The brokers to list for a client on that listener, in ascending order of id: the unfenced ones and those of `others`, or all that
@@ -26,10 +23,16 @@ pub(crate) fn listed_brokers<'a>(
     others: &[BrokerId],
 ) -> impl Iterator<Item = (&'a BrokerRegistration, &'a Endpoint)> {
     let is_anybody_alive = alive_brokers(image, listener).next().is_some();
-    image
-        .brokers()
-        .filter(move |broker| !broker.fenced || !is_anybody_alive || others.contains(&broker.id))
-        .filter_map(move |broker| broker.listener(listener).map(|endpoint| (&**broker, endpoint)))
+    brokers_at(image, listener)
+        .filter(move |(broker, _)| !broker.fenced || !is_anybody_alive || others.contains(&broker.id))
+}
+
+/// Registered brokers that have the listener, in ascending order of id.
+fn brokers_at<'a>(
+    image: &'a MetadataImage,
+    listener: &'a str,
+) -> impl Iterator<Item = (&'a BrokerRegistration, &'a Endpoint)> {
+    image.brokers().filter_map(move |broker| broker.listener(listener).map(|endpoint| (&**broker, endpoint)))
 }
 
 /// The endpoint of an unfenced broker on that listener.

@@ -133,11 +133,10 @@ async fn a_step_costs_no_more_than_it_did_however_many_partitions_there_are() {
     }
 }
 
-/// What the nodes do by themselves in this time: heartbeats of sessions and of the quorum, timers. Every five seconds each node looks
-/// at its partitions for high watermarks to write down, which the least does not count: of so many seconds most are without.
+/// What the nodes do by themselves in this time: heartbeats of sessions and of the quorum, timers.
 async fn at_rest(cluster: &ThreeNodes, partitions: i32) -> Costs {
-    const WATCHED: Duration = Duration::from_secs(1);
-    const TIMES: usize = 9;
+    const WATCHED: Duration = Duration::from_secs(3);
+    const TIMES: usize = 3;
     cluster.create("idle", partitions, 3).await;
     let mut least: Option<Costs> = None;
     for _ in 0..TIMES {
@@ -155,8 +154,8 @@ async fn partitions_at_rest_make_no_calls() {
     let one = at_rest(&ThreeNodes::start("strict").await, 1).await;
     let many = at_rest(&ThreeNodes::start("strict").await, MANY_PARTITIONS).await;
     println!("at rest: {one} with one partition, {many} with {MANY_PARTITIONS}");
-    // Whether a heartbeat more or less falls into the time; what each partition did would be a thousand.
-    let allowance = |count: u64| count + count / 2 + 100;
+    // Whether a heartbeat more or less falls into the time.
+    let allowance = |count: u64| count + count / 2;
     assert!(many.socket_calls <= allowance(one.socket_calls) && many.waits <= allowance(one.waits), "{one}; {many}");
     assert!(many.file_calls <= allowance(one.file_calls) + 3, "{one}; {many}");
     assert!(many.allocations <= 2 * one.allocations && many.locks <= 2 * one.locks, "{one}; {many}");

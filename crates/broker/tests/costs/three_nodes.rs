@@ -43,6 +43,8 @@ impl ThreeNodes {
                 ("listeners", format!("PLAINTEXT://{},CONTROLLER://{}", addresses[id - 1], addresses[id + 2])),
                 ("log.dirs", files.path().join(id.to_string()).display().to_string()),
                 ("highwater.durability", durability.to_owned()),
+                // A lock for each partition every five seconds otherwise, on three nodes at three different times.
+                ("replica.high.watermark.checkpoint.interval.ms", "3600000".to_owned()),
             ];
             let properties: BTreeMap<String, String> =
                 properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();

@@ -33,7 +33,7 @@ const SESSION_VERSION: i16 = 7;
 const REPLICA_STATE_VERSION: i16 = 15;
 
 /// Most record bytes of an answer, whatever is asked for but a first batch that is larger: an answer is in memory until its client
-/// has taken it. Linux lets a connection have some 6 MiB in flight, so more would not make it faster.
+/// has taken it. Linux has at most 6 MiB (`net.ipv4.tcp_rmem`) of it under way unless it is told otherwise.
 const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: FetchRequest) -> Answer {
