@@ -28,7 +28,9 @@ pub enum Action {
         /// Its first offset.
         start: Offset,
     },
-    /// This replica no longer leads in the epoch it led: waiting acknowledgements fail, followers' sessions end.
+    /// This replica no longer leads in the epoch it led: followers' sessions end. What waits for the high watermark goes on
+    /// waiting if the replica leads or follows in the next epoch: it is committed once the high watermark passes it there, and
+    /// lost if the log is cut below its end.
     Resign,
     /// Follow that leader: open the partition with it, in that epoch.
     Follow {
@@ -39,11 +41,11 @@ pub enum Action {
     },
     /// There is nobody to follow.
     StopFollowing,
-    /// The high watermark moved. Leader: release acknowledgements at or below it, wake fetches, tell followers.
+    /// The high watermark moved: release acknowledgements at or below it, wake fetches, tell followers.
     HighWatermarkMoved {
         /// Everything below is committed.
         high_watermark: Offset,
-        /// Leader: whether the committed ISR has `min.insync.replicas` members at this moment (P6).
+        /// Whether the committed ISR has `min.insync.replicas` members at this moment (P6). A follower has its leader's word.
         enough_in_sync: bool,
     },
     /// Ask the controller. The same change may be asked for again while its outcome is unknown.

@@ -519,7 +519,8 @@ impl Replica {
     fn high_watermark_moved(&mut self, committed: Offset, actions: &mut Actions) {
         if committed > self.high_watermark {
             self.high_watermark = committed;
-            let enough_in_sync = self.has_enough_in_sync();
+            // A leader with too few in sync moves nothing that a follower would hear of.
+            let enough_in_sync = self.has_enough_in_sync() || matches!(self.role, Role::Follower(_));
             actions.push(Action::HighWatermarkMoved { high_watermark: committed, enough_in_sync });
         }
     }

@@ -63,6 +63,11 @@ impl Aftermath {
         self.persist_log_start = true;
     }
 
+    /// These requests are not answered here.
+    pub fn refuse(&mut self, replies: impl Iterator<Item = Reply>) {
+        self.released.extend(replies.map(|reply| (reply, Err(ErrorCode::NotLeaderOrFollower))));
+    }
+
     /// These requests are answered.
     pub fn answer(&mut self, replies: impl Iterator<Item = Reply>) {
         self.released.extend(replies.map(|reply| (reply, Ok(()))));

@@ -59,7 +59,9 @@ pub struct ProduceError {
 }
 
 /// Resolves when the high watermark has passed an append: `Ok` if enough replicas are in sync at that moment, else
-/// NOT_ENOUGH_REPLICAS_AFTER_APPEND; NOT_LEADER_OR_FOLLOWER when this broker stops leading or its lease lapses first.
+/// NOT_ENOUGH_REPLICAS_AFTER_APPEND. If another broker leads before that, the wait goes on here, as a follower: `Ok` once the new
+/// leader says that the append is committed, NOT_LEADER_OR_FOLLOWER once it is cut off the log. NOT_LEADER_OR_FOLLOWER also when
+/// the lease lapses or the replica leaves this broker first, in which case the append may be there or not.
 #[derive(Debug)]
 pub struct HighWatermarkWait {
     receiver: tokio::sync::oneshot::Receiver<Result<(), ErrorCode>>,

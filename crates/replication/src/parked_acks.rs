@@ -55,6 +55,12 @@ impl ParkedAcks {
         released.unwrap_or_default().into_values()
     }
 
+    /// Takes out those that wait for more than `log_end`, as after a cut of the log.
+    pub fn take_above(&mut self, log_end: Offset) -> impl Iterator<Item = Reply> {
+        let above = self.queue.as_mut().map(|queue| queue.waiting.split_off(&(log_end.plus(1), 0)));
+        above.unwrap_or_default().into_values()
+    }
+
     /// Forgets those who have given up waiting.
     pub fn forget_abandoned(&mut self) {
         if let Some(queue) = &mut self.queue {
@@ -90,6 +96,18 @@ mod tests {
         assert_eq!(released, [true, true, true, false]);
         assert_eq!(parked.take().count(), 1);
         assert_eq!(parked.release(Offset(100)).count(), 0);
+    }
+
+    #[test]
+    fn a_cut_takes_those_above_it() {
+        let mut parked = ParkedAcks::default();
+        let mut receivers: Vec<_> = [3, 5, 6].map(|needed| parked.park(Offset(needed))).into();
+        for reply in parked.take_above(Offset(5)) {
+            reply.send(Err(ErrorCode::NotLeaderOrFollower)).unwrap();
+        }
+        let refused: Vec<bool> = receivers.iter_mut().map(|receiver| receiver.try_recv().is_ok()).collect();
+        assert_eq!(refused, [false, false, true]);
+        assert_eq!(parked.take().count(), 2);
     }
 
     #[test]

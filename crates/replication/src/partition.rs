@@ -403,6 +403,9 @@ impl Partition {
             if !leased {
                 state.turn_away(aftermath);
             }
+            if state.replica.role() != RoleKind::Leader {
+                state.parked.forget_abandoned();
+            }
             state.step(self, Event::Tick, aftermath);
         });
     }
@@ -544,6 +547,9 @@ impl State {
             Action::StopFollowing => {
                 self.link = None;
                 aftermath.follow = true;
+                if self.replica.role() == RoleKind::Offline {
+                    self.turn_away(aftermath);
+                }
             }
             Action::HighWatermarkMoved { high_watermark, enough_in_sync } => {
                 let result = if enough_in_sync { Ok(()) } else { Err(ErrorCode::NotEnoughReplicasAfterAppend) };
@@ -589,8 +595,14 @@ impl State {
         aftermath.released.extend(self.parked.take().chain(self.deletions.take()).map(|reply| (reply, refused)));
     }
 
+    /// Who waits for an acknowledgement goes on waiting where the log shows what became of the records. To refuse them now would
+    /// say that they are not there: librdkafka takes NOT_LEADER_OR_FOLLOWER for that, and if it begins a new producer epoch
+    /// meanwhile, sends them again with numbers that nobody can compare.
     fn resign(&mut self, aftermath: &mut Aftermath) {
-        self.turn_away(aftermath);
+        if self.replica.role() == RoleKind::Offline {
+            self.turn_away(aftermath);
+        }
+        aftermath.refuse(self.deletions.take());
         aftermath.closed.extend(self.followers.iter().cloned());
         self.followers = Arc::default();
     }
@@ -603,6 +615,7 @@ impl State {
         }
         let result = if anew { log.truncate_fully_and_start_at(offset, now) } else { log.truncate_to(offset, now) };
         let cursors = cursors_of(log);
+        aftermath.refuse(self.parked.take_above(if anew { Offset::ZERO } else { offset }));
         if let Some(future) = &self.future {
             future.cut(offset, anew, now);
         }

@@ -27,7 +27,7 @@ impl Cluster {
         let node = &self.nodes[index(broker)];
         let core = node.core.as_ref().expect("it just stepped");
         if core.role() != RoleKind::Leader {
-            return;
+            return self.check_acknowledged_after_leading(broker, done);
         }
         for offset in self.committed.len() as i64..core.high_watermark().get() {
             let entry = node
@@ -54,6 +54,17 @@ impl Cluster {
                 self.controller.isr
             );
             self.acked.insert(offset);
+        }
+    }
+
+    /// P2: what was appended as leader is acknowledged by the follower that it became only if it is committed.
+    fn check_acknowledged_after_leading(&self, broker: BrokerId, done: Vec<(i64, Entry)>) {
+        for (offset, entry) in done {
+            let committed = self.committed.get(usize::try_from(offset).expect("not negative"));
+            assert!(
+                self.controller.unclean || committed == Some(&entry),
+                "P2: {broker} acknowledges {entry:?} at {offset}, where {committed:?} is committed"
+            );
         }
     }
 

@@ -260,10 +260,13 @@ impl Cluster {
                 assert!(other.is_none_or(|other| other == broker), "P7: two leaders in epoch {leader_epoch}");
             }
             Action::Resign => {
-                node.parked.clear();
                 node.senders.clear();
+                self.forget_if_offline(broker);
             }
-            Action::Follow { .. } | Action::StopFollowing => node.session = None,
+            Action::Follow { .. } | Action::StopFollowing => {
+                node.session = None;
+                self.forget_if_offline(broker);
+            }
             Action::HighWatermarkMoved { high_watermark, enough_in_sync } => {
                 let (done, parked) = node.parked.iter().partition(|(offset, _)| *offset < high_watermark.get());
                 node.parked = parked;
@@ -276,11 +279,14 @@ impl Cluster {
             Action::IsrCommitted { .. } => {}
             Action::TruncateTo { offset } => {
                 self.check_truncation(broker, offset);
-                self.nodes[index(broker)].log.truncate(offset.get());
+                let node = &mut self.nodes[index(broker)];
+                node.log.truncate(offset.get());
+                node.parked.retain(|(parked, _)| *parked < offset.get());
                 self.reopen(broker);
             }
             Action::StartAt { offset } => {
                 node.log.start_at(offset.get());
+                node.parked.clear();
                 self.reopen(broker);
             }
             Action::RefuseTruncation { offset, high_watermark } => {
@@ -291,6 +297,13 @@ impl Cluster {
                 self.step(broker, Event::LogStartMoved { log_start });
             }
             Action::Acknowledge { log_end, flushed } => self.acknowledge(broker, log_end, flushed),
+        }
+    }
+
+    fn forget_if_offline(&mut self, broker: BrokerId) {
+        let node = &mut self.nodes[index(broker)];
+        if node.core.as_ref().is_none_or(|core| core.role() == RoleKind::Offline) {
+            node.parked.clear();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use highwater_replication::{Acks, Isolation, OffsetSpec};
+use highwater_replication::{Acks, Isolation, OffsetSpec, PartitionRole};
 use highwater_types::*;
 use tokio::time::Instant;
 
@@ -48,6 +48,44 @@ async fn a_stuck_follower_leaves_the_isr_and_min_isr_holds() {
     cluster.run(2).await;
     cluster.until_in_sync(id).await;
     assert_eq!(cluster.values(2, id), cluster.values(0, id));
+}
+
+/// A planned move: who waits is not told that the records are missing, for they are not.
+#[tokio::test]
+async fn an_append_is_acknowledged_by_the_follower_that_its_leader_became() {
+    let mut cluster = Cluster::start(3).await;
+    let id = cluster.create_topic("t", &[("min.insync.replicas", "2")]);
+    cluster.produce(0, id).await;
+    cluster.until_in_sync(id).await;
+    // Nothing is committed without node 2, which is in sync as far as the controller knows.
+    cluster.kill(2, false).await;
+    let mut waiting = cluster.append(0, id, Acks::All).unwrap().wait.unwrap();
+    cluster.until("replicated", |cluster| cluster.status(1, id).log_end == Offset(2)).await;
+    cluster.controller.change(id, |partition| partition.leader = BrokerId(1));
+    cluster.until("following", |cluster| cluster.status(0, id).role == PartitionRole::Follower).await;
+    assert_eq!(cluster.append(0, id, Acks::All).unwrap_err().code, ErrorCode::NotLeaderOrFollower);
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut waiting).await.is_err(), "not committed yet");
+    cluster.controller.change(id, |partition| partition.isr = vec![BrokerId(0), BrokerId(1)]);
+    assert_eq!(tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("in time"), Ok(()));
+    assert_eq!(cluster.values(1, id).len(), 2);
+}
+
+/// And of records that the new leader does not have, that they are missing.
+#[tokio::test]
+async fn an_append_that_the_new_leader_lacks_is_refused_once_it_is_cut() {
+    let mut cluster = Cluster::start(3).await;
+    let id = cluster.create_topic("t", &[("min.insync.replicas", "2")]);
+    cluster.produce(0, id).await;
+    cluster.until_in_sync(id).await;
+    cluster.kill(1, false).await;
+    cluster.kill(2, false).await;
+    let waiting = cluster.append(0, id, Acks::All).unwrap().wait.unwrap();
+    cluster.controller.change(id, |partition| partition.leader = BrokerId(1));
+    cluster.run(1).await;
+    cluster.run(2).await;
+    let answer = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+    assert_eq!(answer.expect("in time"), Err(ErrorCode::NotLeaderOrFollower));
+    cluster.until("cut", |cluster| cluster.status(0, id).log_end == Offset(1)).await;
 }
 
 #[tokio::test]
