@@ -76,7 +76,8 @@ pub fn plots(results: &Results) -> Vec<(&'static str, String)> {
 }
 
 fn chart(title: &str, groups: &[Group], axis: Axis, results: &Results) -> Option<String> {
-    let values = |(_, workload, figure): &Group| System::ALL.map(|system| results.median(workload, system, figure));
+    let values =
+        |(_, workload, figure): &Group| System::ALL.map(|system| results.of_all_runs(workload, system, figure));
     let groups: Vec<(&str, [Option<f64>; 3])> = groups
         .iter()
         .map(|group| (group.0, values(group)))

@@ -50,13 +50,13 @@ pub fn failures(results: &Results) -> Vec<String> {
 }
 
 fn row(figure: &Figure, results: &Results) -> Option<[String; 11]> {
-    let [strict, relaxed, kafka] = System::ALL.map(|system| results.median(figure.workload, system, figure.name));
+    let [strict, relaxed, kafka] = System::ALL.map(|system| results.of_all_runs(figure.workload, system, figure.name));
     if strict.is_none() && relaxed.is_none() && kafka.is_none() {
         return None;
     }
     let show = |value: Option<f64>| value.map_or(String::new(), number);
     let ratio = |ours: Option<f64>| match (ours, kafka) {
-        (Some(ours), Some(kafka)) => format!("{}x", number(figure.better.ratio(ours, kafka))),
+        (Some(ours), Some(kafka)) if ours > 0.0 => format!("{}x", number(figure.better.ratio(ours, kafka))),
         _ => String::new(),
     };
     let [must, stretch] = goal_words(figure);
