@@ -63,7 +63,7 @@ impl Aftermath {
         self.persist_log_start = true;
     }
 
-    /// These requests are not answered here.
+    /// These requests hear that this broker does not lead.
     pub fn refuse(&mut self, replies: impl Iterator<Item = Reply>) {
         self.released.extend(replies.map(|reply| (reply, Err(ErrorCode::NotLeaderOrFollower))));
     }
