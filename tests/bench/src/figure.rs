@@ -137,6 +137,8 @@ pub const FIGURES: &[Figure] = &[
         value(500.0, 500.0),
     ),
     row("M3", "m3.controller.longest_ms", "longest", "ms", Lower, value(2_000.0, 1_000.0)),
+    shown("M3", "m3.again.median_ms", "of a leader that was killed some seconds before: median", "ms", Lower),
+    shown("M3", "m3.again.longest_ms", "longest", "ms", Lower),
     row("M3", "m3.stop.longest_ms", "planned stop: longest", "ms", Lower, value(100.0, 30.0)),
     row("M3", "m3.java.median_ms", "Java producer, kill -9 of a leader: median", "ms", Lower, value(500.0, 500.0)),
     row("M3", "m3.java.longest_ms", "longest", "ms", Lower, value(2_000.0, 1_000.0)),

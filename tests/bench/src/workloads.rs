@@ -116,7 +116,7 @@ pub const WORKLOADS: &[Workload] = &[
     workload("L", "flushed before acknowledged", STRICT_AND_KAFKA, 300, flush::run),
     workload("M1", "start of a node", STRICT_AND_KAFKA, 240, start::first_acknowledgement),
     workload("M2", "restart after kill -9", STRICT_AND_KAFKA, 1_800, start::after_kill),
-    workload("M3", "gaps after kill -9 and planned stops", STRICT_AND_KAFKA, 900, failover::leader),
+    workload("M3", "gaps after kill -9 and planned stops", STRICT_AND_KAFKA, 1_500, failover::leader),
     workload("M4", "active controller killed", STRICT_AND_KAFKA, 600, failover::controller),
     workload("M5", "M3's kills at equal time-outs", STRICT_AND_KAFKA, 900, failover::leader_at_equal_timeouts),
     workload("N", "resident memory", STRICT_AND_KAFKA, 300, memory::run),

@@ -18,7 +18,7 @@ const MEMBERS: usize = 10;
 /// Time between two heartbeats of a member: the clients' default.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
 /// Groups that form at once: so many members connect at a time.
-const FORMING: usize = 20;
+const FORMING: usize = 100;
 /// Rebalances a second.
 const REBALANCES_PER_SECOND: usize = 25;
 
