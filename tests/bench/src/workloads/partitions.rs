@@ -16,6 +16,8 @@ use crate::raw::Connection;
 
 /// Partitions of one topic (I).
 const PARTITIONS_PER_TOPIC: i32 = 100;
+/// Topics of one request (I): a controller creates 10,000 partitions at once, not more.
+const TOPICS_AT_ONCE: usize = 100;
 /// Partitions of one topic (I2).
 const MANY_PARTITIONS_PER_TOPIC: i32 = 1_000;
 /// How long a cluster calms down before it is watched.
@@ -31,7 +33,10 @@ pub fn at_rest(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
     let topics: Vec<Topic<'_>> =
         names.iter().map(|name| Topic { name, partitions: PARTITIONS_PER_TOPIC, replicas: 3, configs: &[] }).collect();
     let started = Instant::now();
-    request_topics(&mut Connection::open(cluster.nodes()[0].address())?, &topics)?;
+    let mut connection = Connection::open(cluster.nodes()[0].address())?;
+    for topics in topics.chunks(TOPICS_AT_ONCE) {
+        request_topics(&mut connection, topics)?;
+    }
     wait_for_leaders(&cluster, &topics)?;
     findings.note("i.known_s", started.elapsed().as_secs_f64());
     wait_until_served(&cluster, &topics)?;
@@ -49,6 +54,7 @@ pub fn at_rest(run: &Run<'_>, findings: &mut Findings) -> Result<()> {
             leaders(&bootstrap, name).is_ok_and(|leaders| leaders.iter().all(|&id| id >= 0 && id != victim as i32))
         })?;
     }
+    findings.note("i.elected_s", started.elapsed().as_secs_f64());
     wait_until_served(&cluster, &topics)?;
     findings.note("i.failover_s", started.elapsed().as_secs_f64());
     Ok(())
