@@ -90,6 +90,12 @@ fn is_changing(controller: &ControllerNode) -> bool {
     controller.core().raft_metrics().membership_config.membership().get_joint_config().len() > 1
 }
 
+/// Whether the membership that it knows is committed.
+fn is_settled(controller: &ControllerNode) -> bool {
+    let metrics = controller.core().raft_metrics();
+    metrics.last_applied >= *metrics.membership_config.log_id()
+}
+
 fn code(result: Result<(), CommandError>) -> ErrorCode {
     result.expect_err("a refusal").code
 }
@@ -427,6 +433,8 @@ fn a_change_waits_for_one_that_raft_has_begun() {
     let active = cluster.active();
     let others: Vec<BrokerId> = [1, 2, 3].map(BrokerId).into_iter().filter(|id| *id != active).collect();
     let (leaving, away) = (others[0], others[1]);
+    // Raft begins no change before the last one is committed: here that the fourth observes.
+    cluster.eventually("an end of the last change", || is_settled(cluster.controller(active)).then_some(()));
     cluster.kill(away);
     // Begun by nobody who has a turn, and held up: of the two that will be left, one is dead.
     let raft = cluster.controller(active).core().raft.clone();
