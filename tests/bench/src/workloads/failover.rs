@@ -32,8 +32,8 @@ const RECOVERS_WITHIN: Duration = Duration::from_secs(60);
 /// Creations in a row that show that the cluster is well.
 const WELL: usize = 20;
 
-/// Loads with faults begin so far apart: a broker that dies a second time within fifteen seconds is another case, for clients remember the first
-/// (ADR 9), and has a row of its own. Kafka takes so long by itself.
+/// Loads with faults begin so far apart: of a broker that dies a second time within fifteen seconds clients are told otherwise (ADR 9),
+/// and that has a row of its own.
 const APART: Duration = Duration::from_secs(18);
 
 /// Time-outs of M5, equal for both: the shortest session that Highwater takes, and quorum followers that miss their leader as
