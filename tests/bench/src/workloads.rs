@@ -120,8 +120,8 @@ pub const WORKLOADS: &[Workload] = &[
     workload("M4", "active controller killed", STRICT_AND_KAFKA, 600, failover::controller),
     workload("M5", "M3's kills at equal time-outs", STRICT_AND_KAFKA, 900, failover::leader_at_equal_timeouts),
     workload("N", "resident memory", STRICT_AND_KAFKA, 300, memory::run),
-    workload("S", "more and more partitions that nobody uses", &[System::Strict], 600, growth::run),
-    workload("T", "E at its rate beside one disturbance at a time", STRICT_AND_KAFKA, 900, tails::run),
+    workload("S", "more and more partitions that nobody uses", &[System::Strict], 600, growth::run).in_free_memory(),
+    workload("T", "E at its rate beside one disturbance at a time", STRICT_AND_KAFKA, 900, tails::run).in_free_memory(),
 ];
 
 /// The workload with that id, in any case.
