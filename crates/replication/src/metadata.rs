@@ -238,7 +238,12 @@ impl MetadataFollower {
     }
 
     /// A [`Job`] is done: takes the log over, if the metadata still want it, and does what waited for the name.
+    ///
+    /// The name is free only now. Otherwise: (1) a log is recovered, and its name free; (2) metadata come first that touch the
+    /// partition, and find neither a replica nor work for it; (3) they take the place for empty, and the replica leads or follows
+    /// without a record; (4) the log that was recovered is found to be there.
     pub fn on_work_done(&mut self, name: &TopicPartition, done: Done) {
+        self.context.log_work.free(name);
         let image = self.context.node.image.load_full();
         let look_again = match done {
             Done::Freed => true,
