@@ -7,7 +7,7 @@
 //! - `PendingShrink -> Committed`: accepted, refused, or settled by newer metadata
 //! - `Settling -> Committed`: accepted, or settled by newer metadata
 
-use highwater_types::BrokerId;
+use highwater_types::{BrokerEpoch, BrokerId};
 
 /// The in-sync replicas as this leader knows them. Sets are sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,12 @@ pub enum IsrState {
         isr: Vec<BrokerId>,
         /// Who is to join. Counts already: the controller may have agreed.
         added: BrokerId,
+        /// The registration in which it was found to hold what is committed. The same in every attempt.
+        ///
+        /// Otherwise: (1) the outcome of an attempt is unknown; (2) broker 3 dies, loses its disk or what it had not flushed,
+        /// registers anew and is unfenced; nobody had it in an ISR, so the partition epoch stays; (3) the leader asks again, for
+        /// broker 3 as it is registered now; (4) the controller agrees, and broker 3 lacks committed records.
+        broker_epoch: BrokerEpoch,
         /// An attempt was made of which nobody knows the outcome.
         in_doubt: bool,
     },

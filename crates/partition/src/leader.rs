@@ -261,9 +261,9 @@ impl Leader {
                 && progress.not_before <= around.now
                 && around.active.contains(&(**replica, progress.broker_epoch))
         });
-        if let Some((&added, _)) = ready {
+        if let Some((&added, &Progress { broker_epoch, .. })) = ready {
             let isr = self.isr.committed().to_vec();
-            self.isr = IsrState::PendingExpand { isr, added, in_doubt: false };
+            self.isr = IsrState::PendingExpand { isr, added, broker_epoch, in_doubt: false };
             actions.push(Action::ProposeIsr(self.change(around.active)));
         }
     }
@@ -273,8 +273,9 @@ impl Leader {
         let registered = |replica: BrokerId| {
             active.iter().find(|(id, _)| *id == replica).map_or(BrokerEpoch::NONE, |&(_, broker_epoch)| broker_epoch)
         };
-        let epoch_of = |replica: BrokerId| match self.followers.get(&replica) {
-            Some(progress) if progress.session.is_some() => progress.broker_epoch,
+        let epoch_of = |replica: BrokerId| match (&self.isr, self.followers.get(&replica)) {
+            (IsrState::PendingExpand { added, broker_epoch, .. }, _) if *added == replica => *broker_epoch,
+            (_, Some(progress)) if progress.session.is_some() => progress.broker_epoch,
             _ => registered(replica),
         };
         let isr = match &self.isr {

@@ -48,9 +48,13 @@ impl Script {
     }
 
     fn open(&mut self, follower: i32, session: u64, log_end: i64) -> Vec<Action> {
+        self.open_as(BrokerEpoch(10 + i64::from(follower)), follower, session, log_end)
+    }
+
+    fn open_as(&mut self, broker_epoch: BrokerEpoch, follower: i32, session: u64, log_end: i64) -> Vec<Action> {
         let follower = OpenedFollower {
             replica: BrokerId(follower),
-            broker_epoch: BrokerEpoch(10 + i64::from(follower)),
+            broker_epoch,
             session: SessionId(session),
             log_end: Offset(log_end),
             flushed: Offset(log_end),
@@ -196,6 +200,28 @@ fn a_refused_expansion_waits() {
     assert_eq!(proposed(&script.step(Event::Tick)), None);
     script.now = MonoMs(10_000);
     assert_eq!(proposed(&script.step(Event::Tick)), Some(vec![0, 1]));
+}
+
+/// P8: an expansion that is asked for again is about the registration that held what is committed, not about a later one.
+#[test]
+fn an_expansion_in_doubt_is_about_one_registration() {
+    let registration = |actions: &[Action]| {
+        actions.iter().find_map(|action| match action {
+            Action::ProposeIsr(change) => change.isr.iter().find(|(id, _)| *id == BrokerId(1)).map(|&(_, epoch)| epoch),
+            _ => None,
+        })
+    };
+    let (before, after) = (BrokerEpoch(11), BrokerEpoch(20));
+    let mut script = Script::new(None);
+    script.assign(0, (1, 1), &[0]);
+    script.append_and_flush(5);
+    assert_eq!(registration(&script.open(1, 5, 5)), Some(before));
+    script.step(Event::FollowerClosed { replica: BrokerId(1), session: SessionId(5) });
+    script.step(Event::ActiveBrokers([(BrokerId(0), BrokerEpoch(10)), (BrokerId(1), after)].into()));
+    assert_eq!(registration(&script.answer(1, IsrAnswer::Unknown)), Some(before), "it has registered anew");
+    script.open_as(after, 1, 6, 0);
+    assert_eq!(registration(&script.answer(1, IsrAnswer::Unknown)), Some(before), "it came with an empty disk");
+    assert_eq!(proposed(&script.answer(1, IsrAnswer::Refused)), Some(vec![0]), "then the doubt is settled");
 }
 
 /// Newer metadata settles what is in flight, whatever comes of the proposal.

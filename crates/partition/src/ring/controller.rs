@@ -103,6 +103,17 @@ impl Controller {
         if self.leader != before.leader || !before.replicas.is_subset(&self.replicas) {
             self.leader_epoch = LeaderEpoch(self.leader_epoch.get() + 1);
         }
+        if self.of_partition() != before.of_partition() {
+            self.use_up_partition_epoch();
+        }
+    }
+
+    /// What is the partition's own: brokers that have nothing to do with it come and go without a new partition epoch.
+    fn of_partition(&self) -> impl PartialEq + '_ {
+        (self.leader, &self.replicas, &self.adding, &self.removing, &self.isr, &self.elr, self.unclean)
+    }
+
+    fn use_up_partition_epoch(&mut self) {
         self.partition_epoch = PartitionEpoch(self.partition_epoch.get() + 1);
     }
 
@@ -210,6 +221,9 @@ impl Controller {
             return IsrAnswer::Refused;
         }
         self.change(rng, None, |state| state.isr = change.isr.iter().map(|&(id, _)| id).collect());
+        if self.partition_epoch == change.partition_epoch {
+            self.use_up_partition_epoch();
+        }
         if self.leader != from {
             return IsrAnswer::Stale;
         }
