@@ -100,7 +100,7 @@ impl Leader {
     }
 
     /// A follower came with a log that is a prefix of this one.
-    pub fn on_opened(&mut self, follower: &OpenedFollower, around: Surroundings<'_>, actions: &mut Actions) {
+    pub fn on_opened(&mut self, follower: &OpenedFollower, around: Surroundings<'_>) {
         let durability = around.settings.durability;
         let Some(progress) = self.followers.get_mut(&follower.replica) else { return };
         if progress.session.is_some_and(|session| session > follower.session)
@@ -110,10 +110,6 @@ impl Leader {
         }
         progress.on_opened(follower.session, follower.broker_epoch);
         progress.on_ack(follower.log_end, follower.flushed, around.cursors.log_end, durability, around.now);
-        // A member that lost what it had acknowledged (page cache, in relaxed mode; a replaced disk) is in sync no more.
-        if follower.log_end < around.high_watermark && self.is_committed_member(follower.replica) {
-            self.propose_shrink(vec![follower.replica], around, actions);
-        }
     }
 
     /// A follower acknowledged. Returns false if it does not count.
@@ -212,13 +208,14 @@ impl Leader {
         })
     }
 
-    /// Proposes that members leave which were not caught up for `lag_max`.
+    /// Proposes that members leave which were not caught up for `lag_max`, or lost what they had acknowledged.
     pub fn maybe_shrink(&mut self, around: Surroundings<'_>, actions: &mut Actions) {
         if !self.isr.is_committed() || around.now < self.shrink_not_before {
             return;
         }
-        let lags = |replica: &BrokerId| self.followers.get(replica).is_some_and(|progress| lags(progress, around));
-        let removed: Vec<BrokerId> = self.isr.committed().iter().copied().filter(lags).collect();
+        let is_behind = |progress: &Progress| lags(progress, around) || has_lost(progress, around);
+        let leaves = |replica: &BrokerId| self.followers.get(replica).is_some_and(is_behind);
+        let removed: Vec<BrokerId> = self.isr.committed().iter().copied().filter(leaves).collect();
         if !removed.is_empty() {
             self.propose_shrink(removed, around, actions);
         }
@@ -357,6 +354,12 @@ impl Leader {
 fn lags(progress: &Progress, around: Surroundings<'_>) -> bool {
     !progress.is_caught_up(around.cursors.log_end, around.settings.durability)
         && around.now - progress.caught_up_at > around.settings.lag_max
+}
+
+/// Whether a follower came with less than is committed, all of which it had held as a member: its page cache is gone (relaxed
+/// durability), or its disk was replaced. It may have become a member only after it came: while its joining was in flight.
+fn has_lost(progress: &Progress, around: Surroundings<'_>) -> bool {
+    progress.log_end != Offset::NONE && progress.log_end < around.high_watermark
 }
 
 fn elr_of(elr: &[BrokerId], defects: Defects) -> Box<[BrokerId]> {

@@ -397,7 +397,7 @@ impl Replica {
         let unchecked = self.defects.has(Mutation::NoEpochCheck);
         self.with_leader(now, |leader, around| match event {
             Event::FollowerOpened { leader_epoch, follower } if leader_epoch == leader.epoch => {
-                leader.on_opened(&follower, around, actions);
+                leader.on_opened(&follower, around);
             }
             Event::FollowerAcked { replica, session, leader_epoch, log_end, flushed }
                 if leader_epoch == leader.epoch || unchecked =>

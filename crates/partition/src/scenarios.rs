@@ -324,6 +324,30 @@ fn a_member_that_lost_records_leaves() {
     assert_eq!(script.high_watermark(), 5, "never back");
 }
 
+/// The same, if a change of the ISR is in flight at that moment: its own joining, or another one's.
+#[test]
+fn a_member_that_lost_records_amid_a_change_leaves_after_it() {
+    let relaxed = Settings { durability: Durability::Relaxed, ..STRICT };
+    let mut joining = Script::at(relaxed, LogCursors::default(), 0, None);
+    joining.assign(0, (1, 1), &[0]);
+    joining.step(Event::Appended { log_end: Offset(5) });
+    assert_eq!(proposed(&joining.open(1, 5, 5)), Some(vec![0, 1]));
+    assert_eq!(proposed(&joining.open(1, 6, 2)), None, "the answer comes first");
+    let isr = [0, 1].map(BrokerId).to_vec();
+    let (leader_epoch, partition_epoch) = (LeaderEpoch(1), PartitionEpoch(2));
+    let accepted = IsrAnswer::Accepted { isr, elr: Vec::new(), leader_epoch, partition_epoch };
+    assert_eq!(proposed(&joining.answer(1, accepted)), Some(vec![0]));
+
+    let mut member = Script::at(relaxed, LogCursors::default(), 0, None);
+    member.assign(0, (1, 1), &[0, 1]);
+    member.open(1, 5, 0);
+    member.step(Event::Appended { log_end: Offset(5) });
+    member.ack(1, 5, 1, 5, 0);
+    assert_eq!(proposed(&member.open(2, 6, 5)), Some(vec![0, 1, 2]));
+    assert_eq!(proposed(&member.open(1, 7, 2)), None);
+    assert_eq!(proposed(&member.answer(1, IsrAnswer::Refused)), Some(vec![0]));
+}
+
 #[test]
 fn a_follower_deletes_what_its_leader_has_deleted_once_it_holds_it() {
     let cursors = LogCursors { log_start: Offset(0), flushed: Offset(10), log_end: Offset(20) };
