@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_env::{clock, run_blocking};
-use highwater_log::LogDirectory;
+use highwater_log::{LogDirectory, LogError};
 use highwater_types::{Offset, TopicPartition};
 use tokio::time::sleep;
 
@@ -110,6 +110,8 @@ fn apply_retention_to(partition: &Arc<Partition>) {
         Some(Err(error)) if error.is_disk_full() => {
             tracing::warn!(partition = %partition.name, %error, "no room to delete old segments; tried again later");
         }
+        // Another replica is to take over, of which the controller would not hear if this one just failed.
+        Some(Err(error @ LogError::Corrupt { .. })) => partition.on_damage(&error.to_string()),
         Some(Err(error)) => partition.fail(&error.to_string()),
         _ => {}
     }

@@ -19,7 +19,7 @@ use futures::Stream;
 use futures::task::AtomicWaker;
 use highwater_env::lock::Mutex;
 use highwater_partition::SessionId;
-use highwater_rpc::replication::{LeaderFrame, Open, Opened, Push, Slot};
+use highwater_rpc::replication::{Lane, LeaderFrame, Open, Opened, Push, Slot};
 use highwater_types::{BrokerEpoch, BrokerId, LeaderEpoch, Offset};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -72,6 +72,8 @@ pub(crate) enum NextPush {
 pub(crate) struct FollowerStream {
     pub replica: BrokerId,
     pub broker_epoch: BrokerEpoch,
+    /// Whether its followers are out of sync, so that what they want was written long ago.
+    pub is_catching_up: bool,
     counters: Arc<Counters>,
     /// Of a stream of throttled replicas.
     throttle: Option<Arc<Throttle>>,
@@ -283,16 +285,17 @@ impl Outbox {
 
 impl FollowerStream {
     pub fn new(
-        replica: BrokerId,
-        broker_epoch: BrokerEpoch,
+        (replica, broker_epoch): (BrokerId, BrokerEpoch),
+        lane: Lane,
         counters: Arc<Counters>,
         throttle: Option<Arc<Throttle>>,
     ) -> Arc<Self> {
+        let is_catching_up = lane != Lane::InSync;
         // One frame at a time: the follower's throttle holds its report back.
         let window = if throttle.is_some() { 1 } else { WINDOW_FRAMES };
         let outbox = Mutex::new(Outbox { window, ..Outbox::default() });
         let (connection, gone) = (AtomicWaker::new(), Notify::new());
-        Arc::new(Self { replica, broker_epoch, counters, throttle, outbox, connection, gone })
+        Arc::new(Self { replica, broker_epoch, is_catching_up, counters, throttle, outbox, connection, gone })
     }
 
     /// What the connection is to send.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use highwater_env::clock;
 use highwater_log::{AppendError, LeaderAppend, LogRead, SpaceUse};
 use highwater_partition::{AppendRefusal, EpochEnd, Event, OpenCheck, OpenedFollower, RoleKind, SessionId, check_open};
-use highwater_records::ValidatedBatch;
+use highwater_records::{ValidatedBatch, split_batches};
 use highwater_rpc::replication::{Ack, Open, OpenOutcome, Opened, Push};
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, Timestamp};
 use tokio::sync::oneshot;
@@ -96,6 +96,13 @@ impl PushSource for Partition {
         if !now.leads(slot.epoch) || (read.size == 0 && told == (now.high_watermark, now.log_start)) {
             return NextPush::Nothing;
         }
+        if slot.stream.is_catching_up
+            && let Err(error) = check_batches(&read)
+        {
+            // The follower would refuse it, and ask for it again and again.
+            self.note_damage(&error);
+            return NextPush::Lost(error);
+        }
         let more = read.next_offset < now.log_end;
         slot.on_read(read.next_offset, (now.high_watermark, now.log_start));
         let (high_watermark, log_start) = (now.high_watermark, now.log_start);
@@ -115,6 +122,14 @@ impl Partition {
             error.to_string()
         })
     }
+}
+
+/// Checks what was read from the disk, for which nobody else may have asked since it was written.
+fn check_batches(read: &LogRead) -> Result<(), String> {
+    let mut batches = read.batches.iter().flat_map(split_batches);
+    batches
+        .try_for_each(|batch| batch.map(drop))
+        .map_err(|error| format!("a batch before offset {}: {error}", read.next_offset))
 }
 
 impl State {

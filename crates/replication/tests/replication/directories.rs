@@ -254,6 +254,44 @@ async fn a_leader_that_meets_damage_hands_over_once_another_replica_is_in_sync()
     assert!(names(&cluster, 0, "data").iter().any(|name| name.ends_with("-quarantined")));
 }
 
+/// S3.
+#[tokio::test]
+async fn a_leader_that_has_damaged_records_for_a_follower_hands_over() {
+    let mut cluster = Cluster::start(3).await;
+    let id = cluster.create_topic("t", &[("min.insync.replicas", "1")]);
+    cluster.kill(2, false).await;
+    cluster.controller.fence(BrokerId(2), &[id]);
+    for _ in 0..20 {
+        cluster.produce(0, id).await;
+    }
+    // It forgets what it had in memory. The damage is in a record, so the headers do not tell.
+    cluster.stop(0).await;
+    cluster.run(0).await;
+    cluster.disks[0].decay(Path::new("data/t-0/00000000000000000000.log"), 70).unwrap();
+    cluster.run(2).await;
+    cluster.until("handed over", |cluster| cluster.controller.partition(id).leader == BrokerId(1)).await;
+    cluster.until_in_sync(id).await;
+    assert_eq!(cluster.values(0, id), cluster.values(1, id));
+    assert_eq!(cluster.values(2, id), cluster.values(1, id));
+}
+
+#[tokio::test]
+async fn a_leader_whose_retention_meets_damage_hands_over() {
+    let mut cluster = Cluster::start(2).await;
+    let id = cluster.create_topic("t", &[("segment.bytes", "300"), ("min.insync.replicas", "1")]);
+    for _ in 0..40 {
+        cluster.produce(0, id).await;
+    }
+    cluster.until_in_sync(id).await;
+    // The newest timestamp of the first segment, and then, for it is looked up in the batches, a length that leads nowhere.
+    cluster.disks[0].decay(Path::new("data/t-0/00000000000000000000.log"), 9).unwrap();
+    cluster.disks[0].decay(Path::new("data/t-0/00000000000000000000.timeindex"), 0).unwrap();
+    cluster.until("handed over", |cluster| cluster.controller.partition(id).leader == BrokerId(1)).await;
+    cluster.produce(1, id).await;
+    cluster.until_in_sync(id).await;
+    assert_eq!(cluster.values(0, id), cluster.values(1, id));
+}
+
 #[tokio::test]
 async fn a_read_that_the_disk_refuses_takes_the_directory_out_of_service() {
     let mut cluster = Cluster::start_in(2, LAG_MAX, &TWO).await;
