@@ -3,13 +3,17 @@
 //!   the log answers a retry as before;
 //! - a marker that alone keeps a producer's epoch stays as it is, not as a header without a record, for the same reason;
 //! - a batch whose records cannot be read stays as it is: dropping it could lose the last value of a key;
-//! - tombstones begin to age only once all of their batch is compacted.
+//! - tombstones begin to age only once all of their batch is compacted;
+//! - the first batch of a leader epoch stays, as a header at least, because a replica that gets the log anew learns from it where
+//!   the epoch begins. Otherwise: (1) broker 3 leads in epoch 4, appends offset 100 for itself alone, and dies; (2) broker 1 leads in
+//!   epoch 5 from offset 100 on; (3) of offsets 100 to 149, compaction leaves nothing; (4) broker 2 begins anew, and epoch 5
+//!   with offset 150; (5) broker 2 leads, broker 3 is back: its epoch 4 ends in time, so it keeps its offset 100.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use highwater_records::{BatchError, EndTransactionMarker, RecordBatch};
-use highwater_types::{Offset, ProducerId, Timestamp};
+use highwater_types::{LeaderEpoch, Offset, ProducerId, Timestamp};
 
 use super::offset_map::OffsetMap;
 use super::transactions::TransactionOutcomes;
@@ -40,6 +44,8 @@ pub(crate) struct Filter {
     pub(crate) delete_retention_ms: i64,
     /// Producers of which a transactional batch came since their last marker.
     pub(crate) seen: BTreeSet<ProducerId>,
+    /// Leader epoch of the batch that was judged last.
+    pub(crate) leader_epoch: LeaderEpoch,
     /// Batches whose records cannot be read.
     pub(crate) unreadable: u64,
 }
@@ -47,15 +53,23 @@ pub(crate) struct Filter {
 impl Filter {
     /// Judges the next batch. A rewritten one is at most `most_bytes` long, where it is longer than it was.
     pub(crate) fn judge(&mut self, batch: &RecordBatch, most_bytes: usize) -> Kept {
-        let judged = match batch.header().is_control() {
+        let header = batch.header();
+        let before = std::mem::replace(&mut self.leader_epoch, header.partition_leader_epoch);
+        let judged = match header.is_control() {
             true => self.judge_marker(batch),
             false => self.judge_data(batch, most_bytes),
         };
-        judged.unwrap_or_else(|error| {
+        let judged = judged.unwrap_or_else(|error| {
             self.unreadable += 1;
-            tracing::warn!(offset = %batch.header().base_offset, %error, "compaction keeps a batch that it cannot read");
+            tracing::warn!(offset = %header.base_offset, %error, "compaction keeps a batch that it cannot read");
             Kept::Whole
-        })
+        });
+        match judged {
+            Kept::Nothing if before == header.partition_leader_epoch => Kept::Nothing,
+            Kept::Nothing if header.record_count == 0 => Kept::Whole,
+            Kept::Nothing => Kept::Rewritten(batch.emptied()),
+            kept => kept,
+        }
     }
 
     /// A marker goes after `delete.retention.ms` without a batch of its transaction.

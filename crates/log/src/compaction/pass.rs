@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use highwater_env::Fs;
 use highwater_records::{BatchHeader, EndTransactionMarker, RecordBatch};
-use highwater_types::{Offset, ProducerId, Timestamp};
+use highwater_types::{LeaderEpoch, Offset, ProducerId, Timestamp};
 
 use super::cleaned_segment::CleanedSegment;
 use super::dirtiness::CleanRange;
@@ -150,6 +150,7 @@ impl Compaction {
             now,
             delete_retention_ms: log.config().delete_retention_ms,
             seen: BTreeSet::new(),
+            leader_epoch: LeaderEpoch::NONE,
             unreadable: 0,
         };
         Self {

@@ -27,7 +27,6 @@ use crate::{CompactionError, Identity, Log, LogConfig, LogDirectory, LogError, L
 
 const SEEDS: u64 = 60;
 const STEPS: usize = 150;
-const EPOCH: LeaderEpoch = LeaderEpoch(0);
 const NOW: i64 = 1_700_000_000_000;
 const DELETE_RETENTION_MS: i64 = 50_000;
 const KEYS: u8 = 12;
@@ -103,6 +102,7 @@ struct History {
     log_end: Offset,
     flushed: Offset,
     clock: i64,
+    leader_epoch: LeaderEpoch,
     producers: [Producer; 3],
     pass: Option<Compaction>,
     consumer: Consumer,
@@ -164,6 +164,7 @@ impl History {
             log_end: Offset::ZERO,
             flushed: Offset::ZERO,
             clock: NOW,
+            leader_epoch: LeaderEpoch(0),
             producers: [Producer::default(); 3],
             pass: None,
             consumer: Consumer { position: Offset::ZERO, seen: BTreeSet::new() },
@@ -197,6 +198,9 @@ impl History {
     }
 
     fn append(&mut self) {
+        if self.rng.random_bool(0.1) {
+            self.leader_epoch = LeaderEpoch(self.leader_epoch.get() + 1);
+        }
         let codec = Compression::ALL[self.rng.random_range(0..Compression::ALL.len())];
         let mut builder = BatchBuilder::new(codec);
         let count = self.rng.random_range(1..5);
@@ -226,10 +230,10 @@ impl History {
     }
 
     fn append_batch(&mut self, batch: Bytes) {
-        let now = Timestamp(self.clock);
+        let (epoch, now) = (self.leader_epoch, Timestamp(self.clock));
         let limits = ValidationLimits { origin: AppendOrigin::Coordinator, ..ValidationLimits::new(now) };
         let batch = validate_produce(batch, &partition(), &limits).unwrap();
-        let appended = self.log().append_leader(&batch, EPOCH, now).unwrap();
+        let appended = self.log().append_leader(&batch, epoch, now).unwrap();
         assert!(!appended.duplicate);
         assert_eq!(appended.base_offset, self.log_end);
         self.log_end = appended.last_offset.plus(1);
@@ -460,6 +464,7 @@ impl History {
         self.check_every_position(&found);
         self.check_times();
         self.check_full_scan();
+        self.check_leader_epochs();
         self.check_read_committed(&found);
     }
 
@@ -533,6 +538,23 @@ impl History {
             let known = log.producers_for_tests().sequences_and_transaction(id);
             assert_eq!(from_log.sequences_and_transaction(id), known, "producer {id}");
         }
+    }
+
+    /// A replica that gets the log anew learns from its batches what this one knows of leader epochs.
+    fn check_leader_epochs(&mut self) {
+        let log_end = self.log_end;
+        let log = self.log();
+        let read = log.reader().read(Offset::ZERO, log_end, usize::MAX, true).unwrap();
+        let mut learnt = BTreeMap::new();
+        for batch in split_batches(&Bytes::from(read.batches.concat())) {
+            let header = *batch.unwrap().header();
+            learnt.entry(header.partition_leader_epoch).or_insert(header.base_offset);
+        }
+        let mut known = BTreeMap::new();
+        for offset in (0..log_end.get()).map(Offset) {
+            known.entry(log.epoch_of(offset)).or_insert(offset);
+        }
+        assert_eq!(learnt, known);
     }
 
     /// After a pass to `end`: below it only the newest record of each key is left, nothing aborted, and young tombstones.
