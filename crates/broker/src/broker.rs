@@ -300,7 +300,7 @@ impl Starter {
         let gateway = Arc::new(OnceLock::new());
         let publisher = Publisher {
             replicas: replicas.clone(),
-            groups: GroupLeadership { node_id: self.config.node_id, groups: groups.clone(), partitions },
+            groups: GroupLeadership::new(self.config.node_id, groups.clone(), partitions),
             directories: directories.opened.clone(),
             gateway: gateway.clone(),
             lifecycle: self.lifecycle.clone(),

@@ -159,7 +159,7 @@ impl ActiveShard {
                 let result = self.append(inner, now, &write.records);
                 outputs.push_back(inner.shard.on_append_result(now, write.id, result));
             }
-            replies.into_iter().for_each(|reply| inner.answer(reply));
+            replies.into_iter().for_each(|reply| self.answer(inner, reply));
         }
     }
 
@@ -179,6 +179,40 @@ impl ActiveShard {
                 Err(error)
             }
         }
+    }
+
+    /// Gives an answer out, with what has to be committed first if it shows or promises stored state.
+    fn answer(&self, inner: &mut Inner, reply: Reply) {
+        let Reply { token, response, send } = reply;
+        let after = match send {
+            SendWhen::Now => Ok(None),
+            SendWhen::Committed => self.uncommitted(inner),
+        };
+        let answer = match after {
+            Ok(after) => Answer { response, after },
+            Err(error) => Answer { response: response.into_write_failure(error), after: None },
+        };
+        let sender = inner.waiting.remove(&token).expect("every request is answered once");
+        if sender.send(answer).is_err() {
+            debug!("the client of a group request is gone");
+        }
+    }
+
+    /// What to wait for until everything appended so far is committed; an error while that cannot be known. Whoever waits for an
+    /// append hears of a lost lease there.
+    fn uncommitted(&self, inner: &mut Inner) -> Result<Option<Shared<Committed>>, ErrorCode> {
+        let failed = match inner.latest_append() {
+            Ok(None) => None,
+            Ok(under_way) => return Ok(under_way),
+            Err(error) => Some(error),
+        };
+        // An append that failed for who waited for it is in the log all the same, and may be committed since: because fewer
+        // replicas than the minimum were in sync when it was, or because the lease had lapsed for a while.
+        if self.writer.is_committed(self.partition, self.epoch)? {
+            inner.last_append = None;
+            return Ok(None);
+        }
+        Err(failed.unwrap_or(ErrorCode::NotLeaderOrFollower))
     }
 
     /// Wakes the deadline task if it sleeps too long.
@@ -218,28 +252,13 @@ impl ActiveShard {
 }
 
 impl Inner {
-    fn answer(&mut self, reply: Reply) {
-        let Reply { token, response, send } = reply;
-        let after = match send {
-            SendWhen::Now => None,
-            SendWhen::Committed => self.uncommitted(),
-        };
-        let sender = self.waiting.remove(&token).expect("every request is answered once");
-        if sender.send(Answer { response, after }).is_err() {
-            debug!("the client of a group request is gone");
+    /// The commit of the latest batch while it is under way, or else what became of it.
+    fn latest_append(&self) -> Result<Option<Shared<Committed>>, ErrorCode> {
+        let Some(latest) = &self.last_append else { return Ok(None) };
+        match latest.clone().now_or_never() {
+            None => Ok(Some(latest.clone())),
+            Some(result) => result.map(|()| None),
         }
-    }
-
-    /// What to wait for until everything appended so far is committed.
-    fn uncommitted(&mut self) -> Option<Shared<Committed>> {
-        if let Some(result) = self.last_append.as_ref().and_then(|commit| commit.clone().now_or_never()) {
-            // After NOT_ENOUGH_REPLICAS_AFTER_APPEND the high watermark has passed too: an error for who waited for
-            // it, but no reason to hide what is in the log from those who come later.
-            if matches!(result, Ok(()) | Err(ErrorCode::NotEnoughReplicasAfterAppend)) {
-                self.last_append = None;
-            }
-        }
-        self.last_append.clone()
     }
 }
 

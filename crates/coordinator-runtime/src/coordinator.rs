@@ -38,7 +38,8 @@ impl Default for CoordinatorConfig {
 /// All groups whose partition of `__consumer_offsets` this broker leads.
 ///
 /// Errors common to all requests: `COORDINATOR_NOT_AVAILABLE` while the topic does not exist or after shutdown,
-/// `COORDINATOR_LOAD_IN_PROGRESS`, `NOT_COORDINATOR`. A request whose future is dropped still takes effect.
+/// `COORDINATOR_LOAD_IN_PROGRESS`, `NOT_COORDINATOR` (also while the broker has no lease). A request whose future is dropped still
+/// takes effect.
 pub struct GroupCoordinator {
     config: CoordinatorConfig,
     writer: Arc<dyn PartitionWriter>,
@@ -124,13 +125,15 @@ impl GroupCoordinator {
         }
     }
 
-    /// API 14. Waits for the leader's assignment.
+    /// API 14. Waits for the leader's assignment. While the coordinator loads, the answer is `REBALANCE_IN_PROGRESS`: the
+    /// rebalance that the member is in the middle of is lost, and consumers take `COORDINATOR_LOAD_IN_PROGRESS` for fatal here.
     pub async fn sync_group(&self, request: SyncGroupRequest) -> SyncGroupResponse {
         if request.group_id.is_empty() {
             return SyncGroupResponse::error(ErrorCode::InvalidGroupId);
         }
         match self.ask(Request::SyncGroup(request)).await {
             Ok(Response::SyncGroup(response)) => response,
+            Err((ErrorCode::CoordinatorLoadInProgress, _)) => SyncGroupResponse::error(ErrorCode::RebalanceInProgress),
             Err((error, _)) => SyncGroupResponse::error(error),
             other => mismatched(&other),
         }
@@ -257,6 +260,11 @@ impl GroupCoordinator {
             return Err(ErrorCode::CoordinatorNotAvailable);
         }
         let partition = self.partition_for(group_id).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+        // Without a lease this broker cannot know that it still coordinates the group. A member that it went on answering would
+        // not look for its successor, which gives the member's partitions to others (P15).
+        if !self.writer.has_lease() {
+            return Err(ErrorCode::NotCoordinator);
+        }
         self.slots.lock().active(partition)
     }
 

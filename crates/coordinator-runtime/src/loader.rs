@@ -17,9 +17,10 @@ use crate::PartitionWriter;
 /// other tasks for long.
 const LOAD_CHUNK_BYTES: usize = 1024 * 1024;
 
-/// First pause while the high watermark is behind; it doubles up to the largest. Only a load that waits pauses.
+/// First pause while the high watermark is behind or nothing may be read yet; it doubles up to the largest. Only a load that
+/// waits pauses.
 const MIN_PAUSE: Duration = Duration::from_millis(2);
-/// Largest pause while the high watermark is behind.
+/// Largest pause of a load that waits.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a shard could not be read back.
@@ -60,19 +61,26 @@ pub(crate) struct Loaded {
 
 impl Loader {
     /// Reads the log up to its end at the start of the load, and waits until all of that is committed: what a previous
-    /// leader appended may be visible only when it can no longer be lost.
+    /// leader appended may be visible only when it can no longer be lost. Ends without a shard only when the leadership does:
+    /// nobody would load it again in this epoch.
     pub(crate) async fn load(&self, config: GroupConfig) -> Result<Loaded, LoadError> {
         let (start, end) = self.writer.log_range(self.partition, self.epoch).ok_or(LoadError::NotLeader)?;
         let mut loaded = Loaded { shard: GroupCoordinatorShard::new(config), records: 0, end: start };
         let mut pause = MIN_PAUSE;
         loop {
-            let (chunks, high_watermark) = self.read(loaded.end).await?;
             let before = loaded.end;
-            for chunk in &chunks {
-                loaded.replay_chunk(chunk)?;
-            }
-            if loaded.end >= end && high_watermark >= end {
-                return Ok(loaded);
+            match self.read(loaded.end).await {
+                Ok((chunks, high_watermark)) => {
+                    for chunk in &chunks {
+                        loaded.replay_chunk(chunk)?;
+                    }
+                    if loaded.end >= end && high_watermark >= end {
+                        return Ok(loaded);
+                    }
+                }
+                // Also while this broker leads and has no lease: a broker that was unfenced hears of its leaderships first.
+                Err(LoadError::NotLeader) => {}
+                Err(error) => return Err(error),
             }
             if loaded.end == before {
                 self.writer.log_range(self.partition, self.epoch).ok_or(LoadError::NotLeader)?;

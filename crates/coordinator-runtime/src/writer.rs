@@ -17,6 +17,15 @@ pub trait PartitionWriter: Send + Sync + 'static {
     /// leader in `epoch`, `NOT_ENOUGH_REPLICAS`, `MESSAGE_TOO_LARGE`, `KAFKA_STORAGE_ERROR`, ...
     fn append(&self, partition: PartitionIndex, epoch: LeaderEpoch, batch: Bytes) -> Result<Committed, ErrorCode>;
 
+    /// Whether this broker may serve at all (M9). Read for every request.
+    fn has_lease(&self) -> bool;
+
+    /// Whether all of the log is committed. Cheap, and called under a short lock.
+    ///
+    /// `NOT_LEADER_OR_FOLLOWER` when this broker is not the leader in `epoch`, or cannot know it because its lease has lapsed:
+    /// then what it has in memory may be out of date.
+    fn is_committed(&self, partition: PartitionIndex, epoch: LeaderEpoch) -> Result<bool, ErrorCode>;
+
     /// Whole batches from the one that holds `from`, at most about `max_bytes` but at least one batch if there is any;
     /// up to the high watermark or up to the log end, as the implementation likes. Also the high watermark.
     fn read(

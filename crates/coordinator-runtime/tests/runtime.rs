@@ -265,10 +265,11 @@ async fn loading_waits_until_all_it_read_is_committed() {
     assert_eq!(commit_error(&second.offset_commit(commit("g", "", -1, 6)).await), error);
     assert_eq!(fetched(&second.offset_fetch(fetch("g")).await), Err(error));
     assert_eq!(second.join_group(join("g", "")).await.error, error);
-    assert_eq!(second.sync_group(sync("g", "m", 1, &[])).await.error, error);
     assert_eq!(second.describe_groups(vec!["g".into()]).await[0].error, error);
     assert_eq!(second.delete_groups(vec!["g".into()]).await[0].error, error);
     assert_eq!(second.list_groups(ListGroupsFilter::default()).await, Err(error));
+    // The rebalance is lost: consumers join again, and would take the other code for fatal.
+    assert_eq!(second.sync_group(sync("g", "m", 1, &[])).await.error, ErrorCode::RebalanceInProgress);
     // A member must not take the load for a failure.
     assert_eq!(second.heartbeat(heartbeat("g", "m", 1)).await, ErrorCode::None);
     // Topics deleted meanwhile are dealt with at the end.
@@ -277,6 +278,78 @@ async fn loading_waits_until_all_it_read_is_committed() {
     log.commit_all(PARTITION);
     loaded(&second).await;
     assert_eq!(fetched(&second.offset_fetch(fetch("g")).await), Ok(None));
+}
+
+#[tokio::test]
+async fn a_load_waits_for_the_lease_of_a_leader() {
+    let log = MemoryLog::new(true);
+    let before = start(&log).await;
+    assert_eq!(commit_error(&before.offset_commit(commit("g", "", -1, 5)).await), ErrorCode::None);
+    // The metadata that unfences a broker makes it a leader at once; its lease comes a heartbeat later.
+    log.lapse(PARTITION);
+    let after = GroupCoordinator::new(config(), log.clone());
+    after.set_partition_count(1);
+    log.set_leader(PARTITION, Some(LeaderEpoch(4)));
+    after.on_leader(PARTITION, LeaderEpoch(4));
+    sleep(A_WHILE).await;
+    assert_eq!(fetched(&after.offset_fetch(fetch("g")).await), Err(ErrorCode::NotCoordinator));
+    log.renew(PARTITION);
+    loaded(&after).await;
+    assert_eq!(fetched(&after.offset_fetch(fetch("g")).await), Ok(Some(5)));
+}
+
+#[tokio::test]
+async fn nothing_is_shown_without_a_lease_and_all_is_shown_after_it() {
+    let log = MemoryLog::new(true);
+    let coordinator = start(&log).await;
+    assert_eq!(commit_error(&coordinator.offset_commit(commit("g", "", -1, 1)).await), ErrorCode::None);
+    log.set_auto_commit(false);
+    let committing = tokio::spawn({
+        let coordinator = coordinator.clone();
+        async move { coordinator.offset_commit(commit("g", "", -1, 2)).await }
+    });
+    sleep(Duration::from_millis(10)).await;
+    log.lapse(PARTITION);
+    assert_eq!(commit_error(&committing.await.unwrap()), ErrorCode::NotCoordinator);
+    // Another broker may lead by now, and may have taken later commits.
+    assert_eq!(fetched(&coordinator.offset_fetch(fetch("g")).await), Err(ErrorCode::NotCoordinator));
+    log.commit_all(PARTITION);
+    assert_eq!(fetched(&coordinator.offset_fetch(fetch("g")).await), Err(ErrorCode::NotCoordinator));
+    // The leadership has not moved, so no shard is loaded anew, and nobody need append anything for the offset to be shown.
+    log.renew(PARTITION);
+    assert_eq!(fetched(&coordinator.offset_fetch(fetch("g")).await), Ok(Some(2)));
+}
+
+#[tokio::test]
+async fn members_are_sent_away_without_a_lease_and_stay_members() {
+    let log = MemoryLog::new(true);
+    let coordinator = start(&log).await;
+    let member = join_alone(&coordinator, "g").await;
+    log.lapse(PARTITION);
+    let refused = ErrorCode::NotCoordinator;
+    assert_eq!(coordinator.heartbeat(heartbeat("g", &member, 1)).await, refused, "another broker may coordinate them");
+    assert_eq!(coordinator.join_group(join("g", &member)).await.error, refused);
+    assert_eq!(coordinator.sync_group(sync("g", &member, 1, &[])).await.error, refused);
+    assert_eq!(coordinator.describe_groups(vec!["g".into()]).await[0].error, refused);
+    log.renew(PARTITION);
+    assert_eq!(coordinator.heartbeat(heartbeat("g", &member, 1)).await, ErrorCode::None);
+}
+
+#[tokio::test]
+async fn a_commit_that_was_turned_away_is_shown_once_it_is_committed() {
+    let log = MemoryLog::new(false);
+    let coordinator = start(&log).await;
+    let committing = tokio::spawn({
+        let coordinator = coordinator.clone();
+        async move { coordinator.offset_commit(commit("g", "", -1, 2)).await }
+    });
+    sleep(Duration::from_millis(10)).await;
+    log.lapse(PARTITION);
+    log.renew(PARTITION);
+    assert_eq!(commit_error(&committing.await.unwrap()), ErrorCode::NotCoordinator);
+    assert_eq!(fetched(&coordinator.offset_fetch(fetch("g")).await), Err(ErrorCode::NotCoordinator));
+    log.commit_all(PARTITION);
+    assert_eq!(fetched(&coordinator.offset_fetch(fetch("g")).await), Ok(Some(2)));
 }
 
 #[tokio::test]

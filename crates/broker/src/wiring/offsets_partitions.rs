@@ -47,6 +47,15 @@ impl PartitionWriter for OffsetsPartitions {
         })
     }
 
+    fn has_lease(&self) -> bool {
+        self.replicas.has_lease()
+    }
+
+    fn is_committed(&self, partition: PartitionIndex, epoch: LeaderEpoch) -> Result<bool, ErrorCode> {
+        let led = self.led(partition, epoch).filter(|_| self.replicas.has_lease());
+        led.map(|status| status.high_watermark >= status.log_end).ok_or(ErrorCode::NotLeaderOrFollower)
+    }
+
     fn read(
         &self,
         partition: PartitionIndex,

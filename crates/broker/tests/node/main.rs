@@ -2,6 +2,7 @@
 
 mod features;
 mod follower_reads;
+mod groups;
 mod history;
 mod metrics;
 mod pair;

@@ -23,15 +23,25 @@ struct Partition {
     batches: Vec<(Offset, Bytes)>,
     end: Offset,
     refuse: Option<ErrorCode>,
-    /// High watermark and leader epoch, for those who wait.
-    state: watch::Sender<(Offset, Option<LeaderEpoch>)>,
+    /// High watermark, leader epoch and how often the lease lapsed, for those who wait.
+    state: watch::Sender<(Offset, Option<LeaderEpoch>, usize)>,
+    has_no_lease: bool,
     reads: usize,
 }
 
 impl Default for Partition {
     fn default() -> Self {
-        let state = watch::Sender::new((Offset::ZERO, None));
-        Self { epoch: None, batches: Vec::new(), end: Offset::ZERO, refuse: None, state, reads: 0 }
+        let state = watch::Sender::new((Offset::ZERO, None, 0));
+        let (batches, end) = (Vec::new(), Offset::ZERO);
+        Self { epoch: None, batches, end, refuse: None, state, has_no_lease: false, reads: 0 }
+    }
+}
+
+impl Partition {
+    /// Whether this broker may serve as leader in `epoch`.
+    fn serves(&self, epoch: LeaderEpoch) -> Result<(), ErrorCode> {
+        let serves = self.epoch == Some(epoch) && !self.has_no_lease;
+        if serves { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
     }
 }
 
@@ -50,6 +60,19 @@ impl MemoryLog {
             log.epoch = epoch;
             log.state.send_modify(|state| state.1 = epoch);
         });
+    }
+
+    /// The broker's lease lapses: who waits is turned away, and nothing is served though the leadership stays.
+    pub fn lapse(&self, partition: PartitionIndex) {
+        self.with(partition, |log| {
+            log.has_no_lease = true;
+            log.state.send_modify(|state| state.2 += 1);
+        });
+    }
+
+    /// The lease is granted again.
+    pub fn renew(&self, partition: PartitionIndex) {
+        self.with(partition, |log| log.has_no_lease = false);
     }
 
     /// Commits everything appended.
@@ -88,9 +111,7 @@ impl PartitionWriter for MemoryLog {
     fn append(&self, partition: PartitionIndex, epoch: LeaderEpoch, batch: Bytes) -> Result<Committed, ErrorCode> {
         let auto_commit = *self.auto_commit.lock();
         self.with(partition, |log| {
-            if log.epoch != Some(epoch) {
-                return Err(ErrorCode::NotLeaderOrFollower);
-            }
+            log.serves(epoch)?;
             if let Some(error) = log.refuse.take() {
                 return Err(error);
             }
@@ -102,17 +123,28 @@ impl PartitionWriter for MemoryLog {
             placed[12..16].copy_from_slice(&epoch.0.to_be_bytes());
             log.batches.push((log.end, placed.freeze()));
             log.end = log.end.plus(i64::from(header.record_count));
-            let (end, mut state) = (log.end, log.state.subscribe());
+            let (end, mut state, lapses) = (log.end, log.state.subscribe(), log.state.borrow().2);
             if auto_commit {
                 log.state.send_modify(|state| state.0 = end);
             }
             let committed = async move {
-                let passed = state.wait_for(|(hw, leader)| *hw >= end || *leader != Some(epoch)).await;
+                let decided = |(hw, leader, lapsed): &(Offset, Option<LeaderEpoch>, usize)| {
+                    *hw >= end || *leader != Some(epoch) || *lapsed != lapses
+                };
+                let passed = state.wait_for(decided).await;
                 let high_watermark = passed.map_err(|_| ErrorCode::NotLeaderOrFollower)?.0;
                 if high_watermark >= end { Ok(()) } else { Err(ErrorCode::NotLeaderOrFollower) }
             };
             Ok(Box::pin(committed) as Committed)
         })
+    }
+
+    fn has_lease(&self) -> bool {
+        !self.partitions.lock().values().any(|log| log.has_no_lease)
+    }
+
+    fn is_committed(&self, partition: PartitionIndex, epoch: LeaderEpoch) -> Result<bool, ErrorCode> {
+        self.with(partition, |log| log.serves(epoch).map(|()| log.state.borrow().0 >= log.end))
     }
 
     fn read(
@@ -123,9 +155,7 @@ impl PartitionWriter for MemoryLog {
         max_bytes: usize,
     ) -> Result<(Vec<Bytes>, Offset), ErrorCode> {
         self.with(partition, |log| {
-            if log.epoch != Some(epoch) {
-                return Err(ErrorCode::NotLeaderOrFollower);
-            }
+            log.serves(epoch)?;
             log.reads += 1;
             let first = log.batches.partition_point(|(base, _)| *base <= from).saturating_sub(1);
             let mut bytes = BytesMut::new();

@@ -202,6 +202,15 @@ impl PartitionWriter for OffsetsWriter {
         })
     }
 
+    fn has_lease(&self) -> bool {
+        self.replicas.has_lease()
+    }
+
+    fn is_committed(&self, partition: PartitionIndex, _epoch: LeaderEpoch) -> Result<bool, ErrorCode> {
+        let status = self.replicas.partition_status(self.key(partition)?).filter(|_| self.replicas.has_lease());
+        status.map(|status| status.high_watermark >= status.log_end).ok_or(ErrorCode::NotLeaderOrFollower)
+    }
+
     fn read(
         &self,
         partition: PartitionIndex,
