@@ -151,14 +151,16 @@ impl SessionStream {
 
     /// False when the registration is not the broker's any more.
     async fn on_heartbeat(&mut self, heartbeat: pb::Heartbeat) -> bool {
+        let applied = MetadataOffset(heartbeat.metadata_offset);
+        // Before the image is looked at. In the other order (1) the image shows the broker unfenced, (2) its session ends, and
+        // the fencing is committed, (3) no fencing is under way any more, and the fenced broker is granted a lease.
+        let may_lease = self.core.sessions.lock().heartbeat(self.id, self.stream, applied, clock::mono_ms());
         let image = self.core.feed.image();
         let Some(broker) = image.broker(self.id).filter(|broker| broker.epoch == self.epoch) else {
             let text = format!("broker {} has another registration than {}", self.id, self.epoch);
             send(&self.answers, refused(ErrorCode::StaleBrokerEpoch, &text)).await;
             return false;
         };
-        let applied = MetadataOffset(heartbeat.metadata_offset);
-        let may_lease = self.core.sessions.lock().heartbeat(self.id, self.stream, applied, clock::mono_ms());
         if may_lease && self.core.quorum_confirmed() {
             let lease = pb::Lease {
                 sequence: heartbeat.sequence,

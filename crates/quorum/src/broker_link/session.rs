@@ -104,13 +104,16 @@ impl Session {
             };
             match end {
                 End::Lost => self.finder.not_active(target),
-                End::Refused(error) if is_final(&error) => {
+                End::Refused(error) => {
+                    // Another process may have the id by now: the lease goes with the registration.
                     self.lease.fenced();
-                    tracing::error!(%error, "the cluster refuses this broker");
-                    self.progress.send_modify(|progress| progress.refused = Some(error));
-                    return;
+                    if is_final(&error) {
+                        tracing::error!(%error, "the cluster refuses this broker");
+                        self.progress.send_modify(|progress| progress.refused = Some(error));
+                        return;
+                    }
+                    tracing::warn!(%error, "the cluster refuses this broker for now");
                 }
-                End::Refused(error) => tracing::warn!(%error, "the cluster refuses this broker for now"),
                 End::Goodbye => return,
             }
             tokio::select! {

@@ -1,5 +1,6 @@
 //! Sessions, leases and the metadata stream of brokers.
 
+use highwater_controller::UnregisterBroker;
 use highwater_env::{GrpcOptions, clock, grpc_channel};
 use highwater_rpc::command::encode_command;
 use highwater_rpc::pb::quorum as pb;
@@ -264,6 +265,27 @@ fn a_second_process_with_the_same_id_is_kept_out() {
     second.serving(&cluster);
     assert!(second.link.broker_epoch() > epoch, "M3");
     second.kill();
+}
+
+#[test]
+fn a_broker_whose_registration_is_gone_has_no_lease() {
+    let cluster = Cluster::started([1]);
+    let broker = BrokerProcess::start(&cluster, 10, 2);
+    broker.serving(&cluster);
+    let address = cluster.machines[&BrokerId(1)].voter.endpoint.to_string();
+    // It hangs for a moment. Meanwhile an operator unregisters it, and another process takes its id.
+    let (end_hang, hang) = std::sync::mpsc::channel::<()>();
+    broker.runtime.spawn(async move { hang.recv() });
+    let hung = Instant::now();
+    let unregister = Command::UnregisterBroker(UnregisterBroker { id: BrokerId(10) });
+    cluster.submit(&cluster.client(), unregister).unwrap();
+    let _other = cluster.within_patience(ScriptedBroker::register(&address, 10));
+    end_hang.send(()).unwrap();
+    // Its lease would last for more than a second yet.
+    cluster.eventually("the lease is void", || (!broker.link.lease_valid(clock::mono_ms())).then_some(()));
+    let took = hung.elapsed();
+    assert!(took < Duration::from_millis(800), "{took:?}");
+    broker.kill();
 }
 
 #[test]
