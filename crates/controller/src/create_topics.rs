@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_metadata::config::validate_topic_values;
-use highwater_metadata::{ConfigResource, MetadataImage, MetadataRecord};
+use highwater_metadata::{ConfigResource, MetadataImage, MetadataRecord, TopicImage};
 use highwater_types::limits::MAX_PARTITIONS_PER_REQUEST;
 use highwater_types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
 use rand_core::RngCore;
@@ -93,12 +93,18 @@ fn check_name(image: &MetadataImage, name: &str) -> Result<TopicName, CommandErr
     if image.topic_by_name(name).is_some() {
         return Err(CommandError::new(ErrorCode::TopicAlreadyExists, format!("Topic '{name}' already exists.")));
     }
-    let may_collide = name.contains(['.', '_']);
-    if may_collide && let Some(other) = image.topics().find(|other| collides(other.name.as_str(), name)) {
+    if let Some(other) = colliding(image, name) {
         let message = format!("Topic '{name}' collides with existing topic: {}", other.name);
         return Err(CommandError::new(ErrorCode::InvalidTopicException, message));
     }
     Ok(legal)
+}
+
+/// A topic whose name collides: it begins as the name does before the first character that may differ.
+fn colliding<'a>(image: &'a MetadataImage, name: &'a str) -> Option<&'a TopicImage> {
+    let (beginning, _) = name.split_once(['.', '_'])?;
+    let mut alike = image.topics_by_name_from(beginning).take_while(|other| other.name.as_str().starts_with(beginning));
+    alike.find(|other| collides(other.name.as_str(), name)).map(|other| &**other)
 }
 
 /// Names that differ only in `.` and `_` would share metric names.

@@ -19,13 +19,22 @@ pub(crate) fn elect(scratch: &mut Scratch, config: &ControllerConfig, request: &
     CommandResponse::ElectLeaders(results.collect())
 }
 
-/// Partitions that an election of that kind is about, bounded.
+/// Partitions that an election of that kind is about, bounded. Those that cannot have the wanted leader now come last: there may
+/// be many for long, and must not keep the others from their turn.
 fn not_elected(image: &MetadataImage, kind: ElectionType) -> Vec<TopicIdPartition> {
     let partitions = image.topics().flat_map(|topic| {
         topic.iter().map(|(partition, state)| (TopicIdPartition { topic_id: topic.id, partition }, state))
     });
     let wanted = partitions.filter(|(_, state)| !is_elected(state, kind));
-    wanted.map(|(key, _)| key).take(MAX_PARTITION_CHANGES).collect()
+    let (now, later): (Vec<_>, Vec<_>) = wanted.partition(|(_, state)| has_candidate(image, state, kind));
+    now.into_iter().chain(later).map(|(key, _)| key).take(MAX_PARTITION_CHANGES).collect()
+}
+
+fn has_candidate(image: &MetadataImage, partition: &PartitionImage, kind: ElectionType) -> bool {
+    match kind {
+        ElectionType::Preferred => partition.isr.contains(&partition.preferred_leader()),
+        ElectionType::Unclean => partition.replicas.iter().any(|&id| image.is_replica_active(partition, id)),
+    }
 }
 
 fn is_elected(partition: &PartitionImage, kind: ElectionType) -> bool {
@@ -75,5 +84,33 @@ fn unavailable(partition: &PartitionImage, kind: ElectionType) -> CommandError {
             let message = format!("None of the replicas {:?} is available.", partition.replicas);
             CommandError::new(ErrorCode::EligibleLeadersNotAvailable, message)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_types::{BrokerId, DirectoryId, MetadataOffset, PartitionIndex, TopicId, TopicName};
+
+    use super::*;
+
+    fn topic(id: u128, partitions: usize, replicas: [i32; 2], isr: &[i32]) -> Vec<MetadataRecord> {
+        let (name, id) = (TopicName::new(&format!("t{id}")).unwrap(), TopicId::from_bytes(id.to_be_bytes()));
+        let isr: Vec<BrokerId> = isr.iter().copied().map(BrokerId).collect();
+        let (replicas, directories) = (replicas.map(BrokerId).to_vec(), vec![DirectoryId::UNASSIGNED; 2]);
+        let state = PartitionImage::new(replicas, directories, isr, BrokerId(2));
+        let partition = |partition| MetadataRecord::Partition { topic_id: id, partition, state: state.clone() };
+        let partitions = (0i32..).map(PartitionIndex).take(partitions).map(partition);
+        [MetadataRecord::Topic { name, id }].into_iter().chain(partitions).collect()
+    }
+
+    #[test]
+    fn partitions_whose_preferred_leader_is_gone_do_not_keep_others_waiting() {
+        // Broker 1 is gone for long; broker 3 is back.
+        let gone = topic(1, MAX_PARTITION_CHANGES, [1, 2], &[2]);
+        let records: Vec<_> = gone.into_iter().chain(topic(2, 1, [3, 2], &[3, 2])).collect();
+        let image = MetadataImage::empty().apply(&records, MetadataOffset(records.len() as i64)).0;
+        let targets = not_elected(&image, ElectionType::Preferred);
+        assert_eq!(targets.len(), MAX_PARTITION_CHANGES);
+        assert_eq!(targets[0].topic_id, TopicId::from_bytes(2u128.to_be_bytes()));
     }
 }

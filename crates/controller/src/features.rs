@@ -1,7 +1,7 @@
 //! UpdateFeatures (KIP-584): all updates of a request happen, or none. A level is finalized only when every node that is registered,
 //! whether it runs or not, knows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_metadata::{MetadataImage, MetadataRecord, NodeSoftware, SupportedFeature};
 use highwater_types::{BrokerId, ErrorCode};
@@ -12,9 +12,9 @@ use crate::{CommandError, CommandResponse, Decision, FeatureUpdate, UpdateFeatur
 pub(crate) fn decide(mut scratch: Scratch, request: &UpdateFeatures) -> Decision {
     let mut records = Vec::new();
     let mut results = Vec::new();
-    for (position, update) in request.updates.iter().enumerate() {
-        let twice = request.updates[..position].iter().any(|other| other.name == update.name);
-        let result = if twice {
+    let mut named = BTreeSet::new();
+    for update in &request.updates {
+        let result = if !named.insert(update.name.as_str()) {
             Err(CommandError::new(ErrorCode::InvalidRequest, format!("Feature {} is named twice.", update.name)))
         } else {
             check(scratch.image(), &request.controllers, update)
