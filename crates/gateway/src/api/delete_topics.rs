@@ -13,6 +13,8 @@ use crate::wire::string;
 
 /// First version that names topics by name or id.
 const SELECTOR_VERSION: i16 = 6;
+/// First version whose clients know TOPIC_DELETION_DISABLED.
+const DELETION_DISABLED_VERSION: i16 = 3;
 /// First version whose answer has messages.
 const MESSAGE_VERSION: i16 = 5;
 
@@ -90,7 +92,11 @@ fn encode(version: i16, topic: DeletedTopic) -> DeletableTopicResult {
         response.topic_id = topic.id.0;
     }
     if let Err(error) = topic.result {
-        response.error_code = error.code.code();
+        let code = match error.code {
+            ErrorCode::TopicDeletionDisabled if version < DELETION_DISABLED_VERSION => ErrorCode::InvalidRequest,
+            other => other,
+        };
+        response.error_code = code.code();
         if version >= MESSAGE_VERSION {
             response.error_message = Some(error.message.into());
         }
@@ -102,6 +108,18 @@ fn encode(version: i16, topic: DeletedTopic) -> DeletableTopicResult {
 mod tests {
     use super::*;
     use highwater_protocol::messages::delete_topics_request::DeleteTopicState;
+
+    #[test]
+    fn old_clients_learn_of_forbidden_deletions_by_a_code_that_they_know() {
+        let told = |version| {
+            let disabled = CommandError::new(ErrorCode::TopicDeletionDisabled, "Topic deletion is disabled.");
+            encode(version, refused(TopicSelector::Name("t".to_owned()), disabled)).error_code
+        };
+        assert_eq!(
+            [2, 3].map(told),
+            [ErrorCode::InvalidRequest, ErrorCode::TopicDeletionDisabled].map(ErrorCode::code)
+        );
+    }
 
     #[test]
     fn ambiguous_topics_are_refused_and_the_others_go_on() {

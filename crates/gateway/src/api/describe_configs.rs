@@ -10,6 +10,7 @@ use highwater_protocol::messages::{DescribeConfigsRequest, DescribeConfigsRespon
 use highwater_types::{ErrorCode, TopicName};
 
 use crate::config_resource::{BROKER, TOPIC, not_served};
+use crate::duplicates::each_once;
 use crate::state::{GatewayState, RequestContext};
 use crate::wire::text;
 
@@ -38,7 +39,8 @@ pub(crate) fn handle(
             }
         }
     };
-    DescribeConfigsResponse::default().with_results(body.resources.iter().map(result).collect())
+    let resources = each_once(&body.resources, |resource| (resource.resource_type, resource.resource_name.as_str()));
+    DescribeConfigsResponse::default().with_results(resources.map(result).collect())
 }
 
 fn entries(

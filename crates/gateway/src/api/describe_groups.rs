@@ -8,6 +8,7 @@ use highwater_protocol::messages::{self, DescribeGroupsRequest, DescribeGroupsRe
 use highwater_types::ErrorCode;
 
 use crate::authorized_operations;
+use crate::duplicates::each_once;
 use crate::state::{GatewayState, RequestContext};
 use crate::wire::string;
 
@@ -23,7 +24,7 @@ pub(crate) async fn handle(
     context: RequestContext,
     body: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
-    let ids = body.groups.iter().map(|id| string(id)).collect();
+    let ids = each_once(&body.groups, |id| id.as_str()).map(|id| string(id)).collect();
     let described = state.services.groups.describe_groups(ids).await;
     let operations = body.include_authorized_operations && context.version >= OPERATIONS_VERSION;
     let groups = described.into_iter().map(|group| encode(group, context.version, operations));

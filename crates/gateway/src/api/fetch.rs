@@ -29,6 +29,8 @@ use crate::wire::text;
 
 /// First version with an error, and a session, of the whole request.
 const SESSION_VERSION: i16 = 7;
+/// First version whose clients know KAFKA_STORAGE_ERROR.
+const STORAGE_ERROR_VERSION: i16 = 6;
 /// First version with the replica's id in a tagged field (KIP-903).
 const REPLICA_STATE_VERSION: i16 = 15;
 
@@ -71,6 +73,7 @@ fn refuse(version: i16, body: &FetchRequest, error: ErrorCode) -> FetchResponseB
 struct Fetch {
     state: Arc<GatewayState>,
     connection: Arc<ConnectionInfo>,
+    version: i16,
     session: SessionUse,
     /// The client's rack, if it is to read from a follower there.
     rack: Option<StrBytes>,
@@ -112,7 +115,7 @@ impl Fetch {
         let min_bytes = usize::try_from(body.min_bytes).unwrap_or(0).min(ANSWER_BYTES / 2);
         let plan = FetchPlan::new(entries, max_bytes, min_bytes);
         let rack = state.config.sends_to_rack(&body.rack_id).then(|| body.rack_id.clone());
-        Ok(Self { state, connection, session, rack, by_id, topics, plan })
+        Ok(Self { state, connection, version, session, rack, by_id, topics, plan })
     }
 
     fn read_all(&mut self) {
@@ -142,9 +145,9 @@ impl Fetch {
     }
 
     fn into_response(self) -> ResponseBody {
-        let Self { state, connection, session, by_id, topics, plan: FetchPlan { entries, .. }, .. } = self;
+        let Self { state, connection, version, session, by_id, topics, plan: FetchPlan { entries, .. }, .. } = self;
         let image = state.image();
-        let mut answers = Answers::new(&image, &connection, topics);
+        let mut answers = Answers::new(&image, &connection, version, topics);
         let session = match session {
             SessionUse::None => None,
             SessionUse::Create => create_session(&state, by_id, &entries),
@@ -218,6 +221,7 @@ fn create_session(state: &GatewayState, by_id: bool, entries: &[FetchEntry]) -> 
 /// What goes into the answer.
 struct Answers<'a> {
     image: &'a MetadataImage,
+    version: i16,
     hints: LeaderHints<'a>,
     named: Vec<(StrBytes, TopicId)>,
     topics: Vec<FetchTopicResponse>,
@@ -226,9 +230,14 @@ struct Answers<'a> {
 }
 
 impl<'a> Answers<'a> {
-    fn new(image: &'a MetadataImage, connection: &'a ConnectionInfo, named: Vec<(StrBytes, TopicId)>) -> Self {
+    fn new(
+        image: &'a MetadataImage,
+        connection: &'a ConnectionInfo,
+        version: i16,
+        named: Vec<(StrBytes, TopicId)>,
+    ) -> Self {
         let hints = LeaderHints::new(image, &connection.listener);
-        Self { image, hints, named, topics: Vec::new(), last: None }
+        Self { image, version, hints, named, topics: Vec::new(), last: None }
     }
 
     /// Adds what was found of a partition, if it is news.
@@ -242,6 +251,7 @@ impl<'a> Answers<'a> {
         if matches!(response.error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
             response.current_leader = self.hints.leader(TopicIdPartition { topic_id: *topic_id, partition });
         }
+        response.error = known_to(self.version, response.error);
         if self.last != Some(topic) {
             self.last = Some(topic);
             let (name, topic_id) = (std::mem::take(name), *topic_id);
@@ -254,6 +264,14 @@ impl<'a> Answers<'a> {
         count_answers(state, self.image, &self.topics);
         let node_endpoints = self.hints.into_endpoints();
         FetchResponseBody { session_id, topics: self.topics, node_endpoints, ..FetchResponseBody::default() }.into()
+    }
+}
+
+/// The error as clients of that version know it: what they do not know, they take for final.
+fn known_to(version: i16, error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::KafkaStorageError if version < STORAGE_ERROR_VERSION => ErrorCode::NotLeaderOrFollower,
+        other => other,
     }
 }
 
@@ -308,5 +326,17 @@ fn count_answers(state: &GatewayState, image: &MetadataImage, topics: &[FetchTop
             metrics.bytes_out.inc_by(bytes as u64);
             metrics.failed_fetch_requests.inc_by(failed as u64);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_clients_look_for_another_leader_when_a_disk_fails() {
+        let told = |version| known_to(version, ErrorCode::KafkaStorageError);
+        assert_eq!([5, 6].map(told), [ErrorCode::NotLeaderOrFollower, ErrorCode::KafkaStorageError]);
+        assert_eq!(known_to(4, ErrorCode::OffsetOutOfRange), ErrorCode::OffsetOutOfRange);
     }
 }

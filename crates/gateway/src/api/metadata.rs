@@ -20,6 +20,7 @@ use crate::authorized_operations;
 use crate::controller::wait_for;
 use crate::departures::{Departure, GONE_FIRST};
 use crate::dispatch::Answer;
+use crate::duplicates::each_once;
 use crate::endpoints::{alive_endpoint, controller_for_clients, listed_brokers, offline_replicas};
 use crate::state::{GatewayState, RequestContext};
 use crate::topic_creation::first_use_entry;
@@ -206,7 +207,10 @@ impl View<'_> {
             None => self.all_topics(),
             // Version 0 cannot say "none", so an empty list is all.
             Some(topics) if topics.is_empty() && self.version == 0 => self.all_topics(),
-            Some(topics) => topics.iter().map(|topic| self.requested_topic(topic, creating)).collect(),
+            Some(topics) => {
+                let once = each_once(topics, |topic| (topic.name.as_ref().map(|name| name.as_str()), topic.topic_id));
+                once.map(|topic| self.requested_topic(topic, creating)).collect()
+            }
         }
     }
 
@@ -292,6 +296,23 @@ mod tests {
     fn asking_for(topic: &str) -> MetadataRequest {
         let name = messages::TopicName(StrBytes::from_string(topic.to_owned()));
         MetadataRequest::default().with_topics(Some(vec![MetadataRequestTopic::default().with_name(Some(name))]))
+    }
+
+    #[test]
+    fn a_topic_that_is_named_twice_is_answered_once() {
+        let image = image(&[("t", TOPIC_ID, &[1, 2])]);
+        let topic = |name: Option<&str>, id: TopicId| {
+            let name = name.map(|name| messages::TopicName(StrBytes::from_string(name.to_owned())));
+            MetadataRequestTopic::default().with_name(name).with_topic_id(id.0)
+        };
+        let (named, by_id, unknown) =
+            (topic(Some("t"), TopicId::ZERO), topic(None, TOPIC_ID), topic(Some("u"), TopicId::ZERO));
+        let asked = vec![named.clone(), unknown.clone(), by_id.clone(), unknown, named, by_id];
+        let body = MetadataRequest::default().with_topics(Some(asked));
+        let view = View { image: &image, listener: "EXTERNAL", version: 12, body: &body };
+        let told = view.topics(&BTreeMap::new());
+        let shown: Vec<_> = told.iter().map(|topic| (topic.error_code, topic.partitions.len())).collect();
+        assert_eq!(shown, [(0, 2), (ErrorCode::UnknownTopicOrPartition.code(), 0), (0, 2)]);
     }
 
     #[test]
