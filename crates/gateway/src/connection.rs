@@ -38,6 +38,8 @@ pub(crate) struct ConnectionInfo {
     asked_metadata: AtomicBool,
     /// Whether the client said that it is librdkafka, or stands on it.
     librdkafka: AtomicBool,
+    /// Whether the client has fetched on it.
+    fetched: AtomicBool,
 }
 
 impl ConnectionInfo {
@@ -49,6 +51,7 @@ impl ConnectionInfo {
             last_active: AtomicU64::new(clock::mono_ms().0),
             asked_metadata: AtomicBool::new(false),
             librdkafka: AtomicBool::new(false),
+            fetched: AtomicBool::new(false),
         }
     }
 
@@ -65,6 +68,16 @@ impl ConnectionInfo {
     /// Whether the client is librdkafka, or stands on it.
     pub(crate) fn is_librdkafka(&self) -> bool {
         self.librdkafka.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is, and no consumer, as far as it has shown on this connection.
+    pub(crate) fn is_librdkafka_producer(&self) -> bool {
+        self.is_librdkafka() && !self.fetched.load(Ordering::Relaxed)
+    }
+
+    /// The client fetches.
+    pub(crate) fn fetches(&self) {
+        self.fetched.store(true, Ordering::Relaxed);
     }
 
     fn touch(&self) {

@@ -6,6 +6,10 @@
 //! dials, up to ten seconds, and forgets that only after ten without a try: a broker that dies again meanwhile ([`LATELY`]) is told
 //! as gone at once instead, and at first without its successor. Then librdkafka asks again after 100 ms if a request was under way,
 //! by when the thread has ended. Other clients are told of the new leader at once, and of the dead no more.
+//!
+//! So are consumers. One whose thread stayed and pauses, when its partitions are led by that broker again, has its question where its
+//! last epoch ends (KIP-320) waiting there. If the thread is ended then, two of librdkafka's threads may wait for each other for ever
+//! (its issue 5476): these partitions are read no more, and the application hears nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -254,3 +254,29 @@ async fn a_broker_without_a_lease_sends_nobody_back_to_itself() {
     let response = client.call(10, &produce("t", 0, -1, batch(&["x"]))).await;
     assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
 }
+
+#[tokio::test]
+async fn a_dead_broker_stays_in_the_lists_of_librdkafka_producers_only() {
+    let broker = TestBroker::start().await;
+    broker.register_absent(2).await;
+    let (mut producer, mut consumer) = (Client::connect(broker.address).await, Client::connect(broker.address).await);
+    let software = ApiVersionsRequest::default()
+        .with_client_software_name("librdkafka".into())
+        .with_client_software_version("2.12.1".into());
+    for client in [&mut producer, &mut consumer] {
+        client.call(3, &software).await;
+    }
+    create(&mut producer, "t", 1, &[]).await;
+    producer.call(9, &produce("t", 0, -1, batch(&["a"]))).await;
+    consumer.call(11, &fetch("t", &[(0, 0)], 1, 0)).await;
+    let listed = async |client: &mut Client| {
+        let response = client.call(12, &MetadataRequest::default().with_topics(None)).await;
+        response.brokers.iter().map(|one| one.node_id.0).collect::<Vec<_>>()
+    };
+    let mut lists = Vec::new();
+    for fenced in [false, true] {
+        broker.set_fenced(2, fenced).await;
+        lists.push((listed(&mut producer).await, listed(&mut consumer).await));
+    }
+    assert_eq!(lists, [(vec![1, 2], vec![1, 2]), (vec![1, 2], vec![1])]);
+}

@@ -39,6 +39,7 @@ const REPLICA_STATE_VERSION: i16 = 15;
 const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 pub(crate) fn handle(state: Arc<GatewayState>, context: RequestContext, body: FetchRequest) -> Answer {
+    context.connection.fetches();
     let max_wait = Duration::from_millis(u64::try_from(body.max_wait_ms).unwrap_or(0));
     let mut fetch = match Fetch::new(state, Arc::clone(&context.connection), context.version, &body) {
         Ok(fetch) => fetch,

@@ -85,7 +85,7 @@ fn without_waiting(
 ) -> Option<Arc<MetadataImage>> {
     let (image, suspects) = (state.image(), state.services.replicas.suspected_leaders());
     // Without a lease it is this node that is cut off, or hung until now.
-    if context.connection.is_librdkafka() && state.services.replicas.has_lease() {
+    if context.connection.is_librdkafka_producer() && state.services.replicas.has_lease() {
         let now = clock::mono_ms();
         let departure = state.departures.latest(&state.services.metadata.image(), now);
         let new_suspects = suspects.iter().filter(|(_, broken)| **broken < GONE_FIRST).map(|(&broker, _)| broker);
@@ -166,7 +166,7 @@ fn respond(
     creating: &BTreeMap<String, ErrorCode>,
 ) -> MetadataResponse {
     let view = View { image, listener: context.listener(), version: context.version, body };
-    let dead = match context.connection.is_librdkafka() {
+    let dead = match context.connection.is_librdkafka_producer() {
         true => state.departures.still_listed(&state.services.metadata.image(), clock::mono_ms()),
         false => Vec::new(),
     };

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use highwater_controller::{
-    Bootstrap, BrokerSession, Command, CommandError, CommandResponse, ControllerConfig, QuorumDescription,
+    Bootstrap, BrokerSession, Command, CommandError, CommandResponse, ControllerConfig, FenceBroker, QuorumDescription,
     QuorumReplica, RegisterBroker, UnfenceBroker, VoterChange, decide,
 };
 use highwater_coordinator_runtime::{Committed, CoordinatorConfig, GroupCoordinator, PartitionWriter};
@@ -300,6 +300,17 @@ impl TestBroker {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let registration = registration(BrokerId(id), address, DirectoryId::from_random(100));
         self.cluster.submit(Command::RegisterBroker(registration)).await.unwrap();
+    }
+
+    /// An absent broker comes to life, or dies.
+    pub async fn set_fenced(&self, id: i32, fenced: bool) {
+        let image = self.cluster.image();
+        let session = BrokerSession { id: BrokerId(id), epoch: image.broker(BrokerId(id)).unwrap().epoch };
+        let command = match fenced {
+            true => Command::FenceBroker(FenceBroker { session, reason: "it died".to_owned() }),
+            false => Command::UnfenceBroker(UnfenceBroker { session, metadata_offset: image.offset() }),
+        };
+        self.cluster.submit(command).await.unwrap();
     }
 
     /// Value of a metric, summed over its labels.
