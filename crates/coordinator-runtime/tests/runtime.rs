@@ -10,6 +10,7 @@ use bytes::Bytes;
 use highwater_coordinator_runtime::*;
 use highwater_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 use memory_log::MemoryLog;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 const PARTITION: PartitionIndex = PartitionIndex(0);
@@ -176,10 +177,7 @@ async fn a_group_survives_its_coordinator() {
 async fn answers_wait_for_the_high_watermark() {
     let log = MemoryLog::new(false);
     let coordinator = start(&log).await;
-    let committing = tokio::spawn({
-        let coordinator = coordinator.clone();
-        async move { coordinator.offset_commit(commit("g", "", -1, 5)).await }
-    });
+    let committing = commit_beside(&coordinator, 5);
     // A fetch shows the commit that is on its way, but only once it cannot be lost any more.
     let fetching = tokio::spawn({
         let coordinator = coordinator.clone();
@@ -190,6 +188,12 @@ async fn answers_wait_for_the_high_watermark() {
     log.commit_all(PARTITION);
     assert_eq!(commit_error(&committing.await.unwrap()), ErrorCode::None);
     assert_eq!(fetched(&fetching.await.unwrap()), Ok(Some(5)));
+}
+
+/// A commit of group `g` whose answer comes later.
+fn commit_beside(coordinator: &Arc<GroupCoordinator>, offset: i64) -> JoinHandle<OffsetCommitResponse> {
+    let coordinator = coordinator.clone();
+    tokio::spawn(async move { coordinator.offset_commit(commit("g", "", -1, offset)).await })
 }
 
 #[tokio::test]
@@ -209,10 +213,7 @@ async fn a_lost_commit_was_never_acknowledged() {
     let coordinator = start(&log).await;
     assert_eq!(commit_error(&coordinator.offset_commit(commit("g", "", -1, 1)).await), ErrorCode::None);
     log.set_auto_commit(false);
-    let committing = tokio::spawn({
-        let coordinator = coordinator.clone();
-        async move { coordinator.offset_commit(commit("g", "", -1, 2)).await }
-    });
+    let committing = commit_beside(&coordinator, 2);
     sleep(Duration::from_millis(10)).await;
     log.set_leader(PARTITION, None);
     assert_eq!(commit_error(&committing.await.unwrap()), ErrorCode::NotCoordinator);
@@ -304,10 +305,7 @@ async fn nothing_is_shown_without_a_lease_and_all_is_shown_after_it() {
     let coordinator = start(&log).await;
     assert_eq!(commit_error(&coordinator.offset_commit(commit("g", "", -1, 1)).await), ErrorCode::None);
     log.set_auto_commit(false);
-    let committing = tokio::spawn({
-        let coordinator = coordinator.clone();
-        async move { coordinator.offset_commit(commit("g", "", -1, 2)).await }
-    });
+    let committing = commit_beside(&coordinator, 2);
     sleep(Duration::from_millis(10)).await;
     log.lapse(PARTITION);
     assert_eq!(commit_error(&committing.await.unwrap()), ErrorCode::NotCoordinator);
@@ -339,10 +337,7 @@ async fn members_are_sent_away_without_a_lease_and_stay_members() {
 async fn a_commit_that_was_turned_away_is_shown_once_it_is_committed() {
     let log = MemoryLog::new(false);
     let coordinator = start(&log).await;
-    let committing = tokio::spawn({
-        let coordinator = coordinator.clone();
-        async move { coordinator.offset_commit(commit("g", "", -1, 2)).await }
-    });
+    let committing = commit_beside(&coordinator, 2);
     sleep(Duration::from_millis(10)).await;
     log.lapse(PARTITION);
     log.renew(PARTITION);

@@ -285,7 +285,8 @@ impl Outbox {
 
 impl FollowerStream {
     pub fn new(
-        (replica, broker_epoch): (BrokerId, BrokerEpoch),
+        replica: BrokerId,
+        broker_epoch: BrokerEpoch,
         lane: Lane,
         counters: Arc<Counters>,
         throttle: Option<Arc<Throttle>>,

@@ -57,7 +57,7 @@ impl Replication for LeaderService {
         tracing::debug!(follower = %hello.replica, lane = ?hello.lane, "replication stream opened");
         let throttle = (hello.lane == Lane::Throttled).then(|| self.context.node.throttles.leader.clone());
         let counters = self.context.node.counters.clone();
-        let stream = FollowerStream::new((hello.replica, hello.broker_epoch), hello.lane, counters, throttle);
+        let stream = FollowerStream::new(hello.replica, hello.broker_epoch, hello.lane, counters, throttle);
         let outgoing = stream.frames();
         let reader = Reader { context: self.context.clone(), stream, slots: BTreeMap::new() };
         tokio::spawn(reader.run(first, frames, self.stop.clone()));
