@@ -40,6 +40,8 @@ fn open(bootstrap: &str, topic: &str, partitions: i32, from: Offset) -> Result<B
         .set("enable.auto.commit", "false")
         .set("fetch.message.max.bytes", "4194304")
         .set("queued.min.messages", "1000000")
+        // Else a partition whose records wait for this program is not asked for again for a second.
+        .set("fetch.queue.backoff.ms", "2")
         .create()?;
     let mut assignment = TopicPartitionList::new();
     for partition in 0..partitions {
