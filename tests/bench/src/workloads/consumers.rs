@@ -16,6 +16,7 @@ use crate::meter::Meter;
 use crate::payload::Payloads;
 use crate::producer::{Plan, Sent, produce};
 use crate::schedule::Schedule;
+use crate::stillness::settle;
 
 const CONSUMERS: usize = 5;
 const PARTITIONS: i32 = 6;
@@ -82,7 +83,10 @@ fn replicated_beside_a_cold_reader(
     let records = schedule.records_in(run.scale.seconds);
     let plan = as_fast_as_it_goes("replicated", REPLICATED_PARTITIONS, records, payloads, &steady);
     let plan = Plan { schedule: Some(schedule), ..plan };
-    produce(&bootstrap, &Plan { records: records / 4, ..plan.clone() })?;
+    let fast = [LARGE_BATCHES, IDEMPOTENT].concat();
+    let warm_up = records_in(run.scale.warm_up_gigabytes, RECORD_BYTES);
+    produce(&bootstrap, &as_fast_as_it_goes("replicated", REPLICATED_PARTITIONS, warm_up, payloads, &fast))?;
+    settle();
     let alone = produce(&bootstrap, &plan)?.latencies.sorted();
     for node in cluster.nodes() {
         forget_pages(&cluster.data_directory(node.id()))?;
