@@ -32,6 +32,7 @@ mod fetch_sessions;
 mod fetch_targets;
 mod frame;
 mod gateway;
+mod known_errors;
 mod listener;
 mod metrics;
 mod output;
