@@ -17,8 +17,8 @@ use highwater_protocol::{
 use highwater_replication::{FetchError, FetchRead, FetchResult, FetchWaiter};
 use highwater_types::{ErrorCode, PartitionIndex, TopicId, TopicIdPartition};
 
+use crate::answer::Answer;
 use crate::connection::ConnectionInfo;
-use crate::dispatch::Answer;
 use crate::endpoints::{LeaderHints, followers_in_rack};
 use crate::fetch_plan::{FetchEntry, FetchPlan};
 use crate::fetch_session::FetchSession;
