@@ -5,7 +5,7 @@ use std::sync::Arc;
 use highwater_metadata::MetadataImage;
 use highwater_quorum::{BrokerLink, ControllerNode};
 use highwater_replication::{PartitionStatus, Replicas};
-use highwater_types::{BrokerEpoch, BrokerId};
+use highwater_types::{BrokerEpoch, BrokerId, MonoMs};
 
 /// One look at a node: what it believes at this moment.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct NodeInspection {
     pub node: BrokerId,
     /// Epoch of its registration, or [`BrokerEpoch::NONE`].
     pub broker_epoch: BrokerEpoch,
+    /// When its lease lapses.
+    pub lease_until: MonoMs,
     /// The metadata as it knows it.
     pub image: Arc<MetadataImage>,
     /// Its replicas, in ascending order of key.
@@ -53,6 +55,7 @@ impl Inspected {
         NodeInspection {
             node: self.node,
             broker_epoch: self.link.as_ref().map_or(BrokerEpoch::NONE, BrokerLink::broker_epoch),
+            lease_until: self.link.as_ref().map_or(MonoMs(0), BrokerLink::lease_until),
             image,
             replicas: self.replicas.as_ref().map_or_else(Vec::new, |replicas| replicas.statuses()),
             controller: controller.map(|controller| ControllerInspection {

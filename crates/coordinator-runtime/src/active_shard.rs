@@ -18,7 +18,11 @@ use highwater_types::{ErrorCode, LeaderEpoch, MonoMs, PartitionIndex, TopicName}
 use tokio::sync::{Notify, oneshot};
 use tracing::{debug, warn};
 
+use crate::lease_clock::LeaseClock;
 use crate::{Committed, PartitionWriter};
+
+/// How often the clock looks for the lease while something is to become due.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A shard whose partition this broker leads in `epoch`.
 pub(crate) struct ActiveShard {
@@ -34,6 +38,8 @@ pub(crate) struct ActiveShard {
 
 struct Inner {
     shard: GroupCoordinatorShard,
+    /// The time of all deadlines.
+    clock: LeaseClock,
     /// Requests that have no answer yet.
     waiting: BTreeMap<Token, oneshot::Sender<Answer>>,
     next_token: u64,
@@ -75,8 +81,15 @@ impl ActiveShard {
         shard: GroupCoordinatorShard,
         rebalances: Arc<AtomicU64>,
     ) -> Arc<Self> {
-        let inner =
-            Inner { shard, waiting: BTreeMap::new(), next_token: 0, last_append: None, armed: None, closed: false };
+        let inner = Inner {
+            shard,
+            clock: LeaseClock::new(mono_ms()),
+            waiting: BTreeMap::new(),
+            next_token: 0,
+            last_append: None,
+            armed: None,
+            closed: false,
+        };
         let (inner, deadline_changed) = (Mutex::new(inner), Notify::new());
         let active = Arc::new(Self { partition, epoch, writer, rebalances, inner, deadline_changed });
         active.step(|shard, now| shard.on_loaded(now));
@@ -102,7 +115,7 @@ impl ActiveShard {
         let token = Token(inner.next_token);
         inner.next_token += 1;
         inner.waiting.insert(token, sender);
-        let now = now();
+        let now = self.now(&mut inner);
         let output = inner.shard.handle(now, &mut highwater_env::rng::get(), token, request);
         self.carry_out(&mut inner, now, output);
         self.arm(&mut inner);
@@ -143,7 +156,7 @@ impl ActiveShard {
     fn step(&self, event: impl FnOnce(&mut GroupCoordinatorShard, Now) -> Output) {
         let mut inner = self.inner.lock();
         if !inner.closed {
-            let now = now();
+            let now = self.now(&mut inner);
             let output = event(&mut inner.shard, now);
             self.carry_out(&mut inner, now, output);
             self.arm(&mut inner);
@@ -225,17 +238,24 @@ impl ActiveShard {
         }
     }
 
+    fn now(&self, inner: &mut Inner) -> Now {
+        Now { wall: wall_ms(), mono: inner.clock.read(mono_ms(), self.writer.has_lease()) }
+    }
+
     async fn run_deadlines(self: Arc<Self>) {
         loop {
-            let next = {
+            let wait = {
                 let mut inner = self.inner.lock();
                 if inner.closed {
                     return;
                 }
+                let now = self.now(&mut inner).mono;
                 inner.armed = inner.shard.next_deadline();
-                inner.armed
+                // Without a lease nothing becomes due.
+                let has_lease = self.writer.has_lease();
+                inner.armed.map(|next| if has_lease { (next - now).min(LOOK) } else { LOOK })
             };
-            match next.map(|next| next - mono_ms()) {
+            match wait {
                 Some(Duration::ZERO) => {
                     self.step(|shard, now| shard.on_deadline(now));
                     // Many deadlines may be due at once; requests get their turn in between.
@@ -275,8 +295,4 @@ impl PendingAnswer {
             Err(_elapsed) => response.into_write_failure(ErrorCode::RequestTimedOut),
         }
     }
-}
-
-fn now() -> Now {
-    Now { wall: wall_ms(), mono: mono_ms() }
 }

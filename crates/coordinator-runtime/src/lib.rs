@@ -13,11 +13,13 @@
 //! It does not know the Kafka protocol, authorisation, which topics exist, or how the log is replicated.
 //!
 //! Architecture invariant: a shard appends in exactly one leader epoch; a batch of an older one is refused by the log.
-//! Architecture invariant: nothing polls. Per loaded partition one task sleeps until the shard's next deadline.
+//! Architecture invariant: per loaded partition one task sleeps until the shard's next deadline; while there is one it looks for the
+//! lease once a second, and nothing else polls.
 //! Architecture invariant: the lock of a shard is never held across an await.
 
 mod active_shard;
 mod coordinator;
+mod lease_clock;
 mod loader;
 mod partitioning;
 mod slots;

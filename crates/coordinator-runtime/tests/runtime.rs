@@ -334,6 +334,22 @@ async fn members_are_sent_away_without_a_lease_and_stay_members() {
 }
 
 #[tokio::test]
+async fn sessions_stand_still_while_members_cannot_be_heard() {
+    let log = MemoryLog::new(true);
+    let coordinator = start(&log).await;
+    let member = join_alone(&coordinator, "g").await;
+    log.lapse(PARTITION);
+    // Longer than a session lasts.
+    sleep(Duration::from_millis(2_500)).await;
+    log.renew(PARTITION);
+    // Long enough for what is due to happen.
+    sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(coordinator.heartbeat(heartbeat("g", &member, 1)).await, ErrorCode::None);
+    eventually("the session ends", async || coordinator.describe_groups(vec!["g".into()]).await[0].members.is_empty())
+        .await;
+}
+
+#[tokio::test]
 async fn a_commit_that_was_turned_away_is_shown_once_it_is_committed() {
     let log = MemoryLog::new(false);
     let coordinator = start(&log).await;

@@ -3,7 +3,6 @@
 //! `match` over [`RequestBody`] is exhaustive, and its variants are the table of advertised APIs: an API that is listed
 //! without a handler does not compile.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,39 +14,12 @@ use highwater_protocol::{
     encode_response,
 };
 
+use crate::answer::Answer;
 use crate::api;
 use crate::connection::{ConnectionInfo, FrameHandler};
 use crate::reply_queue::{Handled, Reply};
 use crate::state::{GatewayState, RequestContext};
 use crate::timing::Timing;
-
-/// What a handler returns.
-pub(crate) enum Answer {
-    /// Answered at once.
-    Now(ResponseBody),
-    /// Produce with acks=0: no response.
-    Silent,
-    /// The only way to tell the client is to close the connection.
-    Close(String),
-    /// Later; the next request of the connection may start meanwhile (see [`Handled::Parked`]).
-    Parked(BoxFuture<'static, ResponseBody>),
-    /// Later; the next request waits (see [`Handled::Exclusive`]).
-    Exclusive(BoxFuture<'static, ResponseBody>),
-}
-
-impl Answer {
-    fn now(body: impl Into<ResponseBody>) -> Self {
-        Self::Now(body.into())
-    }
-
-    fn parked<B: Into<ResponseBody> + 'static>(body: impl Future<Output = B> + Send + 'static) -> Self {
-        Self::Parked(body.map(Into::into).boxed())
-    }
-
-    fn exclusive<B: Into<ResponseBody> + 'static>(body: impl Future<Output = B> + Send + 'static) -> Self {
-        Self::Exclusive(body.map(Into::into).boxed())
-    }
-}
 
 /// Serves the frames of all connections.
 pub(crate) struct Dispatcher {

@@ -14,6 +14,7 @@
 //! Architecture invariant: no lock is held across an await, except the one that queues for producer ids.
 //! Architecture invariant: what cannot be decoded closes its own connection, with one line in the log, and nothing else.
 
+mod answer;
 mod api;
 mod authorized_operations;
 mod config;
@@ -32,6 +33,7 @@ mod fetch_sessions;
 mod fetch_targets;
 mod frame;
 mod gateway;
+mod known_errors;
 mod listener;
 mod metrics;
 mod output;

@@ -125,7 +125,10 @@ impl ControllerClient {
             let term = finder.term_of(target);
             let limit = ATTEMPT_TIMEOUT.min(deadline - Instant::now());
             match self.attempt(target, &command, id, sent_in_term, limit).await {
-                Attempt::Decided(Outcome { result, offset }) => return result.map(|response| (response, offset)),
+                Attempt::Decided(Outcome { result, offset }) => {
+                    let result = if unknown.is_some() { of_repetition(&command, result) } else { result };
+                    return result.map(|response| (response, offset));
+                }
                 Attempt::Elsewhere => {}
                 Attempt::Unknown(reason) => {
                     match repetition(&command) {
@@ -297,7 +300,8 @@ fn no_controller(timeout: Duration) -> CommandError {
 /// Where a command may be sent again though it may have taken effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Repetition {
-    /// The second run changes nothing more, or nothing that matters (a block of producer ids more), and its answer is still true.
+    /// The second run changes nothing more, or nothing that matters (a block of producer ids more), and its answer is still true; but
+    /// see [`of_repetition`].
     Anywhere,
     /// The controller knows it again.
     SameTerm,
@@ -327,6 +331,31 @@ fn repetition(command: &Command) -> Repetition {
     }
 }
 
+/// The answer to a command whose first attempt may have taken effect: that there is nothing left to do is no failure.
+fn of_repetition(
+    command: &Command,
+    result: Result<CommandResponse, CommandError>,
+) -> Result<CommandResponse, CommandError> {
+    match (command, result) {
+        (Command::UnregisterBroker(_), Err(error)) if error.code == ErrorCode::BrokerIdNotRegistered => {
+            Ok(CommandResponse::UnregisterBroker)
+        }
+        (
+            Command::AlterPartitionReassignments(asked),
+            Ok(CommandResponse::AlterPartitionReassignments(mut results)),
+        ) => {
+            for (asked, answer) in asked.reassignments.iter().zip(&mut results) {
+                let is_over = |error: &CommandError| error.code == ErrorCode::NoReassignmentInProgress;
+                if asked.replicas.is_none() && answer.result.as_ref().is_err_and(is_over) {
+                    answer.result = Ok(());
+                }
+            }
+            Ok(CommandResponse::AlterPartitionReassignments(results))
+        }
+        (_, result) => result,
+    }
+}
+
 /// Whether the call failed before anything of it could reach the other node: the connection could not be made.
 fn never_sent(status: &Status) -> bool {
     let mut source = status.source();
@@ -352,4 +381,49 @@ fn reply_from_pb(response: pb::SubmitResponse) -> Option<Reply> {
         }
         Answer::Unknown(unknown) => Reply::Unknown(unknown.reason),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use highwater_controller::{AlterPartitionReassignments, Reassignment, ReassignmentResult, UnregisterBroker};
+    use highwater_types::PartitionIndex;
+
+    use super::*;
+
+    fn refused(code: ErrorCode) -> CommandError {
+        CommandError::new(code, "")
+    }
+
+    #[test]
+    fn what_the_first_attempt_may_have_done_is_done() {
+        let unregister = Command::UnregisterBroker(UnregisterBroker { id: BrokerId(3) });
+        let answer = |code| of_repetition(&unregister, Err(refused(code)));
+        assert_eq!(answer(ErrorCode::BrokerIdNotRegistered), Ok(CommandResponse::UnregisterBroker));
+        assert_eq!(answer(ErrorCode::RequestTimedOut), Err(refused(ErrorCode::RequestTimedOut)));
+    }
+
+    #[test]
+    fn only_a_cancellation_is_done_when_nothing_is_reassigned() {
+        let reassignment = |partition, replicas| Reassignment { topic: "t".to_owned(), partition, replicas };
+        let reassignments = vec![
+            reassignment(PartitionIndex(0), None),
+            reassignment(PartitionIndex(1), Some(vec![BrokerId(1)])),
+            reassignment(PartitionIndex(2), None),
+        ];
+        let command = Command::AlterPartitionReassignments(AlterPartitionReassignments {
+            reassignments,
+            allow_replication_factor_change: true,
+            rate: None,
+        });
+        let results = |codes: [Option<ErrorCode>; 3]| {
+            let result = |(index, code): (usize, Option<ErrorCode>)| ReassignmentResult {
+                topic: "t".to_owned(),
+                partition: PartitionIndex(index as i32),
+                result: code.map_or(Ok(()), |code| Err(refused(code))),
+            };
+            Ok(CommandResponse::AlterPartitionReassignments(codes.into_iter().enumerate().map(result).collect()))
+        };
+        let (over, unknown) = (Some(ErrorCode::NoReassignmentInProgress), Some(ErrorCode::UnknownTopicOrPartition));
+        assert_eq!(of_repetition(&command, results([over, over, unknown])), results([None, over, unknown]));
+    }
 }

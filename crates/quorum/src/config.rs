@@ -103,7 +103,8 @@ impl QuorumConfig {
     /// How long a lease lasts, from when the broker sent the heartbeat that it answers.
     ///
     /// Shorter than the session, so that a broker stops serving before it is fenced (M9), also in the worst case:
-    /// 1. the old active controller is cut off; a quorum elects a new one, which gives every broker a fresh session;
+    /// 1. a quorum confirms the active controller one last time, and elects another one, which counts every broker's session from
+    ///    that moment or a later one (`past_leases`);
     /// 2. for at most [`LEASE_CONFIRMED_WITHIN`] the old one still believes to be confirmed, and grants a lease;
     /// 3. that lease must end before the new session does. A tenth covers clocks of different speed.
     pub(crate) fn lease(session_timeout: Duration) -> Duration {

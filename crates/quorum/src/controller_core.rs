@@ -18,6 +18,7 @@ use crate::credentials::Credentials;
 use crate::event_times::EventTimes;
 use crate::feed::MetadataFeed;
 use crate::members::Members;
+use crate::past_leases::PastLeases;
 use crate::peers::Peers;
 use crate::raft_types::{Metrics, RaftId, TypeConfig};
 use crate::sessions::Sessions;
@@ -68,6 +69,7 @@ pub(crate) struct Core {
     pub(crate) changing_voters: Arc<tokio::sync::Mutex<()>>,
     /// When a leader, or who took itself for one, was heard of last, or this node began to listen.
     pub(crate) leader_heard: Mutex<MonoMs>,
+    pub(crate) past_leases: Arc<Mutex<PastLeases>>,
     /// The log, for [`Self::history`].
     pub(crate) log: LogReader,
     /// Held while the log is read for a history.
@@ -100,7 +102,9 @@ impl Core {
 
     /// Notes that a leader was heard of.
     pub(crate) fn heard_leader(&self) {
-        *self.leader_heard.lock() = clock::mono_ms();
+        let now = clock::mono_ms();
+        *self.leader_heard.lock() = now;
+        self.past_leases.lock().heard(now);
     }
 
     /// A member with the directory that the quorum knows it by, for messages.
@@ -135,12 +139,14 @@ impl Core {
         Reply::NotController { leader, term }
     }
 
-    /// Every unfenced broker gets a whole session to find this controller. To be called before anybody can learn that it is
-    /// active: else (1) a broker opens its session, (2) the sessions begin anew, (3) its heartbeats are not known.
-    pub(crate) fn begin_sessions(&self) {
+    /// The sessions of all unfenced brokers begin anew, with this node active in `term`. To be called before anybody can learn that
+    /// it is: else (1) a broker opens its session, (2) the sessions begin anew, (3) its heartbeats are not known.
+    pub(crate) fn begin_sessions(&self, term: u64) {
         let image = self.feed.image();
         let unfenced = image.brokers().filter(|broker| !broker.fenced).map(|broker| (broker.id, broker.epoch));
-        self.sessions.lock().begin(unfenced, clock::mono_ms());
+        let now = clock::mono_ms();
+        let confirmed = self.past_leases.lock().begin(term, now);
+        self.sessions.lock().begin(unfenced, confirmed, now);
     }
 
     /// What this controller and those that follow it run.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_env::lock::Mutex;
-use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, Net, grpc_channel, rng};
+use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, Net, clock, grpc_channel, rng};
 use highwater_metadata::{HostPort, MetadataImage};
 use highwater_rpc::pb::quorum as pb;
 use highwater_rpc::pb::quorum::controller_client::ControllerClient as Rpc;
-use highwater_types::BrokerId;
+use highwater_types::{BrokerId, MonoMs};
 use rand::Rng as _;
 use tonic::transport::Channel;
 
@@ -20,6 +20,9 @@ use crate::credentials::node_of;
 /// First and longest pause between two attempts to find a controller that is not there.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// A controller that answers nothing is not asked for so long, though others that do not know yet go on naming it: if it hangs, it
+/// costs seconds each time, while the others elect the next one and tell.
+const PASSED_OVER: Duration = Duration::from_secs(3);
 /// A controller that is up accepts at once; another voter may know more.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -46,6 +49,8 @@ struct Known {
     /// The leader that did not answer as one, and its term. This node's own controller may go on naming it: after a restart, or when
     /// it was cut off or lost its vote, it knows no better until the active one sends it something.
     denied: Option<(BrokerId, u64)>,
+    /// Who answered nothing at all, the latest term that was known, and when.
+    silent: Option<(BrokerId, u64, MonoMs)>,
     /// The next voter to ask while there is none.
     next: usize,
 }
@@ -85,10 +90,7 @@ impl Finder {
         let known = self.known.lock().leader;
         known.unwrap_or_else(|| {
             let controllers = self.voters();
-            let mut known = self.known.lock();
-            let target = controllers[known.next % controllers.len()];
-            known.next = known.next.wrapping_add(1);
-            target
+            self.known.lock().next_of(&controllers, clock::mono_ms())
         })
     }
 
@@ -116,6 +118,7 @@ impl Finder {
     /// Somebody told who leads in `term`.
     pub(crate) fn heard(&self, leader: Option<BrokerId>, term: u64) {
         let mut known = self.known.lock();
+        let leader = leader.filter(|&leader| !known.is_silent(leader, term, clock::mono_ms()));
         if term > known.term || (term == known.term && leader.is_some()) {
             known.leader = leader.filter(|leader| self.controllers.lock().contains_key(leader));
             known.term = term;
@@ -127,6 +130,14 @@ impl Finder {
         self.heard(hint.leader.and_then(node_of), hint.term);
     }
 
+    /// `target` answered nothing in time.
+    pub(crate) fn silent(&self, target: BrokerId) {
+        let mut known = self.known.lock();
+        known.silent = Some((target, known.term, clock::mono_ms()));
+        drop(known);
+        self.not_active(target);
+    }
+
     /// `target` did not answer as the active controller does.
     pub(crate) fn not_active(&self, target: BrokerId) {
         let mut known = self.known.lock();
@@ -134,6 +145,23 @@ impl Finder {
             known.denied = Some((target, known.term));
             known.leader = None;
         }
+    }
+}
+
+impl Known {
+    /// Whether it answered nothing a moment ago, and cannot have come to lead in that term since.
+    fn is_silent(&self, id: BrokerId, term: u64, now: MonoMs) -> bool {
+        self.silent.is_some_and(|(silent, until, at)| silent == id && term <= until && now - at < PASSED_OVER)
+    }
+
+    /// One of the controllers after the other, without the one that answered nothing a moment ago if there are others.
+    fn next_of(&mut self, controllers: &[BrokerId], now: MonoMs) -> BrokerId {
+        let passed_over = self.silent.filter(|&(.., at)| now - at < PASSED_OVER).map(|(id, ..)| id);
+        let mut others = controllers.iter().cycle().skip(self.next % controllers.len()).take(controllers.len());
+        let steps = others.position(|id| Some(*id) != passed_over).unwrap_or(0);
+        let chosen = self.next.wrapping_add(steps);
+        self.next = chosen.wrapping_add(1);
+        controllers[chosen % controllers.len()]
     }
 }
 
@@ -159,5 +187,40 @@ impl Pauses {
     pub(crate) async fn pause(&mut self) {
         tokio::time::sleep(self.0.mul_f64(rng::get().random_range(0.5..1.0))).await;
         self.0 = (self.0 * 2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_that_answers_nothing_is_passed_over_for_a_while() {
+        let controllers = [1, 2, 3].map(BrokerId);
+        // Also while the others elect another one, in a later term.
+        let mut known = Known { term: 8, silent: Some((BrokerId(2), 7, MonoMs(1_000))), ..Known::default() };
+        let mut asked = |now| [0; 5].map(|_| known.next_of(&controllers, MonoMs(now)).0);
+        assert_eq!(asked(1_000), [1, 3, 1, 3, 1]);
+        assert_eq!(asked(3_999), [3, 1, 3, 1, 3]);
+        assert_eq!(asked(4_000), [1, 2, 3, 1, 2]);
+        assert_eq!(known.next_of(&controllers[1..2], MonoMs(1_000)), BrokerId(2), "there is no other");
+    }
+
+    #[tokio::test]
+    async fn who_names_a_controller_that_answers_nothing_may_not_know_yet() {
+        let voter = |id| Voter { id: BrokerId(id), endpoint: HostPort { host: "127.0.0.1".to_owned(), port: 1 } };
+        let finder = Finder::new(Net::Tcp, &[1, 2, 3].map(voter), None);
+        let heard = |leader, term| {
+            finder.heard(Some(BrokerId(leader)), term);
+            finder.target().0
+        };
+        assert_eq!(heard(2, 7), 2);
+        finder.silent(BrokerId(2));
+        assert_ne!(heard(2, 7), 2);
+        assert_ne!(finder.target(), BrokerId(2));
+        assert_eq!(heard(2, 8), 2, "it leads again");
+        finder.not_active(BrokerId(2));
+        assert_eq!(heard(2, 8), 2, "it only lost the connection");
+        assert_eq!(heard(3, 9), 3);
     }
 }

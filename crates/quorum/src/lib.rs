@@ -19,6 +19,7 @@
 //! | `controller_core` | what the parts of one controller share |
 //! | `write_loop`, `submission`, `dedup` | the active controller: take queued commands, decide, commit, reply |
 //! | `sessions`, `session_service` | broker leases: the rules, and the stream that carries them |
+//! | `past_leases` | until when leases of earlier controllers may last |
 //! | `feed`, `controller_service` | committed changes for followers |
 //! | `client`, `finder` | commands from any node |
 //! | `broker_link/` | a broker's side: metadata in, lease kept |
@@ -51,6 +52,7 @@ mod metadata_handle;
 mod metrics;
 mod node;
 mod observer;
+mod past_leases;
 mod peers;
 mod raft_service;
 mod raft_types;

@@ -20,6 +20,7 @@ use crate::controller_service::ControllerService;
 use crate::credentials::Credentials;
 use crate::event_times::EventTimes;
 use crate::members::Members;
+use crate::past_leases::PastLeases;
 use crate::peers::{PeerFactory, Peers};
 use crate::raft_service::RaftService;
 use crate::sessions::Sessions;
@@ -61,7 +62,8 @@ impl ControllerNode {
         let feed = state_machine.feed();
         let members = Arc::new(Members::new(state_machine.membership().clone()));
         let credentials = Arc::new(Credentials::new(config.node_id, identity.clone(), feed.clone(), members.clone()));
-        let peers = Arc::new(Peers::new(env.net, &config.voters, credentials.clone()));
+        let past_leases = Arc::new(Mutex::new(PastLeases::new(clock::mono_ms())));
+        let peers = Arc::new(Peers::new(env.net, &config.voters, credentials.clone(), past_leases.clone()));
         let log_store = LogStore::open(kv)?;
         let log = log_store.reader();
         let raft_id = bootstrap::raft_identity(&config, &identity).await?;
@@ -93,6 +95,7 @@ impl ControllerNode {
             voters_changed: Notify::new(),
             changing_voters: Arc::default(),
             leader_heard: Mutex::new(clock::mono_ms()),
+            past_leases,
             log,
             reading_history: tokio::sync::Mutex::new(()),
             event_times: EventTimes::new(),
@@ -218,7 +221,9 @@ async fn follow_raft(core: &Core) {
             core.voters_changed.notify_one();
         }
         if active != core.active_term() {
-            core.begin_sessions();
+            if let Some(term) = active {
+                core.begin_sessions(term);
+            }
             *core.active_since.lock() = active.map(|_| clock::mono_ms());
             core.active.send_replace(active);
             core.voters_changed.notify_one();

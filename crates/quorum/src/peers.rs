@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use highwater_env::lock::Mutex;
-use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, Net, grpc_channel};
+use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, Net, clock, grpc_channel};
 use highwater_metadata::HostPort;
 use highwater_rpc::pb::quorum as pb;
 use highwater_rpc::pb::quorum::raft_client::RaftClient;
@@ -23,6 +23,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::config::{Voter, raft_id};
+use crate::past_leases::PastLeases;
 use crate::raft_types::{RaftId, RaftNode, TypeConfig, Vote};
 use crate::store::StateMachine;
 use crate::wire::{
@@ -59,6 +60,7 @@ pub(crate) struct Peers {
     identity: Arc<dyn PeerIdentity>,
     configured: BTreeMap<BrokerId, HostPort>,
     channels: Mutex<BTreeMap<BrokerId, Channels>>,
+    past_leases: Arc<Mutex<PastLeases>>,
 }
 
 #[derive(Clone)]
@@ -84,10 +86,15 @@ impl Channels {
 }
 
 impl Peers {
-    /// Channels to the members; `configured` are those of `controller.quorum.voters`.
-    pub(crate) fn new(net: Net, configured: &[Voter], identity: Arc<dyn PeerIdentity>) -> Self {
+    /// Channels to the members; `configured` are those of `controller.quorum.voters`. `past_leases` is told of votes.
+    pub(crate) fn new(
+        net: Net,
+        configured: &[Voter],
+        identity: Arc<dyn PeerIdentity>,
+        past_leases: Arc<Mutex<PastLeases>>,
+    ) -> Self {
         let configured = configured.iter().map(|voter| (voter.id, voter.endpoint.clone())).collect();
-        Self { net, identity, configured, channels: Mutex::default() }
+        Self { net, identity, configured, channels: Mutex::default(), past_leases }
     }
 
     /// Where a member is: as the membership says, else the configuration, else the metadata.
@@ -173,6 +180,10 @@ impl PeerConnection {
         };
         let response = within(option.soft_ttl(), client.request_vote(request)).await?;
         let vote = required_vote(response.vote, "VoteResponse").map_err(unreachable)?;
+        if response.granted && !pre_vote {
+            let silent = response.leader_silent_ms.map(Duration::from_millis);
+            self.peers.past_leases.lock().vote_received(rpc.vote.leader_id.term, silent, clock::mono_ms());
+        }
         Ok(VoteResponse::new(vote, response.last_log_id.map(log_id_from_pb), response.granted))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
+use highwater_env::clock;
 use highwater_rpc::metadata::software_from_message;
 use highwater_rpc::pb::quorum as pb;
 use highwater_rpc::pb::quorum::raft_server::Raft;
@@ -100,12 +101,17 @@ impl Raft for RaftService {
             request.last_log_id.map(log_id_from_pb),
         );
         rpc.leadership_transfer = request.leadership_transfer;
+        let term = rpc.vote.leader_id.term;
         let response =
             if request.pre_vote { raft.pre_vote(rpc).await } else { raft.vote(rpc).await }.map_err(stopped)?;
+        let silent = (response.vote_granted && !request.pre_vote)
+            .then(|| self.0.past_leases.lock().vote_given(term, clock::mono_ms()))
+            .map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX));
         Ok(Response::new(pb::VoteResponse {
             vote: Some(vote_to_pb(&response.vote)),
             granted: response.vote_granted,
             last_log_id: response.last_log_id.as_ref().map(log_id_to_pb),
+            leader_silent_ms: silent,
         }))
     }
 

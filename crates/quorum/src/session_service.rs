@@ -132,7 +132,7 @@ impl SessionStream {
             match request {
                 Ok(Some(pb::SessionRequest { event: Some(event) })) => match event {
                     Request::Heartbeat(heartbeat) => {
-                        if !self.on_heartbeat(heartbeat).await {
+                        if !self.on_heartbeat(heartbeat, term).await {
                             return End::Closed;
                         }
                     }
@@ -150,7 +150,7 @@ impl SessionStream {
     }
 
     /// False when the registration is not the broker's any more.
-    async fn on_heartbeat(&mut self, heartbeat: pb::Heartbeat) -> bool {
+    async fn on_heartbeat(&mut self, heartbeat: pb::Heartbeat, term: u64) -> bool {
         let applied = MetadataOffset(heartbeat.metadata_offset);
         // Before the image is looked at. In the other order (1) the image shows the broker unfenced, (2) its session ends, and
         // the fencing is committed, (3) no fencing is under way any more, and the fenced broker is granted a lease.
@@ -161,7 +161,7 @@ impl SessionStream {
             send(&self.answers, refused(ErrorCode::StaleBrokerEpoch, &text)).await;
             return false;
         };
-        if may_lease && self.core.quorum_confirmed() {
+        if may_lease && self.core.may_grant(term) {
             let lease = pb::Lease {
                 sequence: heartbeat.sequence,
                 lease_ms: u32::try_from(QuorumConfig::lease(self.core.config.session_timeout).as_millis())
@@ -306,14 +306,20 @@ async fn fence(core: Arc<Core>, ended: Registered) {
 }
 
 impl Core {
-    /// Whether a quorum has confirmed lately that this node leads: without that it must grant no lease.
-    fn quorum_confirmed(&self) -> bool {
+    /// Whether this node may grant a lease as the active controller of `term`.
+    fn may_grant(&self, term: u64) -> bool {
+        self.past_leases.lock().may_grant(term, clock::mono_ms(), || self.quorum_confirmed(term))
+    }
+
+    /// Whether a quorum has confirmed lately that this node leads in `term`: without that it must grant no lease.
+    fn quorum_confirmed(&self, term: u64) -> bool {
         if self.is_only_voter() {
             return true;
         }
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
-        metrics.last_quorum_acked.is_some_and(|acked| acked.into_inner().elapsed() <= LEASE_CONFIRMED_WITHIN)
+        metrics.current_term == term
+            && metrics.last_quorum_acked.is_some_and(|acked| acked.into_inner().elapsed() <= LEASE_CONFIRMED_WITHIN)
     }
 }
 

@@ -12,6 +12,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use highwater_controller::RegisterBroker;
+use highwater_metadata::BrokerRegistration;
 use highwater_types::{BrokerEpoch, BrokerId, MetadataOffset, MonoMs};
 
 /// A broker without a stream is dialled after this time, and again after pauses that double: a dying process may close its
@@ -54,6 +56,31 @@ struct Session {
     ended: bool,
 }
 
+/// The process that holds a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// It is connected, and its silence has not lasted for the session time-out.
+    Alive,
+    /// It has no stream, as after a change of the active controller, and its lease may last yet.
+    MayLive,
+    /// It is dead, or its lease has lapsed.
+    Gone,
+}
+
+impl Holder {
+    /// Whether it may be alive when another run of the broker wants to register. Where it may, that run proves that it is not: only
+    /// one process at a time can listen at an address, or have a log directory open.
+    pub(crate) fn may_live_beside(self, present: &BrokerRegistration, new: &RegisterBroker) -> bool {
+        let same_place = present.internal == new.internal
+            || new.log_dirs.iter().any(|directory| present.log_dirs.contains(directory));
+        match self {
+            Self::Alive => true,
+            Self::MayLive => !same_place,
+            Self::Gone => false,
+        }
+    }
+}
+
 /// One registration of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Registered {
@@ -66,10 +93,16 @@ impl Sessions {
         Self { timeout, brokers: BTreeMap::new(), next_stream: 0 }
     }
 
-    /// A new active controller begins: every unfenced broker gets a whole session to find it, unless it is found dead: the
-    /// controller before may have died with it.
-    pub(crate) fn begin(&mut self, unfenced: impl IntoIterator<Item = (BrokerId, BrokerEpoch)>, now: MonoMs) {
-        let deadline = now + self.timeout;
+    /// A new active controller begins; no controller before it was confirmed by a quorum after `confirmed`, so that all their
+    /// leases have lapsed when a session has passed since. Every unfenced broker gets half a session to find it in any case, unless
+    /// it is found dead: the controller before may have died with it.
+    pub(crate) fn begin(
+        &mut self,
+        unfenced: impl IntoIterator<Item = (BrokerId, BrokerEpoch)>,
+        confirmed: MonoMs,
+        now: MonoMs,
+    ) {
+        let deadline = (confirmed + self.timeout).max(now + self.timeout / 2);
         self.brokers = unfenced
             .into_iter()
             .map(|(id, epoch)| {
@@ -197,16 +230,20 @@ impl Sessions {
         self.brokers.iter().map(|(&id, session)| (id, session.heard, session.offset))
     }
 
-    /// Whether the present registration of the broker is held by a live process: one that is connected, or whose silence
-    /// has not lasted for the session time-out. A broken stream whose process cannot be dialled is not.
-    pub(crate) fn is_valid(&self, id: BrokerId, now: MonoMs) -> bool {
-        self.brokers.get(&id).is_some_and(|session| session.stream.is_some() && session.deadline > now)
+    /// What is known of the process that holds the present registration of the broker.
+    pub(crate) fn holder(&self, id: BrokerId, now: MonoMs) -> Holder {
+        match self.brokers.get(&id).filter(|session| session.deadline > now) {
+            None => Holder::Gone,
+            Some(session) if session.stream.is_some() => Holder::Alive,
+            Some(_) => Holder::MayLive,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{LEASE_CONFIRMED_WITHIN, QuorumConfig};
 
     const TIMEOUT: Duration = Duration::from_secs(9);
     const ONE: BrokerId = BrokerId(1);
@@ -238,7 +275,8 @@ mod tests {
     fn a_broken_stream_alone_ends_nothing() {
         let (mut sessions, stream) = opened();
         sessions.disconnected(ONE, stream, MonoMs(5));
-        assert!(!sessions.is_valid(ONE, MonoMs(10)), "another process may register");
+        assert_eq!(sessions.holder(ONE, MonoMs(10)), Holder::MayLive);
+        assert_eq!(sessions.holder(ONE, MonoMs(9_000)), Holder::Gone);
         assert_eq!(sessions.take_ended(MonoMs(8_999)), []);
         assert_eq!(sessions.take_ended(MonoMs(9_000)).len(), 1);
     }
@@ -289,14 +327,36 @@ mod tests {
     }
 
     #[test]
+    fn a_new_controller_waits_until_all_earlier_leases_have_lapsed() {
+        let mut sessions = Sessions::new(TIMEOUT);
+        sessions.begin([(ONE, EPOCH)], MonoMs(7_000), MonoMs(10_000));
+        // The last lease that the controller before can have granted, by a clock that is a tenth slow.
+        let granted = MonoMs(7_000) + LEASE_CONFIRMED_WITHIN * 10 / 9;
+        let lapsed = granted + QuorumConfig::lease(TIMEOUT) * 10 / 9;
+        assert_eq!(lapsed, MonoMs(15_999), "rounded down");
+        assert_eq!(sessions.take_ended(lapsed), []);
+        assert_eq!(sessions.take_ended(MonoMs(16_000)), [BROKER]);
+    }
+
+    #[test]
+    fn a_controller_elected_late_leaves_brokers_time_to_find_it() {
+        let mut sessions = Sessions::new(TIMEOUT);
+        sessions.begin([(ONE, EPOCH)], MonoMs(0), MonoMs(60_000));
+        assert_eq!(sessions.take_ended(MonoMs(64_499)), []);
+        assert_eq!(sessions.take_ended(MonoMs(64_500)), [BROKER]);
+    }
+
+    #[test]
     fn a_new_controller_waits_a_whole_session() {
         let mut sessions = Sessions::new(TIMEOUT);
         let two = Registered { id: BrokerId(2), epoch: EPOCH };
-        sessions.begin([(ONE, EPOCH), (two.id, EPOCH)], MonoMs(100));
+        sessions.begin([(ONE, EPOCH), (two.id, EPOCH)], MonoMs(100), MonoMs(100));
         let stream = sessions.new_stream();
         sessions.open(ONE, EPOCH, stream, MonoMs(200));
         assert_eq!(sessions.take_probes(MonoMs(300)), [two], "it may have died with the controller before");
         sessions.heartbeat(ONE, stream, END, MonoMs(5_000));
+        let holders = [ONE, two.id, BrokerId(3)].map(|id| sessions.holder(id, MonoMs(5_000)));
+        assert_eq!(holders, [Holder::Alive, Holder::MayLive, Holder::Gone]);
         assert_eq!(sessions.next_event(), Some(MonoMs(9_100)));
         assert_eq!(sessions.take_ended(MonoMs(9_100)), [two]);
     }
@@ -304,7 +364,7 @@ mod tests {
     #[test]
     fn a_broker_that_died_with_the_controller_is_found_by_the_next_one() {
         let mut sessions = Sessions::new(TIMEOUT);
-        sessions.begin([(ONE, EPOCH)], MonoMs(100));
+        sessions.begin([(ONE, EPOCH)], MonoMs(100), MonoMs(100));
         assert_eq!(sessions.next_event(), Some(MonoMs(105)));
         assert_eq!(sessions.take_probes(MonoMs(105)), [BROKER]);
         sessions.dialled(BROKER, true, MonoMs(106));

@@ -232,7 +232,10 @@ impl Batch {
         let completed;
         let command = match command {
             Command::RegisterBroker(registration) => {
-                let previous_session_valid = core.sessions.lock().is_valid(registration.id, clock::mono_ms());
+                let holder = core.sessions.lock().holder(registration.id, clock::mono_ms());
+                let present = self.image.broker(registration.id);
+                let previous_session_valid =
+                    present.is_some_and(|present| holder.may_live_beside(present, registration));
                 completed = Command::RegisterBroker(highwater_controller::RegisterBroker {
                     previous_session_valid,
                     ..registration.clone()

@@ -78,9 +78,8 @@ fn names(rest: &str) -> Vec<String> {
         }
         return starts.into_iter().map(|start| identifier(inner[start..].trim_start())).collect();
     }
-    let name = identifier(rest);
-    let is_path = rest[name.len()..].starts_with("::");
-    if is_path { vec![name] } else { Vec::new() }
+    // A name alone may be an item of the root; `circle` knows which names are modules.
+    vec![identifier(rest)]
 }
 
 fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
@@ -148,6 +147,20 @@ mod tests {
             file("crates/log/src/index.rs", "use crate::Offset; // crate::segment::Segment"),
         ]);
         assert_eq!(findings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_module_used_by_its_name_alone_counts() {
+        for named in ["use crate::index;", "use crate::index as other;", "use crate::{Offset, index};"] {
+            let findings = check(&[
+                file("crates/log/src/segment.rs", named),
+                file("crates/log/src/index.rs", "use crate::segment::Segment;"),
+            ]);
+            assert_eq!(findings.len(), 1, "{named}: {findings:?}");
+        }
+        let items =
+            [file("crates/log/src/segment.rs", "use crate::open;"), file("crates/log/src/index.rs", "crate::open()")];
+        assert_eq!(check(&items), Vec::<String>::new());
     }
 
     #[test]

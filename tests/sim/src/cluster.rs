@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use highwater_broker::{Broker, BrokerConfig, Inspector, NodeInspection};
 use highwater_env::clock::WallClockSkew;
@@ -68,9 +69,9 @@ impl SimCluster {
         };
         let machines: Vec<Machine> = (0..layout.nodes()).map(fresh).collect();
         for (node, machine) in machines.iter().enumerate() {
-            let (machine, durability) = (machine.clone(), plan.durability);
+            let (machine, durability, session) = (machine.clone(), plan.durability, plan.session);
             machine.disk.lie_about_syncs(plan.lying_disk.then_some(".log"));
-            sim.host(host(node), move || start(node, layout, durability, machine.clone()));
+            sim.host(host(node), move || start(node, layout, (durability, session), machine.clone()));
         }
         Self { layout, running: vec![true; machines.len()], machines, flush: plan.flush }
     }
@@ -147,9 +148,9 @@ impl SimCluster {
     }
 }
 
-async fn start(node: usize, layout: Layout, durability: Durability, machine: Machine) -> turmoil::Result {
+async fn start(node: usize, layout: Layout, settings: (Durability, Duration), machine: Machine) -> turmoil::Result {
     machine.clock.install();
-    let config = BrokerConfig::from_properties(&properties(node, layout, durability).into_iter().collect())?;
+    let config = BrokerConfig::from_properties(&properties(node, layout, settings).into_iter().collect())?;
     let started = Broker::start(config, Env::simulated(machine.disk.clone(), machine.store.clone())).await;
     let running = match started {
         Err(_) if machine.broken.load(Ordering::Relaxed) => return Ok(()),
@@ -164,7 +165,7 @@ async fn start(node: usize, layout: Layout, durability: Durability, machine: Mac
     }
 }
 
-fn properties(node: usize, layout: Layout, durability: Durability) -> Vec<(String, String)> {
+fn properties(node: usize, layout: Layout, (durability, session): (Durability, Duration)) -> Vec<(String, String)> {
     let voters: Vec<String> = layout.founders().map(|index| format!("{}@{}:9093", id(index), host(index))).collect();
     let durability = match durability {
         Durability::Strict => "strict",
@@ -179,6 +180,7 @@ fn properties(node: usize, layout: Layout, durability: Durability) -> Vec<(Strin
         ("log.dirs", LOG_DIRS.join(",")),
         ("highwater.durability", durability.to_owned()),
         ("highwater.http.listener", String::new()),
+        ("broker.session.timeout.ms", session.as_millis().to_string()),
         ("broker.rack", rack(node)),
         ("replica.selector.class", "org.apache.kafka.common.replica.RackAwareReplicaSelector".to_owned()),
         ("log.roll.ms", "4000".to_owned()),

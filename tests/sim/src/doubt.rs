@@ -30,8 +30,6 @@ use crate::cluster::{SimCluster, host, id};
 use crate::plan::NODES;
 use crate::workload::{PARTITIONS, TOPIC};
 
-/// The last step ends at most so long after the first one began.
-pub const LASTS: Duration = Duration::from_secs(23);
 /// After a broker is cut off, the controllers fence it between eight and nine seconds later: its heartbeats come every second, and the
 /// session lasts for nine.
 const DEAF_AFTER: Range<u64> = 6_300..7_000;

@@ -10,7 +10,6 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::disk_trouble::DiskTrouble;
-use crate::doubt;
 
 /// Brokers of the simulated cluster.
 pub const NODES: usize = 3;
@@ -20,6 +19,10 @@ const FOUNDERS: usize = 3;
 const FAULTY: Duration = Duration::from_secs(25);
 /// Virtual time before the first fault: the cluster forms and the topic is made.
 const WARM_UP: Duration = Duration::from_secs(4);
+/// The last step of a change in doubt ends at most so long after the first one began.
+const DOUBT_LASTS: Duration = Duration::from_secs(23);
+/// `broker.session.timeout.ms` by default.
+const SESSION: Duration = Duration::from_secs(9);
 /// Farthest that a node's clock is set wrong, in milliseconds.
 const SKEW_MS: i64 = 20 * 60 * 1000;
 
@@ -117,6 +120,8 @@ pub struct Plan {
     pub history_only: bool,
     /// How long flushes take, where no disk is in trouble.
     pub flush: FlushLatency,
+    /// `broker.session.timeout.ms`.
+    pub session: Duration,
     /// Until when a change of the ISR is brought in doubt, before the other faults.
     pub doubt_ends: Option<Duration>,
     /// `(start, end, fault)`, by start.
@@ -151,7 +156,8 @@ impl Plan {
         faults.sort_by_key(|(start, ..)| *start);
         let plan = Self::of(seed, faults);
         let faults_end = plan.faults_end.max(doubt_ends.unwrap_or_default());
-        Self { layout, administrator, doubt_ends, faults_end, ..plan }
+        let session = if doubt_ends.is_some() { SESSION } else { draw_session(seed) };
+        Self { layout, administrator, session, doubt_ends, faults_end, ..plan }
     }
 
     /// A plan in which all nodes lose power together, again and again, and each time what was not flushed is lost or torn.
@@ -204,6 +210,7 @@ impl Plan {
             mutation: None,
             history_only: false,
             flush: draw_flush(seed),
+            session: SESSION,
             doubt_ends: None,
             faults,
             faults_end,
@@ -221,6 +228,12 @@ fn draw_flush(seed: u64) -> FlushLatency {
     }
 }
 
+/// In half of the runs sessions and leases are shorter than most faults.
+fn draw_session(seed: u64) -> Duration {
+    let mut rng = SmallRng::seed_from_u64(seed ^ 0x5e55_u64.rotate_left(40));
+    if rng.random_bool(0.5) { SESSION } else { Duration::from_millis(rng.random_range(1500..4000)) }
+}
+
 /// In a third of the runs in which nodes are both brokers and controllers.
 fn draw_joining(seed: u64) -> bool {
     SmallRng::seed_from_u64(seed ^ 0x0853_u64.rotate_left(32)).random_ratio(1, 3)
@@ -229,7 +242,7 @@ fn draw_joining(seed: u64) -> bool {
 /// In half of the runs in which a broker can be without controllers that all hear each other.
 fn draw_doubt(seed: u64, layout: Layout) -> Option<Duration> {
     let mut rng = SmallRng::seed_from_u64(seed ^ 0xd0b7_u64.rotate_left(40));
-    (layout == Layout::Separate && rng.random_bool(0.5)).then_some(WARM_UP + doubt::LASTS)
+    (layout == Layout::Separate && rng.random_bool(0.5)).then_some(WARM_UP + DOUBT_LASTS)
 }
 
 /// A leader dies while one follower hears everything late, and the other one was away and comes back: who is next knows little

@@ -12,7 +12,7 @@ use highwater_broker::NodeInspection;
 use highwater_env::{install_flush_latency, rng};
 use highwater_history::Coverage;
 use highwater_metadata::PartitionImage;
-use highwater_types::{BrokerId, PartitionIndex};
+use highwater_types::{BrokerId, MonoMs, PartitionIndex};
 use tokio::task::JoinSet;
 use turmoil::Sim;
 
@@ -245,7 +245,8 @@ impl Run<'_> {
         if self.plan.history_only {
             return Ok(());
         }
-        self.checks.after_tick(&self.seen, &self.history).with_context(|| format!("at {:?}", sim.elapsed()))
+        let now = MonoMs(sim.elapsed().as_millis() as u64);
+        self.checks.after_tick(&self.seen, now, &self.history).with_context(|| format!("at {:?}", sim.elapsed()))
     }
 
     fn mix(&mut self, at: Duration) {

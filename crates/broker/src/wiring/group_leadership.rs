@@ -66,7 +66,7 @@ impl GroupLeadership {
             let (groups, partitions) = (Arc::downgrade(&self.groups), Arc::downgrade(&self.partitions));
             let is_open =
                 move || partitions.upgrade().is_some_and(|partitions| partitions.led(partition, epoch).is_some());
-            let opened = lead_when_open(Arc::downgrade(&self.awaited), partition, epoch, is_open);
+            let opened = lead_when_open(Arc::downgrade(&self.awaited), partition, epoch, is_open, tokio::time::sleep);
             tokio::spawn(async move {
                 if opened.await
                     && let Some(groups) = groups.upgrade()
@@ -101,15 +101,16 @@ impl Awaited {
 
 /// Waits until the log is open, which may take as long as recovery after a crash does. False once the leadership is another's, or
 /// nobody waits any more.
-async fn lead_when_open(
+async fn lead_when_open<S: Future<Output = ()>>(
     awaited: Weak<Awaited>,
     partition: PartitionIndex,
     epoch: LeaderEpoch,
     is_open: impl Fn() -> bool,
+    sleep: impl Fn(Duration) -> S,
 ) -> bool {
     let mut pause = LOOK_AGAIN;
     loop {
-        tokio::time::sleep(pause).await;
+        sleep(pause).await;
         pause = LOOK_AGAIN_MAX.min(pause * 2);
         let Some(awaited) = awaited.upgrade().filter(|awaited| awaited.is(partition, epoch)) else { return false };
         if is_open() {
@@ -136,7 +137,8 @@ mod tests {
             let open = Arc::clone(&open);
             move || open.load(Ordering::Relaxed)
         };
-        let opened = tokio::spawn(lead_when_open(Arc::downgrade(&awaited), PARTITION, EPOCH, is_open));
+        let opened =
+            tokio::spawn(lead_when_open(Arc::downgrade(&awaited), PARTITION, EPOCH, is_open, tokio::time::sleep));
         tokio::time::sleep(LOOK_AGAIN * 5).await;
         assert!(!opened.is_finished());
         open.store(true, Ordering::Relaxed);
@@ -145,11 +147,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_recovery_of_hours_is_waited_for() {
+        let awaited = Arc::<Awaited>::default();
+        awaited.begin(PARTITION, EPOCH);
+        let slept = Mutex::new(Duration::ZERO);
+        let is_open = || *slept.lock() > Duration::from_secs(7_200);
+        let sleep = |pause| {
+            *slept.lock() += pause;
+            std::future::ready(())
+        };
+        assert!(lead_when_open(Arc::downgrade(&awaited), PARTITION, EPOCH, is_open, sleep).await);
+    }
+
+    #[tokio::test]
     async fn nobody_waits_for_a_leadership_that_is_over() {
         let awaited = Arc::<Awaited>::default();
         let wait = |epoch| {
             assert!(awaited.begin(PARTITION, epoch));
-            tokio::spawn(lead_when_open(Arc::downgrade(&awaited), PARTITION, epoch, || false))
+            tokio::spawn(lead_when_open(Arc::downgrade(&awaited), PARTITION, epoch, || false, tokio::time::sleep))
         };
         let first = wait(EPOCH);
         let second = wait(LeaderEpoch(8));

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use highwater_controller::{Command, CommandError, CommandResponse, DeleteTopics, DeletedTopic, TopicSelector};
 use highwater_protocol::messages::delete_topics_response::DeletableTopicResult;
-use highwater_protocol::messages::{self, DeleteTopicsRequest, DeleteTopicsResponse};
+use highwater_protocol::messages::{self, ApiKey, DeleteTopicsRequest, DeleteTopicsResponse};
 use highwater_types::{ErrorCode, TopicId};
 
+use crate::known_errors::known_to;
 use crate::state::{GatewayState, RequestContext};
 use crate::wire::string;
 
 /// First version that names topics by name or id.
 const SELECTOR_VERSION: i16 = 6;
-/// First version whose clients know TOPIC_DELETION_DISABLED.
-const DELETION_DISABLED_VERSION: i16 = 3;
 /// First version whose answer has messages.
 const MESSAGE_VERSION: i16 = 5;
 
@@ -92,11 +91,7 @@ fn encode(version: i16, topic: DeletedTopic) -> DeletableTopicResult {
         response.topic_id = topic.id.0;
     }
     if let Err(error) = topic.result {
-        let code = match error.code {
-            ErrorCode::TopicDeletionDisabled if version < DELETION_DISABLED_VERSION => ErrorCode::InvalidRequest,
-            other => other,
-        };
-        response.error_code = code.code();
+        response.error_code = known_to(ApiKey::DeleteTopics, version, error.code).code();
         if version >= MESSAGE_VERSION {
             response.error_message = Some(error.message.into());
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_metadata::MetadataImage;
-use highwater_protocol::messages::FetchRequest;
+use highwater_protocol::messages::{ApiKey, FetchRequest};
 use highwater_protocol::{
     AbortedTransaction, EpochEndOffset, FetchPartitionResponse, FetchResponseBody, FetchTopicResponse, ResponseBody,
     StrBytes,
@@ -17,20 +17,19 @@ use highwater_protocol::{
 use highwater_replication::{FetchError, FetchRead, FetchResult, FetchWaiter};
 use highwater_types::{ErrorCode, PartitionIndex, TopicId, TopicIdPartition};
 
+use crate::answer::Answer;
 use crate::connection::ConnectionInfo;
-use crate::dispatch::Answer;
 use crate::endpoints::{LeaderHints, followers_in_rack};
 use crate::fetch_plan::{FetchEntry, FetchPlan};
 use crate::fetch_session::FetchSession;
 use crate::fetch_sessions::{ContinuedSession, SessionUse};
 use crate::fetch_targets::FetchTargets;
+use crate::known_errors::known_to;
 use crate::state::{GatewayState, RequestContext};
 use crate::wire::text;
 
 /// First version with an error, and a session, of the whole request.
 const SESSION_VERSION: i16 = 7;
-/// First version whose clients know KAFKA_STORAGE_ERROR.
-const STORAGE_ERROR_VERSION: i16 = 6;
 /// First version with the replica's id in a tagged field (KIP-903).
 const REPLICA_STATE_VERSION: i16 = 15;
 
@@ -252,7 +251,7 @@ impl<'a> Answers<'a> {
         if matches!(response.error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
             response.current_leader = self.hints.leader(TopicIdPartition { topic_id: *topic_id, partition });
         }
-        response.error = known_to(self.version, response.error);
+        response.error = known_to(ApiKey::Fetch, self.version, response.error);
         if self.last != Some(topic) {
             self.last = Some(topic);
             let (name, topic_id) = (std::mem::take(name), *topic_id);
@@ -265,14 +264,6 @@ impl<'a> Answers<'a> {
         count_answers(state, self.image, &self.topics);
         let node_endpoints = self.hints.into_endpoints();
         FetchResponseBody { session_id, topics: self.topics, node_endpoints, ..FetchResponseBody::default() }.into()
-    }
-}
-
-/// The error as clients of that version know it: what they do not know, they take for final.
-fn known_to(version: i16, error: ErrorCode) -> ErrorCode {
-    match error {
-        ErrorCode::KafkaStorageError if version < STORAGE_ERROR_VERSION => ErrorCode::NotLeaderOrFollower,
-        other => other,
     }
 }
 
@@ -327,17 +318,5 @@ fn count_answers(state: &GatewayState, image: &MetadataImage, topics: &[FetchTop
             metrics.bytes_out.inc_by(bytes as u64);
             metrics.failed_fetch_requests.inc_by(failed as u64);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn old_clients_look_for_another_leader_when_a_disk_fails() {
-        let told = |version| known_to(version, ErrorCode::KafkaStorageError);
-        assert_eq!([5, 6].map(told), [ErrorCode::NotLeaderOrFollower, ErrorCode::KafkaStorageError]);
-        assert_eq!(known_to(4, ErrorCode::OffsetOutOfRange), ErrorCode::OffsetOutOfRange);
     }
 }

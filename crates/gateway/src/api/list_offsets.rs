@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 
 use highwater_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use highwater_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
-use highwater_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use highwater_protocol::messages::{ApiKey, ListOffsetsRequest, ListOffsetsResponse};
 use highwater_replication::{Isolation, OffsetSpec};
 use highwater_types::{ErrorCode, LeaderEpoch, PartitionIndex, TopicIdPartition};
 
+use crate::known_errors::known_to;
 use crate::state::{GatewayState, RequestContext};
 
 /// First version whose answer carries a leader epoch.
 const LEADER_EPOCH_VERSION: i16 = 4;
-/// First version whose clients know OFFSET_NOT_AVAILABLE (KIP-207).
-const NOT_AVAILABLE_VERSION: i16 = 5;
 
 pub(crate) fn handle(state: &GatewayState, context: &RequestContext, body: ListOffsetsRequest) -> ListOffsetsResponse {
     let image = state.image();
@@ -41,7 +40,7 @@ pub(crate) fn handle(state: &GatewayState, context: &RequestContext, body: ListO
             }
             match state.services.replicas.list_offset(key, spec, LeaderEpoch(partition.current_leader_epoch), isolation)
             {
-                Err(error) => refuse(known_to(context.version, error.code)),
+                Err(error) => refuse(known_to(ApiKey::ListOffsets, context.version, error.code)),
                 Ok(listed) => {
                     let epoch =
                         if context.version >= LEADER_EPOCH_VERSION { listed.leader_epoch } else { LeaderEpoch::NONE };
@@ -69,14 +68,6 @@ fn offset_spec(timestamp: i64, version: i16) -> Option<OffsetSpec> {
     OffsetSpec::from_timestamp(timestamp).filter(|_| version >= first_version)
 }
 
-/// The error as clients of that version know it.
-fn known_to(version: i16, error: ErrorCode) -> ErrorCode {
-    match error {
-        ErrorCode::OffsetNotAvailable if version < NOT_AVAILABLE_VERSION => ErrorCode::LeaderNotAvailable,
-        other => other,
-    }
-}
-
 /// Partitions named more than once: the question is ambiguous.
 fn duplicates(body: &ListOffsetsRequest) -> BTreeSet<(String, i32)> {
     let mut seen = BTreeSet::new();
@@ -94,13 +85,6 @@ fn duplicates(body: &ListOffsetsRequest) -> BTreeSet<(String, i32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn old_clients_are_told_what_they_know_to_be_passing() {
-        let told = |version| known_to(version, ErrorCode::OffsetNotAvailable);
-        assert_eq!([4, 5].map(told), [ErrorCode::LeaderNotAvailable, ErrorCode::OffsetNotAvailable]);
-        assert_eq!(known_to(1, ErrorCode::NotLeaderOrFollower), ErrorCode::NotLeaderOrFollower);
-    }
 
     #[test]
     fn special_timestamps_need_their_version() {

@@ -16,10 +16,10 @@ use highwater_protocol::messages::metadata_response::{
 use highwater_protocol::messages::{self, MetadataRequest, MetadataResponse};
 use highwater_types::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
 
+use crate::answer::Answer;
 use crate::authorized_operations;
 use crate::controller::wait_for;
 use crate::departures::{Departure, GONE_FIRST};
-use crate::dispatch::Answer;
 use crate::duplicates::each_once;
 use crate::endpoints::{alive_endpoint, controller_for_clients, listed_brokers, offline_replicas};
 use crate::state::{GatewayState, RequestContext};

@@ -22,8 +22,8 @@ use highwater_records::{
 use highwater_replication::{Acks, HighWatermarkWait};
 use highwater_types::{ErrorCode, PartitionIndex, Timestamp, TopicId, TopicIdPartition, TopicPartition};
 
+use crate::answer::Answer;
 use crate::connection::ConnectionInfo;
-use crate::dispatch::Answer;
 use crate::endpoints::LeaderHints;
 use crate::state::{GatewayState, RequestContext};
 use crate::topic_metrics::TopicMetrics;

@@ -22,6 +22,10 @@ const SILENCE: Duration = Duration::from_secs(4);
 /// Records of a snapshot that a follower collects: a bound for what a confused peer can make us hold.
 const MAX_SNAPSHOT_RECORDS: usize = 50_000_000;
 
+/// Ends of a stream whose controller answers nothing.
+const UNOPENED: &str = "it was not opened in time";
+const SILENT: &str = "nothing came for too long";
+
 /// Makes `change`d images known: to readers first, then to the publisher.
 struct Follower {
     metadata: MetadataHandle,
@@ -87,7 +91,10 @@ pub(super) async fn remote(
         let target = finder.target();
         let before = follower.metadata.load().offset();
         let reason = follow(&finder, target, node_id, &follower).await;
-        finder.not_active(target);
+        match reason {
+            SILENT | UNOPENED => finder.silent(target),
+            _ => finder.not_active(target),
+        }
         if follower.metadata.load().offset() > before {
             pauses = Pauses::new();
         }
@@ -103,7 +110,7 @@ async fn follow(finder: &Finder, target: BrokerId, node_id: BrokerId, follower: 
     let mut updates = match tokio::time::timeout(OPEN_DEADLINE, rpc.follow(request)).await {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(_)) => return "it cannot be opened",
-        Err(_) => return "it was not opened in time",
+        Err(_) => return UNOPENED,
     };
     let mut snapshot = Vec::new();
     loop {
@@ -129,7 +136,7 @@ async fn next(updates: &mut Streaming<pb::MetadataUpdate>) -> Result<Update, &'s
         Ok(Ok(Some(pb::MetadataUpdate { update: None }))) => Ok(Update::Alive(pb::Blank {})),
         Ok(Ok(None)) => Err("it was closed"),
         Ok(Err(_)) => Err("the connection broke"),
-        Err(_) => Err("nothing came for too long"),
+        Err(_) => Err(SILENT),
     }
 }
 

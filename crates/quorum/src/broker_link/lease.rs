@@ -25,7 +25,11 @@ impl LeaseState {
     }
 
     pub(super) fn is_valid(&self, now: MonoMs) -> bool {
-        now.0 < self.until.load(Ordering::Acquire)
+        now < self.until()
+    }
+
+    pub(super) fn until(&self) -> MonoMs {
+        MonoMs(self.until.load(Ordering::Acquire))
     }
 
     /// The broker is registered with this epoch. A lease of another epoch is void.

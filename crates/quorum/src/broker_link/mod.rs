@@ -93,6 +93,11 @@ impl BrokerLink {
         self.shared.lease.is_valid(now)
     }
 
+    /// When the lease lapses, if no other comes: for a test that has no clock of this node.
+    pub fn lease_until(&self) -> MonoMs {
+        self.shared.lease.until()
+    }
+
     /// A log directory failed: registrations to come, which every new session needs, do not name it.
     pub fn on_log_dir_failed(&self, directory: DirectoryId) {
         self.shared.registration.lock().log_dirs.retain(|&other| other != directory);

@@ -28,8 +28,9 @@ pub(super) const ASKS: usize = 4;
 pub(super) const GOODBYE: Duration = Duration::from_millis(500);
 /// Requests on their way to the controller.
 const OUTGOING: usize = 16;
-/// Limit for opening the stream and for the registration.
-const OPEN_DEADLINE: Duration = Duration::from_secs(5);
+/// Limit for opening the stream and for the registration: shorter than what a new active controller leaves brokers to find it, so that
+/// one that hangs does not cost them that.
+const OPEN_DEADLINE: Duration = Duration::from_secs(3);
 /// Longest pause between heartbeats: the controller tells a dead process from a cut link by how lately it was heard.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 /// A controller that answers no heartbeat for so long has lost its quorum or is cut off: look for another one.
@@ -83,6 +84,8 @@ struct Open {
 enum End {
     /// Look for the active controller again.
     Lost,
+    /// Likewise: this one answers nothing.
+    Silent,
     /// The cluster does not want this process.
     Refused(CommandError),
     Goodbye,
@@ -104,6 +107,7 @@ impl Session {
             };
             match end {
                 End::Lost => self.finder.not_active(target),
+                End::Silent => self.finder.silent(target),
                 End::Refused(error) => {
                     // Another process may have the id by now: the lease goes with the registration.
                     self.lease.fenced();
@@ -148,7 +152,7 @@ impl Session {
                 _ => Err(End::Lost),
             }
         };
-        let (answers, registered) = tokio::time::timeout(OPEN_DEADLINE, opened).await.map_err(|_| End::Lost)??;
+        let (answers, registered) = tokio::time::timeout(OPEN_DEADLINE, opened).await.map_err(|_| End::Silent)??;
         tracing::info!(controller = %target, epoch = registered.epoch, "registered with the active controller");
         self.lease.registered(BrokerEpoch(registered.epoch));
         Ok(Open {
@@ -175,7 +179,7 @@ impl Session {
                 () = tokio::time::sleep_until(next) => {
                     if clock::mono_ms() - open.answered > UNANSWERED {
                         tracing::warn!("the active controller does not answer heartbeats");
-                        return End::Lost;
+                        return End::Silent;
                     }
                     if !open.heartbeat(self.metadata.peek().offset()).await {
                         return End::Lost;

@@ -323,6 +323,10 @@ struct BrokerProcess {
 
 impl BrokerProcess {
     fn start(cluster: &Cluster, id: i32, run: u128) -> Self {
+        Self::start_with(cluster, |port| registration(id, run, port))
+    }
+
+    fn start_with(cluster: &Cluster, registration: impl FnOnce(u16) -> RegisterBroker) -> Self {
         let runtime = new_runtime();
         let published = Arc::new(Published::default());
         let client = cluster.client();
@@ -331,7 +335,7 @@ impl BrokerProcess {
             let listener = bind("127.0.0.1:0").await;
             let port = listener.local_addr().unwrap().port();
             tokio::spawn(grpc_serve(listener, RoutesBuilder::default().routes()));
-            BrokerLink::start(client, HEARTBEAT, registration(id, run, port), published.clone())
+            BrokerLink::start(client, HEARTBEAT, registration(port), published.clone())
         });
         Self { runtime, link, published }
     }

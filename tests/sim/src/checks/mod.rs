@@ -9,6 +9,7 @@ mod promises;
 use anyhow::Result;
 use highwater_broker::NodeInspection;
 use highwater_metadata::MetadataImage;
+use highwater_types::MonoMs;
 
 use crate::history::{Acknowledged, History};
 
@@ -17,6 +18,8 @@ pub struct View<'a> {
     pub nodes: &'a [NodeInspection],
     /// The newest committed metadata that any running node has.
     pub newest: &'a MetadataImage,
+    /// The nodes' monotonic clocks.
+    pub now: MonoMs,
     /// Acknowledgements since the last tick.
     pub acknowledged: &'a [Acknowledged],
 }
@@ -40,7 +43,7 @@ impl Checks {
     }
 
     /// Checks everything that must hold at every moment.
-    pub fn after_tick(&mut self, nodes: &[NodeInspection], history: &History) -> Result<()> {
+    pub fn after_tick(&mut self, nodes: &[NodeInspection], now: MonoMs, history: &History) -> Result<()> {
         for node in nodes {
             if self.newest.as_ref().is_none_or(|newest| newest.offset() < node.image.offset()) {
                 self.newest = Some(node.image.clone());
@@ -49,7 +52,7 @@ impl Checks {
         let Some(newest) = self.newest.clone() else { return Ok(()) };
         let acknowledged = history.acknowledgements_since(self.acknowledged_seen);
         self.acknowledged_seen += acknowledged.len();
-        let view = View { nodes, newest: &newest, acknowledged: &acknowledged };
+        let view = View { nodes, newest: &newest, now, acknowledged: &acknowledged };
         self.controllers.check(&view)?;
         self.metadata.check(&view)?;
         self.epochs.check(&view)?;

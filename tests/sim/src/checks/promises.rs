@@ -1,5 +1,6 @@
 //! P6: an acks=all reply means that min.insync.replicas replicas hold the record, flushed, at that moment.
-//! M9: a broker that the metadata says is fenced acknowledges nothing.
+//! M9: a broker that the metadata says is fenced acknowledges nothing, and holds no lease: whatever controller granted it, it has
+//! lapsed.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,16 @@ impl Promises {
             for replica in node.replicas.iter().filter(|replica| replica.topic.as_str() == TOPIC) {
                 self.flushed.insert((node.node, replica.partition), replica.flushed);
             }
+        }
+        for node in view.nodes.iter().filter(|node| node.lease_until > view.now) {
+            let registered = view.newest.broker(node.node).filter(|broker| broker.epoch == node.broker_epoch);
+            ensure!(
+                registered.is_none_or(|broker| !broker.fenced),
+                "M9: broker {} is fenced at metadata offset {}, and has a lease for {} ms more",
+                node.node,
+                view.newest.offset(),
+                (node.lease_until - view.now).as_millis()
+            );
         }
         for acknowledged in view.acknowledged {
             let partition = acknowledged.partition;
