@@ -9,6 +9,7 @@ use highwater_records::{BatchError, BatchHeader, HEADER_LENGTH, RecordBatch};
 
 use crate::error::ReadError;
 use crate::file_names::FileKind;
+use crate::room;
 use crate::segment::Segment;
 
 /// Bytes read at once: large enough that system calls do not matter beside the checksum, small enough for a recovery of
@@ -74,6 +75,11 @@ impl BatchScan {
         self.position += size;
         self.chunk = self.chunk.slice(size as usize..);
         Ok(Scanned::Batch(position, batch))
+    }
+
+    /// Whether there are only zeros from the cursor on.
+    pub(crate) fn rest_is_blank(&self) -> Result<bool, ReadError> {
+        room::is_blank(&self.file, self.position, self.end).map_err(ReadError::io(&self.path))
     }
 
     /// Makes the chunk hold at least `wanted` bytes, which the file has.

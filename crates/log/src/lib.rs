@@ -43,6 +43,7 @@ mod properties;
 mod read_committed;
 mod recovery;
 mod relocation;
+mod room;
 mod segment;
 mod segment_index;
 mod swap;

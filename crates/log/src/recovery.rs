@@ -297,6 +297,8 @@ impl<'a> Recovery<'a> {
             let (position, batch) = match next {
                 Scanned::Batch(position, batch) => (position, batch),
                 Scanned::End => break,
+                // Behind the last batch there may be room that was written ahead.
+                Scanned::Damaged(_) if limit == Offset(i64::MAX) && scan.rest_is_blank()? => break,
                 Scanned::Damaged(reason) => {
                     scanned.stop(scan.position(), reason, segment);
                     break;
@@ -360,8 +362,7 @@ impl<'a> Recovery<'a> {
             let segment = self.segments[number].clone();
             let path = segment.path(FileKind::Log);
             if result.size < segment.size() {
-                let cut = segment.file().and_then(|file| file.set_len(result.size));
-                cut.map_err(LogError::io(&path))?;
+                segment.cut_file(result.size).map_err(LogError::io(&path))?;
             }
             if number > 0 && !self.snapshots.contains(&segment.base()) {
                 self.write_snapshot(segment.base(), &result.producers_at_base)?;

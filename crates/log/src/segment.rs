@@ -10,10 +10,11 @@ use highwater_env::{File, Fs, OpenMode};
 use highwater_types::{Offset, Timestamp};
 
 use crate::aborted_transaction::EndedTransaction;
-use crate::error::ReadError;
+use crate::error::{ReadError, is_disk_full};
 use crate::file_names::FileKind;
 use crate::header_walk::HeaderWalk;
 use crate::producers::ProducerStates;
+use crate::room;
 use crate::segment_index::{IndexedBatch, SegmentIndex, TIME_ENTRY_BYTES};
 use crate::transaction_index::TransactionIndex;
 
@@ -29,6 +30,8 @@ pub(crate) struct Segment {
     file: Mutex<Option<Arc<File>>>,
     /// Bytes that readers may use. Stored after the bytes were written and the index knows them.
     size: AtomicU64,
+    /// Where the room ends that was written ahead of the batches; below [`Segment::size`] if there is none.
+    room_end: AtomicU64,
     indexes: RwLock<Indexes>,
     /// Whether the directory entry of the file is durable.
     entry_durable: AtomicBool,
@@ -99,6 +102,7 @@ impl Segment {
             base,
             file: Mutex::new(None),
             size: AtomicU64::new(size),
+            room_end: AtomicU64::new(0),
             indexes: RwLock::default(),
             entry_durable: AtomicBool::new(false),
             used: AtomicBool::new(false),
@@ -138,6 +142,35 @@ impl Segment {
     /// Writes `buffers` behind the last batch. Nothing is visible before [`Segment::publish`].
     pub(crate) fn write(&self, buffers: &[IoSlice<'_>]) -> io::Result<()> {
         self.file()?.write_vectored_all_at(buffers, self.size())
+    }
+
+    /// Writes room ahead if batches that end at `end`, which were just written, have used up what there was. There is none where the disk is
+    /// full.
+    pub(crate) fn write_room(&self, end: u64) -> io::Result<()> {
+        if end <= self.room_end.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match room::write(&*self.file()?, end) {
+            Ok(room_end) => self.room_end.store(room_end, Ordering::Relaxed),
+            Err(error) if is_disk_full(&error) => self.cut_file(end)?,
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Takes back the room that was written ahead. The writer's to call: what was written and not published would go as well.
+    pub(crate) fn give_room_back(&self) -> io::Result<()> {
+        match self.room_end.load(Ordering::Relaxed) > self.size() {
+            true => self.cut_file(self.size()),
+            false => Ok(()),
+        }
+    }
+
+    /// Cuts the file behind the last batch that stays. Durable after [`Segment::sync`].
+    pub(crate) fn cut_file(&self, size: u64) -> io::Result<()> {
+        self.file()?.set_len(size)?;
+        self.room_end.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Makes the batches written last visible to readers.

@@ -7,6 +7,7 @@ use highwater_env::{Fs, OpenMode};
 use highwater_records::{BatchHeader, HEADER_LENGTH, RecordBatch};
 
 use super::InspectionError;
+use crate::room;
 
 /// Walks over the batches of a segment's file.
 #[derive(Debug)]
@@ -60,6 +61,11 @@ impl BatchFile {
         let position = self.position;
         self.position += size as u64;
         Ok(Some(InspectedBatch { position, batch, damage }))
+    }
+
+    /// Whether there are only zeros behind the last batch: room that was written ahead.
+    pub fn rest_is_room(&self) -> Result<bool, InspectionError> {
+        room::is_blank(&self.file, self.position, self.end).map_err(InspectionError::io(&self.path))
     }
 
     fn read(&self, length: usize) -> Result<Vec<u8>, InspectionError> {

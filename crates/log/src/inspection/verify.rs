@@ -165,6 +165,7 @@ impl Check<'_> {
             let found = match batches.next_batch() {
                 Ok(Some(found)) => found,
                 Ok(None) => break,
+                Err(InspectionError::Damaged { .. }) if next.is_none() && batches.rest_is_room()? => break,
                 Err(InspectionError::Damaged { position, reason, .. }) => {
                     self.find(name_of(&path), Some(position), reason);
                     is_whole = false;

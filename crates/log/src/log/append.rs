@@ -12,6 +12,7 @@ use super::Log;
 use crate::error::{AppendError, LogError, is_disk_full};
 use crate::file_names::FileKind;
 use crate::producers::Verdict;
+use crate::room::{CALM_APPENDS, MAX_BATCH_BYTES};
 use crate::segment::indexed;
 use crate::segment_index::IndexedBatch;
 
@@ -238,12 +239,19 @@ impl Log {
     /// taken back; any other failure takes the directory out of service.
     fn write(&mut self, buffers: &[IoSlice<'_>], batches: &[IndexedBatch]) -> Result<(), AppendError> {
         let path = || self.active.path(FileKind::Log);
-        let Err(source) = self.active.write(buffers) else {
+        self.calm_appends = if self.flushed() == self.log_end() { self.calm_appends.saturating_add(1) } else { 0 };
+        let written = self.active.write(buffers).and_then(|()| match batches {
+            [batch] if self.calm_appends >= CALM_APPENDS && batch.size <= MAX_BATCH_BYTES => {
+                self.active.write_room(batch.position + batch.size)
+            }
+            _ => Ok(()),
+        });
+        let Err(source) = written else {
             self.active.publish(batches, self.config.index_interval_bytes);
             return Ok(());
         };
         // What was written of the batch must go: left behind a shorter one, it could be taken for a batch after a crash.
-        let taken_back = self.active.file().and_then(|file| file.set_len(self.active.size()));
+        let taken_back = self.active.cut_file(self.active.size());
         if is_disk_full(&source) && taken_back.is_ok() {
             return Err(AppendError::DiskFull);
         }

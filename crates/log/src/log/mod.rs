@@ -64,6 +64,8 @@ pub struct Log {
     first_timestamp: Timestamp,
     /// Wall clock when the active segment was begun or opened: stands in for timestamps where there are none.
     active_since: Timestamp,
+    /// Appends in a row that found all before them flushed.
+    calm_appends: u32,
 }
 
 /// What all logs of a directory share.
@@ -115,6 +117,7 @@ impl Log {
             active,
             first_timestamp: Timestamp::NONE,
             active_since: mode.now,
+            calm_appends: 0,
         };
         if !mode.fresh {
             // All that was recovered counts as flushed.
@@ -300,7 +303,7 @@ impl Log {
         if self.epochs.is_dirty() {
             self.write_epochs()?;
         }
-        let written = self.active.write_index_files().and_then(|()| {
+        let written = self.active.give_room_back().and_then(|()| self.active.write_index_files()).and_then(|()| {
             self.active.set_rolled();
             self.active.sync()
         });

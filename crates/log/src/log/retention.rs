@@ -31,6 +31,8 @@ impl Log {
         self.producers.expire(now, self.config.producer_id_expiration_ms);
         let health = self.health.clone();
         let done = health.watch(self.delete_old_segments(now, high_watermark))?;
+        let given_back = self.active.give_room_back();
+        health.watch(given_back.map_err(LogError::io(&self.active.path(FileKind::Log))))?;
         self.flush.release_idle_files();
         Ok(done)
     }

@@ -105,6 +105,7 @@ impl Log {
         self.write_snapshot(base, &snapshot)?;
         let old = self.active.clone();
         let index_path = old.path(FileKind::OffsetIndex);
+        old.give_room_back().map_err(LogError::io(&old.path(FileKind::Log)))?;
         old.write_index_files().map_err(LogError::io(&index_path))?;
         let new = Segment::create(&self.fs, self.reader.dir(), base)
             .map_err(LogError::io(&FileKind::Log.path(self.reader.dir(), base)))?;

@@ -65,9 +65,8 @@ impl Log {
         self.fs.sync_dir(self.reader.dir()).map_err(LogError::io(self.reader.dir()))?;
         let path = active.path(FileKind::Log);
         let cut_file = || {
-            let file = active.file()?;
-            file.set_len(cut.size)?;
-            file.sync_all()
+            active.cut_file(cut.size)?;
+            active.file()?.sync_all()
         };
         cut_file().map_err(LogError::io(&path))?;
 

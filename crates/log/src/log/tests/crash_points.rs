@@ -40,11 +40,17 @@ const fn operation(name: &'static str, prepare: Act, act: Act) -> Operation {
     Operation { name, prepare, act, without_snapshots: true }
 }
 
-const OPERATIONS: [Operation; 13] = [
+const OPERATIONS: [Operation; 16] = [
     operation("create", |_| Ok(()), |world| world.open()),
     operation("append", |world| world.open_with(10), |world| world.append(2)),
     operation("roll", |world| world.open_with(3), |world| world.append(20)),
     operation("flush", |world| world.open_with(30), |world| world.flush()),
+    operation("append, each flushed", |world| world.open_flushed(10), |world| world.append_flushed(24)),
+    operation("close with room ahead", World::open_with_room, World::close),
+    operation("truncate with room ahead, and append", World::open_with_room, |world| {
+        world.truncate(13)?;
+        world.append_flushed(15)
+    }),
     operation("checkpoint", |world| world.open_flushed(30), |world| world.directory.checkpoint(&[])),
     operation("close and snapshot", |world| world.open_with(30), World::close),
     operation("truncate", |world| world.open_flushed(40), |world| world.truncate(13)),
@@ -197,6 +203,19 @@ impl World {
         self.flush()?;
         self.directory.checkpoint(&[])?;
         self.append(2)
+    }
+
+    /// Each of them flushed, so that room is written ahead.
+    fn append_flushed(&mut self, batches: usize) -> Result<(), LogError> {
+        (0..batches).try_for_each(|_| {
+            self.append(1)?;
+            self.flush()
+        })
+    }
+
+    fn open_with_room(&mut self) -> Result<(), LogError> {
+        self.open_flushed(10)?;
+        self.append_flushed(14)
     }
 
     /// Appends batches of two records over five keys; every third one of an idempotent producer. In between a producer with

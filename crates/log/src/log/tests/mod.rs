@@ -6,6 +6,7 @@ mod due;
 mod model;
 mod random_histories;
 mod relocation;
+mod room;
 mod scenarios;
 mod transactions;
 

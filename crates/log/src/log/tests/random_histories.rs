@@ -19,6 +19,8 @@ use crate::file_names::FileKind;
 /// Histories of each kind per test run; each has [`STEPS`] steps.
 const SEEDS: u64 = 100;
 const STEPS: usize = 120;
+/// From this seed on, most appends are flushed by themselves.
+const FLUSHING: u64 = 2_000_000;
 /// More changes than any operation here makes.
 const MANY_CHANGES: u64 = 40;
 
@@ -30,6 +32,11 @@ fn a_log_agrees_with_the_model() {
 #[test]
 fn a_log_agrees_with_the_model_while_data_is_deleted() {
     run_all(1_000_000, true);
+}
+
+#[test]
+fn a_log_agrees_with_the_model_while_each_append_is_flushed() {
+    run_all(FLUSHING, true);
 }
 
 /// A flushed batch behind a gap, and behind it one that was not flushed, whose offset the power took.
@@ -67,6 +74,8 @@ struct History {
     epoch: i32,
     /// Whether retention and log start moves happen: then producer state is not that of a full scan.
     deleting: bool,
+    /// Whether most appends are flushed by themselves, so that room is written ahead of them.
+    flushing: bool,
     sequences: [(i16, i32); 3],
     clock: i64,
     /// Whether the power goes in this step.
@@ -88,7 +97,21 @@ impl History {
         let log = open_log(&directory, &config).unwrap();
         let (model, log) = (Model::default(), Some(log));
         let sequences = [(0, 0); 3];
-        Self { rng, disk, config, directory, log, model, epoch: 0, deleting, sequences, clock: NOW.0, stopping: false }
+        let (flushing, clock) = (seed >= FLUSHING, NOW.0);
+        Self {
+            rng,
+            disk,
+            config,
+            directory,
+            log,
+            model,
+            epoch: 0,
+            deleting,
+            flushing,
+            sequences,
+            clock,
+            stopping: false,
+        }
     }
 
     fn log(&mut self) -> &mut Log {
@@ -103,8 +126,14 @@ impl History {
                 self.disk.stop_after(self.rng.random_range(0..MANY_CHANGES));
             }
             match self.rng.random_range(0..100) {
-                0..35 => self.append_as_leader(),
-                35..55 => self.append_as_follower(),
+                0..35 => {
+                    self.append_as_leader();
+                    self.maybe_flush();
+                }
+                35..55 => {
+                    self.append_as_follower();
+                    self.maybe_flush();
+                }
                 55..60 => self.retry(),
                 60..65 => self.lead(),
                 65..75 => self.flush(),
@@ -265,6 +294,12 @@ impl History {
         }
         assert_eq!(flushed.unwrap(), self.model.log_end);
         self.model.flushed = self.model.log_end;
+    }
+
+    fn maybe_flush(&mut self) {
+        if self.flushing && self.rng.random_bool(0.95) {
+            self.flush();
+        }
     }
 
     fn checkpoint(&mut self) {
