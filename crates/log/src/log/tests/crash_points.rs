@@ -20,18 +20,18 @@ use crate::{CompactionError, CompactionSettings, CompactionStep};
 const OUTCOMES: [(CrashMode, u64); 5] =
     [(CrashMode::Keep, 0), (CrashMode::Drop, 0), (CrashMode::Torn, 1), (CrashMode::Torn, 2), (CrashMode::Torn, 3)];
 /// No operation here makes more changes.
-const MOST_CHANGES: u64 = 2_000;
+pub(super) const MOST_CHANGES: u64 = 2_000;
 
 /// The producer with transactions.
 const OTHER: ProducerId = ProducerId(1);
 
-type Act = fn(&mut World) -> Result<(), LogError>;
+pub(super) type Act = fn(&mut World) -> Result<(), LogError>;
 
 /// An operation: what comes before it, and itself.
-struct Operation {
-    name: &'static str,
-    prepare: Act,
-    act: Act,
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    pub(super) prepare: Act,
+    pub(super) act: Act,
     /// Whether snapshots may go as well: not where the records went from which they were made.
     without_snapshots: bool,
 }
@@ -40,7 +40,7 @@ const fn operation(name: &'static str, prepare: Act, act: Act) -> Operation {
     Operation { name, prepare, act, without_snapshots: true }
 }
 
-const OPERATIONS: [Operation; 13] = [
+pub(super) const OPERATIONS: [Operation; 13] = [
     operation("create", |_| Ok(()), |world| world.open()),
     operation("append", |world| world.open_with(10), |world| world.append(2)),
     operation("roll", |world| world.open_with(3), |world| world.append(20)),
@@ -126,11 +126,15 @@ fn crash_at(operation: &Operation, changes: u64, (mode, seed): (CrashMode, u64),
     result.is_ok()
 }
 
+fn no_room() -> LogError {
+    LogError::Io { path: DIR.into(), source: std::io::ErrorKind::StorageFull.into() }
+}
+
 /// A log, and what is known of it.
-struct World {
-    disk: SimFs,
-    directory: Arc<LogDirectory>,
-    log: Option<Log>,
+pub(super) struct World {
+    pub(super) disk: SimFs,
+    pub(super) directory: Arc<LogDirectory>,
+    pub(super) log: Option<Log>,
     config: LogConfig,
     /// Batches by base offset, also those whose append failed.
     batches: BTreeMap<Offset, Vec<Bytes>>,
@@ -146,7 +150,7 @@ struct World {
 
 /// All that a log can be asked.
 #[derive(Debug, PartialEq)]
-struct Answers {
+pub(super) struct Answers {
     range: (Offset, Offset),
     bytes: Vec<u8>,
     epochs: Vec<(LeaderEpoch, Offset)>,
@@ -157,7 +161,7 @@ struct Answers {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let disk = SimFs::new();
         let directory = open_directory(&disk);
         let config = LogConfig { segment_bytes: 700, delete_policy: false, file_delete_delay_ms: 1, ..small() };
@@ -176,11 +180,11 @@ impl World {
         }
     }
 
-    fn log(&mut self) -> &mut Log {
+    pub(super) fn log(&mut self) -> &mut Log {
         self.log.as_mut().unwrap()
     }
 
-    fn open(&mut self) -> Result<(), LogError> {
+    pub(super) fn open(&mut self) -> Result<(), LogError> {
         self.log = Some(open_log(&self.directory, &self.config)?);
         Ok(())
     }
@@ -201,7 +205,7 @@ impl World {
 
     /// Appends batches of two records over five keys; every third one of an idempotent producer. In between a producer with
     /// transactions, of which most are aborted.
-    fn append(&mut self, count: usize) -> Result<(), LogError> {
+    pub(super) fn append(&mut self, count: usize) -> Result<(), LogError> {
         for _ in 0..count {
             let offset = self.log().log_end();
             let number = offset.get();
@@ -260,16 +264,17 @@ impl World {
         match self.log().append_leader(&batch, epoch, NOW) {
             Ok(_) => Ok(()),
             Err(crate::AppendError::Log(error)) => Err(error),
+            Err(crate::AppendError::DiskFull) => Err(no_room()),
             Err(error) => panic!("{error}"),
         }
     }
 
-    fn flush(&mut self) -> Result<(), LogError> {
+    pub(super) fn flush(&mut self) -> Result<(), LogError> {
         self.flushed = self.log().flush_target().flush()?;
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), LogError> {
+    pub(super) fn close(&mut self) -> Result<(), LogError> {
         let end = self.log.take().unwrap().close()?;
         self.flushed = end;
         self.directory.close(None).map(|_| ()).map_err(|error| match error {
@@ -312,6 +317,7 @@ impl World {
             let Some(mut pass) = self.log().begin_compaction(now, stable, settings)? else { panic!("all is dirty") };
             let storage = |error| match error {
                 CompactionError::Log(error) => error,
+                CompactionError::DiskFull => no_room(),
                 error => panic!("{error}"),
             };
             loop {
@@ -343,20 +349,20 @@ impl World {
     }
 
     /// Whether the partition was deleted, as it should be where the deletion was through.
-    fn is_gone(&self, completed: bool) -> bool {
+    pub(super) fn is_gone(&self, completed: bool) -> bool {
         let exists = Fs::Sim(self.disk.clone()).exists(&Path::new(DIR).join("topic-0")).unwrap();
         assert!(!(self.deleted && completed && exists), "it came back");
         self.deleted && !exists
     }
 
-    fn lose_power(&mut self, mode: CrashMode, seed: u64) {
+    pub(super) fn lose_power(&mut self, mode: CrashMode, seed: u64) {
         self.log = None;
         self.disk.crash(mode, seed);
         self.directory = open_directory(&self.disk);
     }
 
     /// S7.
-    fn lose_auxiliary_files(&mut self, snapshots: bool) {
+    pub(super) fn lose_auxiliary_files(&mut self, snapshots: bool) {
         self.log = None;
         self.disk.crash(CrashMode::Drop, 0);
         let (fs, dir) = (Fs::Sim(self.disk.clone()), Path::new(DIR).join("topic-0"));
@@ -373,7 +379,7 @@ impl World {
         self.directory = open_directory(&self.disk);
     }
 
-    fn answers(&mut self) -> Answers {
+    pub(super) fn answers(&mut self) -> Answers {
         let compacted = self.compacted;
         let log = self.log();
         let (reader, range) = (log.reader(), (log.log_start(), log.log_end()));
@@ -392,7 +398,7 @@ impl World {
         }
     }
 
-    fn check(&mut self, context: &str) {
+    pub(super) fn check(&mut self, context: &str) {
         let (flushed, started_over_at, start) = (self.flushed, self.started_over_at, self.start);
         let log = self.log();
         let (log_start, log_end) = (log.log_start(), log.log_end());
