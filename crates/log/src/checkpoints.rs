@@ -215,8 +215,15 @@ impl Checkpoints {
     }
 
     /// Takes over the given high watermarks and what is flushed, and writes the files that changed.
-    pub(crate) fn write(&self, high_watermarks: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+    ///
+    /// The high watermarks are asked for under the lock: (1) somebody gathers them, (2) one of the logs is deleted, and another
+    /// one begins under its name, (3) the old one's would be written for it.
+    pub(crate) fn write(
+        &self,
+        high_watermarks: impl FnOnce() -> Vec<(TopicPartition, Offset)>,
+    ) -> Result<(), LogError> {
         let mut state = self.state.lock();
+        let high_watermarks = high_watermarks();
         // A log start that has to be known is written when it is raised.
         let moved = |(partition, log): (&TopicPartition, &Opened)| {
             let Opened::Open(flush) = log else { return None };
@@ -226,7 +233,7 @@ impl Checkpoints {
         for (partition, flush) in &logs {
             state.take_over(partition, flush);
         }
-        for (partition, offset) in high_watermarks {
+        for (partition, offset) in &high_watermarks {
             state.high_watermarks.set(partition, *offset);
         }
         state.write_changed(&self.fs)
@@ -239,12 +246,13 @@ impl Checkpoints {
         open.into_iter().filter(|flush| flush.release_idle_files()).collect()
     }
 
-    /// Makes sure that neither the durable mark nor the log start on disk is above `end`, where the log is about to be cut.
+    /// Makes sure that none of the marks on disk is above `end`, where the log is about to be cut: what is appended there is neither
+    /// durable nor committed.
     /// What the log has flushed must be lowered before.
     pub(crate) fn lower_marks(&self, partition: &TopicPartition, end: Offset) -> Result<(), LogError> {
         let mut state = self.state.lock();
-        let State { recovery_points, log_starts, cleaner_offsets, .. } = &mut *state;
-        for file in [recovery_points, log_starts, cleaner_offsets] {
+        let State { recovery_points, high_watermarks, log_starts, cleaner_offsets, .. } = &mut *state;
+        for file in [recovery_points, high_watermarks, log_starts, cleaner_offsets] {
             if file.get(partition).is_some_and(|mark| mark > end) {
                 file.set(partition, end);
             }
@@ -252,12 +260,13 @@ impl Checkpoints {
         state.write_changed(&self.fs)
     }
 
-    /// Makes sure that neither a durable mark nor a log start is on disk: the log is about to be emptied.
+    /// Makes sure that no mark is on disk: the log is about to be emptied.
     pub(crate) fn forget_durable_marks(&self, partition: &TopicPartition) -> Result<(), LogError> {
         let mut state = self.state.lock();
-        state.recovery_points.remove(partition);
-        state.log_starts.remove(partition);
-        state.cleaner_offsets.remove(partition);
+        let State { recovery_points, high_watermarks, log_starts, cleaner_offsets, .. } = &mut *state;
+        for file in [recovery_points, high_watermarks, log_starts, cleaner_offsets] {
+            file.remove(partition);
+        }
         state.write_changed(&self.fs)
     }
 
