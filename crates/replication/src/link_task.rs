@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, run_blocking};
+use highwater_env::{GrpcOptions, grpc_channel, run_blocking};
 use highwater_partition::EpochEnd;
 use highwater_rpc::replication::{
     FollowerFrame, Hello, Incoming, Lane, LeaderFrame, OpenOutcome, Opened, ReplicationClient, Slot,
@@ -22,7 +22,7 @@ use crate::link::Link;
 use crate::node::{Counters, Node};
 use crate::partition::Partition;
 use crate::throttle::Throttle;
-use crate::window::WINDOW_FRAMES;
+use crate::window::{MAX_FRAME_BYTES, WINDOW_FRAMES};
 
 /// A stream must be accepted, and each opening answered, within this time; else the stream is given up.
 const OPEN_DEADLINE: Duration = Duration::from_secs(5);
@@ -90,7 +90,7 @@ impl LinkStream {
         };
         let first = FollowerFrame { hello: Some(hello), ..FollowerFrame::default() };
         outgoing.try_send(first).map_err(|_| Status::internal("the queue is new"))?;
-        let mut client = ReplicationClient::new(channel, GRPC_MAX_MESSAGE_BYTES);
+        let mut client = ReplicationClient::new(channel, MAX_FRAME_BYTES);
         let accepted = timeout(OPEN_DEADLINE, client.replicate(ReceiverStream::new(frames))).await;
         let incoming = accepted.map_err(|_| Status::deadline_exceeded("stream not accepted"))??;
         // Acknowledgements of earlier streams mean nothing on this one.
