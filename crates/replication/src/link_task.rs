@@ -10,12 +10,13 @@ use highwater_partition::EpochEnd;
 use highwater_rpc::replication::{
     FollowerFrame, Hello, Incoming, Lane, LeaderFrame, OpenOutcome, Opened, ReplicationClient, Slot,
 };
-use highwater_types::TopicIdPartition;
+use highwater_types::{BrokerEpoch, TopicIdPartition};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
+use crate::Lease;
 use crate::backoff::Backoff;
 use crate::following::PushError;
 use crate::link::Link;
@@ -58,6 +59,9 @@ pub(crate) async fn run_link(node: Arc<Node>, link: Arc<Link>) {
 struct LinkStream {
     link: Arc<Link>,
     counters: Arc<Counters>,
+    lease: Arc<dyn Lease>,
+    /// The registration that the leader was told of.
+    broker_epoch: BrokerEpoch,
     /// Holds reports of handled frames back, and so the leader.
     throttle: Option<Arc<Throttle>>,
     outgoing: mpsc::Sender<FollowerFrame>,
@@ -81,9 +85,10 @@ impl LinkStream {
         let leader = image.broker(link.leader).ok_or_else(|| Status::unavailable("the leader is not registered"))?;
         let channel = grpc_channel(node.env.net, &leader.internal.to_string(), GrpcOptions::default());
         let (outgoing, frames) = mpsc::channel(QUEUED_FRAMES);
+        let broker_epoch = node.lease.broker_epoch();
         let hello = Hello {
             replica: node.config.node_id,
-            broker_epoch: node.lease.broker_epoch(),
+            broker_epoch,
             cluster_id: image.cluster_id().unwrap_or_default().to_owned(),
             leader: link.leader,
             lane: link.lane,
@@ -103,6 +108,8 @@ impl LinkStream {
         Ok(Self {
             link: link.clone(),
             counters: node.counters.clone(),
+            lease: node.lease.clone(),
+            broker_epoch,
             throttle: (link.lane == Lane::Throttled).then(|| node.throttles.follower.clone()),
             outgoing,
             incoming,
@@ -120,6 +127,10 @@ impl LinkStream {
     /// Runs until the stream breaks or nothing is wanted any more, and returns why.
     async fn run(&mut self, backoff: &mut Backoff) -> Status {
         loop {
+            if self.lease.broker_epoch() != self.broker_epoch {
+                // As the one that it was, this broker joins no ISR.
+                return Status::ok("this broker has registered anew");
+            }
             if let Err(status) = self.send_pending().await {
                 return status;
             }
