@@ -179,16 +179,26 @@ impl Checkpoints {
         state.logs.insert(partition.clone(), Opened::Open(Arc::downgrade(flush)));
     }
 
-    /// Takes over where a log starts and what of it is durable; the files hear of it when they are written next.
-    pub(crate) fn take_over(&self, partition: &TopicPartition, flush: &FlushTarget) {
-        self.state.lock().take_over(partition, flush);
+    /// Takes over where a log starts and what of it is durable; the files hear of it when they are written next. Nothing is taken
+    /// over of one whose name another log has by now: a copy for this directory of a topic that was deleted and made again.
+    pub(crate) fn take_over(&self, partition: &TopicPartition, flush: &Arc<FlushTarget>) {
+        let mut state = self.state.lock();
+        if state.is_present(partition, flush) {
+            state.take_over(partition, flush);
+        }
     }
 
     /// A log was closed properly, after [`Self::take_over`] with everything flushed. `summary` is of one that need not be opened
     /// before it is used.
-    pub(crate) fn on_closed(&self, partition: &TopicPartition, summary: Option<(TopicId, LogSummary)>) {
+    pub(crate) fn on_closed(
+        &self,
+        partition: &TopicPartition,
+        flush: &Arc<FlushTarget>,
+        summary: Option<(TopicId, LogSummary)>,
+    ) {
         let mut state = self.state.lock();
         match summary {
+            _ if !state.is_present(partition, flush) => {}
             Some(summary) => {
                 state.logs.remove(partition);
                 state.closed.insert(partition.clone(), summary);
@@ -282,11 +292,8 @@ impl Checkpoints {
     /// As [`Self::retire`] and [`Self::forget`], for this log only: another one may have its name by now.
     pub(crate) fn forget_log(&self, partition: &TopicPartition, flush: &Arc<FlushTarget>) {
         flush.retire();
-        let is_this = match self.state.lock().logs.get(partition) {
-            Some(Opened::Open(present)) => std::ptr::eq(present.as_ptr(), Arc::as_ptr(flush)),
-            _ => false,
-        };
-        if is_this {
+        let is_present = self.state.lock().is_present(partition, flush);
+        if is_present {
             self.forget(partition);
         }
     }
@@ -321,6 +328,14 @@ impl Checkpoints {
 }
 
 impl State {
+    /// Whether the open log of that name is this one.
+    fn is_present(&self, partition: &TopicPartition, flush: &Arc<FlushTarget>) -> bool {
+        match self.logs.get(partition) {
+            Some(Opened::Open(present)) => std::ptr::eq(present.as_ptr(), Arc::as_ptr(flush)),
+            _ => false,
+        }
+    }
+
     fn take_over(&mut self, partition: &TopicPartition, flush: &FlushTarget) {
         let flushed = flush.flushed();
         self.recovery_points.set(partition, flushed);
