@@ -36,7 +36,7 @@ pub(super) struct Operation {
     without_snapshots: bool,
 }
 
-const fn operation(name: &'static str, prepare: Act, act: Act) -> Operation {
+pub(super) const fn operation(name: &'static str, prepare: Act, act: Act) -> Operation {
     Operation { name, prepare, act, without_snapshots: true }
 }
 
@@ -196,7 +196,7 @@ impl World {
         self.append(batches - batches / 2)
     }
 
-    fn open_flushed(&mut self, batches: usize) -> Result<(), LogError> {
+    pub(super) fn open_flushed(&mut self, batches: usize) -> Result<(), LogError> {
         self.open_with(batches)?;
         self.flush()?;
         self.directory.checkpoint(&[])?;
@@ -262,6 +262,27 @@ impl World {
         let limits = ValidationLimits { origin: AppendOrigin::Coordinator, ..ValidationLimits::new(NOW) };
         let batch = validate_produce(sent, &partition(), &limits).unwrap();
         match self.log().append_leader(&batch, epoch, NOW) {
+            Ok(_) => Ok(()),
+            Err(crate::AppendError::Log(error)) => Err(error),
+            Err(crate::AppendError::DiskFull) => Err(no_room()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Appends batches of two records as a follower, in one piece that begins at `base`.
+    pub(super) fn follow(&mut self, base: i64, count: i64) -> Result<(), LogError> {
+        let batches = (0..count).map(|number| {
+            let offset = base + 2 * number;
+            let mut builder = BatchBuilder::new(Compression::None);
+            for record in 0..2 {
+                builder.append(NOW, Some(&[b'k', (offset / 2 + record) as u8 % 5]), Some(&[offset as u8; 40]), &[]);
+            }
+            let bytes = builder.placed_at(Offset(offset), LeaderEpoch(self.epoch)).build();
+            self.batches.entry(Offset(offset)).or_default().push(bytes.clone());
+            bytes
+        });
+        let pushed = Bytes::from(batches.collect::<Vec<_>>().concat());
+        match self.log().append_follower(&pushed, NOW) {
             Ok(_) => Ok(()),
             Err(crate::AppendError::Log(error)) => Err(error),
             Err(crate::AppendError::DiskFull) => Err(no_room()),

@@ -6,8 +6,11 @@ use std::io::ErrorKind;
 
 use highwater_env::CrashMode;
 
-use super::crash_points::{Act, MOST_CHANGES, OPERATIONS, Operation, World};
+use super::crash_points::{Act, MOST_CHANGES, OPERATIONS, Operation, World, operation};
 use super::*;
+
+/// What only a follower does.
+const AS_FOLLOWER: [Operation; 1] = [operation("follow", |world| world.open_flushed(10), |world| world.follow(24, 20))];
 
 /// What comes after the failure, as long as the directory is in service.
 const SEQUELS: [(&str, Act); 3] = [
@@ -33,7 +36,7 @@ const SEQUELS: [(&str, Act); 3] = [
 #[test]
 fn one_change_fails_at_every_point() {
     let mut went_on = 0;
-    for operation in &OPERATIONS {
+    for operation in OPERATIONS.iter().chain(&AS_FOLLOWER) {
         for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
             let (mut points, mut online) = (0, 0);
             for changes in 0..MOST_CHANGES {
