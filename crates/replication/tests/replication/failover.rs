@@ -303,12 +303,15 @@ async fn a_process_whose_id_another_one_has_does_not_count() {
     assert_eq!(acknowledged.await, Ok(()), "now it is that process");
 }
 
-/// A broker that was unregistered while it ran comes back with another epoch, and its streams do too.
+/// A broker that was unregistered while it ran comes back with another epoch, and its streams do too. One that another partition
+/// keeps in use is still of the earlier registration, otherwise.
 #[tokio::test]
 async fn a_broker_that_registers_anew_comes_back_into_the_isr() {
     let mut cluster = Cluster::start(2).await;
     let id = cluster.create_topic("t", &[]);
+    let another = cluster.create_topic("u", &[]);
     cluster.produce(0, id).await;
+    cluster.produce(0, another).await;
     cluster.register(1, BrokerEpoch(50));
     cluster.controller.fence(BrokerId(1), &[id]);
     cluster.node(1).lease.set_epoch(BrokerEpoch(50));
