@@ -20,8 +20,8 @@ use crate::grpc_executor::GrpcExecutor;
 use crate::{Conn, Listener, Net};
 
 /// Largest message either side accepts. tonic's own default is 4 MiB and would refuse a large record batch: every generated
-/// client and server is given this limit with `max_decoding_message_size` and `max_encoding_message_size`. It is above
-/// `socket.request.max.bytes` (100 MiB), the largest batch a client can hand us.
+/// client and server is given this limit with `max_decoding_message_size` and `max_encoding_message_size`. Replication has its
+/// own, because `socket.request.max.bytes` can be set higher than this.
 pub const GRPC_MAX_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
 
 /// HTTP/2 flow control: what one stream may have in flight. Sized for a 1 Gbit/s link at 50 ms.

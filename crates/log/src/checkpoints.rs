@@ -179,16 +179,26 @@ impl Checkpoints {
         state.logs.insert(partition.clone(), Opened::Open(Arc::downgrade(flush)));
     }
 
-    /// Takes over where a log starts and what of it is durable; the files hear of it when they are written next.
-    pub(crate) fn take_over(&self, partition: &TopicPartition, flush: &FlushTarget) {
-        self.state.lock().take_over(partition, flush);
+    /// Takes over where a log starts and what of it is durable; the files hear of it when they are written next. Nothing is taken
+    /// over of one whose name another log has by now: a copy for this directory of a topic that was deleted and made again.
+    pub(crate) fn take_over(&self, partition: &TopicPartition, flush: &Arc<FlushTarget>) {
+        let mut state = self.state.lock();
+        if state.is_present(partition, flush) {
+            state.take_over(partition, flush);
+        }
     }
 
     /// A log was closed properly, after [`Self::take_over`] with everything flushed. `summary` is of one that need not be opened
     /// before it is used.
-    pub(crate) fn on_closed(&self, partition: &TopicPartition, summary: Option<(TopicId, LogSummary)>) {
+    pub(crate) fn on_closed(
+        &self,
+        partition: &TopicPartition,
+        flush: &Arc<FlushTarget>,
+        summary: Option<(TopicId, LogSummary)>,
+    ) {
         let mut state = self.state.lock();
         match summary {
+            _ if !state.is_present(partition, flush) => {}
             Some(summary) => {
                 state.logs.remove(partition);
                 state.closed.insert(partition.clone(), summary);
@@ -215,8 +225,15 @@ impl Checkpoints {
     }
 
     /// Takes over the given high watermarks and what is flushed, and writes the files that changed.
-    pub(crate) fn write(&self, high_watermarks: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+    ///
+    /// The high watermarks are asked for under the lock: (1) somebody gathers them, (2) one of the logs is deleted, and another
+    /// one begins under its name, (3) the old one's would be written for it.
+    pub(crate) fn write(
+        &self,
+        high_watermarks: impl FnOnce() -> Vec<(TopicPartition, Offset)>,
+    ) -> Result<(), LogError> {
         let mut state = self.state.lock();
+        let high_watermarks = high_watermarks();
         // A log start that has to be known is written when it is raised.
         let moved = |(partition, log): (&TopicPartition, &Opened)| {
             let Opened::Open(flush) = log else { return None };
@@ -226,7 +243,7 @@ impl Checkpoints {
         for (partition, flush) in &logs {
             state.take_over(partition, flush);
         }
-        for (partition, offset) in high_watermarks {
+        for (partition, offset) in &high_watermarks {
             state.high_watermarks.set(partition, *offset);
         }
         state.write_changed(&self.fs)
@@ -239,12 +256,13 @@ impl Checkpoints {
         open.into_iter().filter(|flush| flush.release_idle_files()).collect()
     }
 
-    /// Makes sure that neither the durable mark nor the log start on disk is above `end`, where the log is about to be cut.
+    /// Makes sure that none of the marks on disk is above `end`, where the log is about to be cut: what is appended there is neither
+    /// durable nor committed.
     /// What the log has flushed must be lowered before.
     pub(crate) fn lower_marks(&self, partition: &TopicPartition, end: Offset) -> Result<(), LogError> {
         let mut state = self.state.lock();
-        let State { recovery_points, log_starts, cleaner_offsets, .. } = &mut *state;
-        for file in [recovery_points, log_starts, cleaner_offsets] {
+        let State { recovery_points, high_watermarks, log_starts, cleaner_offsets, .. } = &mut *state;
+        for file in [recovery_points, high_watermarks, log_starts, cleaner_offsets] {
             if file.get(partition).is_some_and(|mark| mark > end) {
                 file.set(partition, end);
             }
@@ -252,12 +270,13 @@ impl Checkpoints {
         state.write_changed(&self.fs)
     }
 
-    /// Makes sure that neither a durable mark nor a log start is on disk: the log is about to be emptied.
+    /// Makes sure that no mark is on disk: the log is about to be emptied.
     pub(crate) fn forget_durable_marks(&self, partition: &TopicPartition) -> Result<(), LogError> {
         let mut state = self.state.lock();
-        state.recovery_points.remove(partition);
-        state.log_starts.remove(partition);
-        state.cleaner_offsets.remove(partition);
+        let State { recovery_points, high_watermarks, log_starts, cleaner_offsets, .. } = &mut *state;
+        for file in [recovery_points, high_watermarks, log_starts, cleaner_offsets] {
+            file.remove(partition);
+        }
         state.write_changed(&self.fs)
     }
 
@@ -273,11 +292,8 @@ impl Checkpoints {
     /// As [`Self::retire`] and [`Self::forget`], for this log only: another one may have its name by now.
     pub(crate) fn forget_log(&self, partition: &TopicPartition, flush: &Arc<FlushTarget>) {
         flush.retire();
-        let is_this = match self.state.lock().logs.get(partition) {
-            Some(Opened::Open(present)) => std::ptr::eq(present.as_ptr(), Arc::as_ptr(flush)),
-            _ => false,
-        };
-        if is_this {
+        let is_present = self.state.lock().is_present(partition, flush);
+        if is_present {
             self.forget(partition);
         }
     }
@@ -312,6 +328,14 @@ impl Checkpoints {
 }
 
 impl State {
+    /// Whether the open log of that name is this one.
+    fn is_present(&self, partition: &TopicPartition, flush: &Arc<FlushTarget>) -> bool {
+        match self.logs.get(partition) {
+            Some(Opened::Open(present)) => std::ptr::eq(present.as_ptr(), Arc::as_ptr(flush)),
+            _ => false,
+        }
+    }
+
     fn take_over(&mut self, partition: &TopicPartition, flush: &FlushTarget) {
         let flushed = flush.flushed();
         self.recovery_points.set(partition, flushed);

@@ -62,6 +62,12 @@ impl DirectoryHealth {
         }
     }
 
+    /// As [`Self::watch`], for what is half done when it fails, so that memory and disk do not tell the same: that must not go on,
+    /// also if only room was lacking.
+    pub(crate) fn watch_half_done<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
+        self.watch_flush(result)
+    }
+
     /// As [`Self::watch`], for a flush: whatever its error is, what was to be flushed may be lost.
     pub(crate) fn watch_flush<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
         if let Err(error @ LogError::Io { .. }) = &result {

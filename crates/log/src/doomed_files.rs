@@ -10,7 +10,8 @@ use highwater_env::Fs;
 use highwater_env::lock::Mutex;
 use highwater_types::Timestamp;
 
-use crate::error::LogError;
+use crate::error::{LogError, is_disk_full};
+use crate::segment::remove_if_there;
 use crate::swap::with_suffix;
 
 /// Ends the name of a file of a deleted segment.
@@ -33,11 +34,14 @@ impl DoomedFiles {
     /// Takes a file away: for good if `delay_ms` is 0, else under another name for that long. One that is gone is no error.
     pub(crate) fn take_away(&self, fs: &Fs, path: &Path, now: Timestamp, delay_ms: i64) -> io::Result<()> {
         let aside = with_suffix(path, DELETED_FILE_SUFFIX);
-        let taken = if delay_ms <= 0 { fs.remove_file(path) } else { fs.rename(path, &aside) };
-        match taken {
-            Ok(()) if delay_ms > 0 => self.add(aside, false, now, delay_ms),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let renamed = if delay_ms > 0 { fs.rename(path, &aside).map(|()| true) } else { Ok(false) };
+        match renamed {
+            Ok(true) => self.add(aside, false, now, delay_ms),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // There is no room for another name, and this is to make room.
+            Err(error) if is_disk_full(&error) => remove_if_there(fs, path)?,
+            Err(error) => return Err(error),
+            Ok(false) => remove_if_there(fs, path)?,
         }
         Ok(())
     }

@@ -375,6 +375,14 @@ impl LogDirectory {
     /// Writes the checkpoint files that changed: recovery points and log starts of all open logs, and the given high
     /// watermarks. To be called every few seconds, and before [`LogDirectory::close`].
     pub fn checkpoint(&self, high_watermarks: &[(TopicPartition, Offset)]) -> Result<(), LogError> {
+        self.checkpoint_with(|| high_watermarks.to_vec())
+    }
+
+    /// The same, with high watermarks that are asked for at a moment at which none of the logs here is deleted and none is made.
+    pub fn checkpoint_with(
+        &self,
+        high_watermarks: impl FnOnce() -> Vec<(TopicPartition, Offset)>,
+    ) -> Result<(), LogError> {
         self.services.health.check()?;
         self.services.health.watch(self.services.checkpoints.write(high_watermarks))
     }

@@ -34,13 +34,19 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Step 2: from here on the compacted segment at `base` is the truth.
+/// Begins step 2. Without the log, which comes last, they mean nothing.
+pub(crate) fn rename_indexes(fs: &Fs, dir: &Path, base: Offset) -> io::Result<()> {
+    FileKind::INDEXES.into_iter().try_for_each(|kind| rename_cleaned(fs, &kind.path(dir, base)))
+}
+
+/// Completes step 2: from here on the compacted segment at `base` is the truth.
 pub(crate) fn commit_swap(fs: &Fs, dir: &Path, base: Offset) -> io::Result<()> {
-    for kind in FileKind::INDEXES.into_iter().chain([FileKind::Log]) {
-        let path = kind.path(dir, base);
-        fs.rename(&with_suffix(&path, CLEANED_SUFFIX), &with_suffix(&path, SWAP_SUFFIX))?;
-    }
+    rename_cleaned(fs, &FileKind::Log.path(dir, base))?;
     fs.sync_dir(dir)
+}
+
+fn rename_cleaned(fs: &Fs, path: &Path) -> io::Result<()> {
+    fs.rename(&with_suffix(path, CLEANED_SUFFIX), &with_suffix(path, SWAP_SUFFIX))
 }
 
 /// Step 3. `replaced` are the base offsets of the old segments other than the one at `base`, ascending; `remove` takes a

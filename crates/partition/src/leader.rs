@@ -101,6 +101,9 @@ impl Leader {
 
     /// A follower came with a log that is a prefix of this one.
     pub fn on_opened(&mut self, follower: &OpenedFollower, around: Surroundings<'_>) {
+        if self.is_outdated((follower.replica, follower.broker_epoch), around.active) {
+            return;
+        }
         let durability = around.settings.durability;
         let Some(progress) = self.followers.get_mut(&follower.replica) else { return };
         if progress.session.is_some_and(|session| session > follower.session)
@@ -110,6 +113,18 @@ impl Leader {
         }
         progress.on_opened(follower.session, follower.broker_epoch);
         progress.on_ack(follower.log_end, follower.flushed, around.cursors.log_end, durability, around.now);
+    }
+
+    /// Whether a follower is a process that has been superseded by another one with its id (KIP-903): one that came with a later
+    /// registration, or that the metadata know. What it holds is not what that one holds, which the ISR is about.
+    pub fn is_outdated(
+        &self,
+        (replica, broker_epoch): (BrokerId, BrokerEpoch),
+        active: &[(BrokerId, BrokerEpoch)],
+    ) -> bool {
+        let came = self.followers.get(&replica).map_or(BrokerEpoch::NONE, |progress| progress.broker_epoch);
+        let registered = active.iter().find(|(id, _)| *id == replica).map_or(BrokerEpoch::NONE, |&(_, epoch)| epoch);
+        broker_epoch < came.max(registered) && !self.defects.has(Mutation::NoBrokerEpochCheck)
     }
 
     /// A follower acknowledged. Returns false if it does not count.

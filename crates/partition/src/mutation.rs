@@ -8,6 +8,8 @@ pub enum Mutation {
     NoFlush,
     /// Count acknowledgements of earlier epochs and openings (P5).
     NoEpochCheck,
+    /// Let a process replicate whose id another one has registered since (P8).
+    NoBrokerEpochCheck,
     /// Do not wait for members that have not come in this epoch (P5).
     SkipUnheard,
     /// Drop a lagging replica from the ISR before the controller agrees (P4).
@@ -37,6 +39,7 @@ impl Mutation {
     pub const ALL: &'static [Self] = &[
         Self::NoFlush,
         Self::NoEpochCheck,
+        Self::NoBrokerEpochCheck,
         Self::SkipUnheard,
         Self::ShrinkAlone,
         Self::SmallerIsrInFlight,

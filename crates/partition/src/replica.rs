@@ -218,6 +218,12 @@ impl Replica {
         leader.into_iter().flat_map(|leader| leader.follower_ends())
     }
 
+    /// As leader: whether a follower that comes with that registration may not replicate, because another process has its id by
+    /// now (KIP-903).
+    pub fn is_outdated_follower(&self, follower: BrokerId, broker_epoch: BrokerEpoch) -> bool {
+        matches!(&self.role, Role::Leader(leader) if leader.is_outdated((follower, broker_epoch), &self.active))
+    }
+
     /// As leader: `min.insync.replicas` capped by the number of replicas.
     pub fn effective_min_isr(&self) -> Option<usize> {
         match &self.role {

@@ -109,6 +109,24 @@ fn stale_acknowledgements_do_not_count(mutation: Option<Mutation>) -> bool {
     (earlier_session, earlier_epoch, script.high_watermark()) == (0, 0, 10)
 }
 
+/// P8: of two processes with one id, the one that registered first does not count any more, whichever stream is newer.
+fn an_outdated_process_does_not_count(mutation: Option<Mutation>) -> bool {
+    let mut script = Script::new(mutation);
+    script.assign(0, (1, 1), &[0, 1]);
+    script.open_as(BrokerEpoch(20), 1, 5, 0);
+    script.append_and_flush(10);
+    script.open(1, 6, 10);
+    let of_the_stream = script.high_watermark();
+    // A new leader has met neither, and knows of the second one from the metadata.
+    let cursors = LogCursors { log_start: Offset(0), flushed: Offset(10), log_end: Offset(10) };
+    let mut script = Script::at(STRICT, cursors, 0, mutation);
+    script.assign(0, (2, 2), &[0, 1]);
+    script.open_as(BrokerEpoch(9), 1, 7, 10);
+    let of_the_metadata = script.high_watermark();
+    script.open(1, 8, 10);
+    (of_the_stream, of_the_metadata, script.high_watermark()) == (0, 0, 10)
+}
+
 /// P4: a replica whose addition is in flight counts, because the controller may have agreed already.
 fn a_joining_replica_counts(mutation: Option<Mutation>) -> bool {
     let mut script = Script::new(mutation);
@@ -169,6 +187,7 @@ fn nothing_is_committed_without_the_elr(mutation: Option<Mutation>) -> bool {
 /// Scripts that tell whether their rule held.
 const RULES: &[fn(Option<Mutation>) -> bool] = &[
     stale_acknowledgements_do_not_count,
+    an_outdated_process_does_not_count,
     a_joining_replica_counts,
     a_refused_expansion_in_doubt_is_settled,
     nothing_is_committed_below_the_minimum,

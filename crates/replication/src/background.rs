@@ -52,13 +52,13 @@ pub(crate) async fn checkpoint(context: Arc<Context>, directories: Vec<Arc<LogDi
 
 /// Writes one directory's checkpoints. Blocks for the disk.
 pub(crate) fn write_checkpoint(context: &Context, directory: &Arc<LogDirectory>) {
-    let partitions = context.partitions.read();
-    let here = partitions.values().filter(|partition| partition.is_in(directory));
-    let high_watermarks: Vec<(TopicPartition, Offset)> =
-        here.filter_map(|partition| partition.uncheckpointed()).collect();
-    drop(partitions);
+    let high_watermarks = || {
+        let partitions = context.partitions.read();
+        let here = partitions.values().filter(|partition| partition.is_in(directory));
+        here.filter_map(|partition| partition.uncheckpointed()).collect::<Vec<(TopicPartition, Offset)>>()
+    };
     if directory.is_online()
-        && let Err(error) = directory.checkpoint(&high_watermarks)
+        && let Err(error) = directory.checkpoint_with(high_watermarks)
     {
         tracing::error!(directory = %directory.path().display(), %error, "checkpoint failed");
     }

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use highwater_env::{clock, rng, run_blocking};
 use highwater_log::{Compaction, CompactionError, CompactionSettings, CompactionStep, LogError};
-use highwater_types::{MonoMs, Offset, TopicIdPartition};
+use highwater_types::{MonoMs, Offset, TopicPartition};
 use rand::RngCore as _;
 
 use crate::cleaner_progress::FinishedPass;
@@ -49,14 +49,14 @@ pub(crate) async fn compact(context: Arc<Context>, stop: Stop) {
         let config = CleanerConfig::read(&context);
         while !resting && passes.len() < config.threads {
             let Some((partition, pass)) = begin_dirtiest(&context, &config, &in_work).await else { break };
-            in_work.insert(partition.id);
+            in_work.insert(partition.name.clone());
             passes.push(compact_one(context.clone(), partition, pass, stop.clone()));
         }
         context.cleaner.running.store(passes.len() as u64, Ordering::Relaxed);
         let mut pausing = stop.clone();
         tokio::select! {
-            Some((id, succeeded)) = passes.next() => {
-                in_work.remove(&id);
+            Some((name, succeeded)) = passes.next() => {
+                in_work.remove(&name);
                 resting |= !succeeded;
             }
             _ = pause_or_stop(config.backoff, &mut pausing) => resting = false,
@@ -72,10 +72,10 @@ async fn compact_one(
     partition: Arc<Partition>,
     pass: Compaction,
     mut stop: Stop,
-) -> (TopicIdPartition, bool) {
+) -> (TopicPartition, bool) {
     let result = run(&context, &partition, pass, &mut stop).await;
     partition.set_compacting(false);
-    (partition.id, result.map_err(|error| report(&context, &partition, &error)).is_ok())
+    (partition.name.clone(), result.map_err(|error| report(&context, &partition, &error)).is_ok())
 }
 
 impl CleanerConfig {
@@ -106,9 +106,10 @@ impl CleanerConfig {
 async fn begin_dirtiest(
     context: &Arc<Context>,
     config: &CleanerConfig,
-    in_work: &BTreeSet<TopicIdPartition>,
+    in_work: &BTreeSet<TopicPartition>,
 ) -> Option<(Arc<Partition>, Compaction)> {
-    let is_free = |partition: &&Arc<Partition>| partition.is_compacted() && !in_work.contains(&partition.id);
+    // By name: a pass on a log that was deleted writes files of that name until it notices.
+    let is_free = |partition: &&Arc<Partition>| partition.is_compacted() && !in_work.contains(&partition.name);
     let compacted: Vec<Arc<Partition>> = context.partitions.read().values().filter(is_free).cloned().collect();
     if compacted.is_empty() {
         return None;

@@ -240,6 +240,9 @@ impl State {
         if self.replica.role() != RoleKind::Leader {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
+        if self.replica.is_outdated_follower(stream.replica, stream.broker_epoch) {
+            return Err(ErrorCode::StaleBrokerEpoch);
+        }
         let (epoch, end_offset) =
             self.epoch_end(partition, open.last_epoch, aftermath).ok_or(ErrorCode::KafkaStorageError)?;
         let cursors = self.replica.cursors();

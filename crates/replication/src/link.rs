@@ -90,6 +90,11 @@ impl Links {
         link.follow(partition);
     }
 
+    /// This broker may have registered anew: streams that say otherwise end, and are opened again.
+    pub fn on_registered(&self) {
+        self.state.lock().links.values().for_each(|(link, _)| link.acks.ring());
+    }
+
     /// Leaders that are followed here and of whom a stream has just broken: they may have died. With how long ago that was.
     pub fn suspects(&self) -> BTreeMap<BrokerId, Duration> {
         let state = self.state.lock();

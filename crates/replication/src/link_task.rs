@@ -5,24 +5,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use highwater_env::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, run_blocking};
+use highwater_env::{GrpcOptions, grpc_channel, run_blocking};
 use highwater_partition::EpochEnd;
 use highwater_rpc::replication::{
     FollowerFrame, Hello, Incoming, Lane, LeaderFrame, OpenOutcome, Opened, ReplicationClient, Slot,
 };
-use highwater_types::TopicIdPartition;
+use highwater_types::{BrokerEpoch, TopicIdPartition};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
+use crate::Lease;
 use crate::backoff::Backoff;
 use crate::following::PushError;
 use crate::link::Link;
 use crate::node::{Counters, Node};
 use crate::partition::Partition;
 use crate::throttle::Throttle;
-use crate::window::WINDOW_FRAMES;
+use crate::window::{MAX_FRAME_BYTES, WINDOW_FRAMES};
 
 /// A stream must be accepted, and each opening answered, within this time; else the stream is given up.
 const OPEN_DEADLINE: Duration = Duration::from_secs(5);
@@ -58,6 +59,9 @@ pub(crate) async fn run_link(node: Arc<Node>, link: Arc<Link>) {
 struct LinkStream {
     link: Arc<Link>,
     counters: Arc<Counters>,
+    lease: Arc<dyn Lease>,
+    /// The registration that the leader was told of.
+    broker_epoch: BrokerEpoch,
     /// Holds reports of handled frames back, and so the leader.
     throttle: Option<Arc<Throttle>>,
     outgoing: mpsc::Sender<FollowerFrame>,
@@ -81,16 +85,17 @@ impl LinkStream {
         let leader = image.broker(link.leader).ok_or_else(|| Status::unavailable("the leader is not registered"))?;
         let channel = grpc_channel(node.env.net, &leader.internal.to_string(), GrpcOptions::default());
         let (outgoing, frames) = mpsc::channel(QUEUED_FRAMES);
+        let broker_epoch = node.lease.broker_epoch();
         let hello = Hello {
             replica: node.config.node_id,
-            broker_epoch: node.lease.broker_epoch(),
+            broker_epoch,
             cluster_id: image.cluster_id().unwrap_or_default().to_owned(),
             leader: link.leader,
             lane: link.lane,
         };
         let first = FollowerFrame { hello: Some(hello), ..FollowerFrame::default() };
         outgoing.try_send(first).map_err(|_| Status::internal("the queue is new"))?;
-        let mut client = ReplicationClient::new(channel, GRPC_MAX_MESSAGE_BYTES);
+        let mut client = ReplicationClient::new(channel, MAX_FRAME_BYTES);
         let accepted = timeout(OPEN_DEADLINE, client.replicate(ReceiverStream::new(frames))).await;
         let incoming = accepted.map_err(|_| Status::deadline_exceeded("stream not accepted"))??;
         // Acknowledgements of earlier streams mean nothing on this one.
@@ -103,6 +108,8 @@ impl LinkStream {
         Ok(Self {
             link: link.clone(),
             counters: node.counters.clone(),
+            lease: node.lease.clone(),
+            broker_epoch,
             throttle: (link.lane == Lane::Throttled).then(|| node.throttles.follower.clone()),
             outgoing,
             incoming,
@@ -120,6 +127,10 @@ impl LinkStream {
     /// Runs until the stream breaks or nothing is wanted any more, and returns why.
     async fn run(&mut self, backoff: &mut Backoff) -> Status {
         loop {
+            if self.lease.broker_epoch() != self.broker_epoch {
+                // As the one that it was, this broker joins no ISR.
+                return Status::ok("this broker has registered anew");
+            }
             if let Err(status) = self.send_pending().await {
                 return status;
             }

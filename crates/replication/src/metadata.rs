@@ -97,6 +97,7 @@ impl MetadataFollower {
             self.update_active_brokers(image);
         }
         if std::mem::replace(&mut self.everything, false) {
+            self.context.links.on_registered();
             return self.apply_everything(image);
         }
         for (&topic_id, topic) in &delta.deleted_topics {

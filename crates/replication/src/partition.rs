@@ -509,10 +509,7 @@ impl State {
                 // Somebody may make room: it is tried again.
                 Err(error) if error.is_disk_full() => return None,
                 Err(error) => {
-                    if let LogError::Corrupt { .. } = error {
-                        partition.note_damage(&error.to_string());
-                    }
-                    self.fail(partition, &error.to_string(), aftermath);
+                    self.fail_for(partition, &error, aftermath);
                     return None;
                 }
             }
@@ -622,7 +619,7 @@ impl State {
         self.durable_log_start = self.durable_log_start.min(cursors.log_start);
         match result {
             Ok(()) => self.step(partition, Event::Truncated { cursors }, aftermath),
-            Err(error) => self.fail(partition, &error.to_string(), aftermath),
+            Err(error) => self.fail_for(partition, &error, aftermath),
         }
     }
 
@@ -635,6 +632,14 @@ impl State {
             }
             Err(error) => self.fail(partition, &error.to_string(), aftermath),
         }
+    }
+
+    /// As [`Self::fail`]; damage is told.
+    fn fail_for(&mut self, partition: &Arc<Partition>, error: &LogError, aftermath: &mut Aftermath) {
+        if let LogError::Corrupt { .. } = error {
+            partition.note_damage(&error.to_string());
+        }
+        self.fail(partition, &error.to_string(), aftermath);
     }
 
     /// The disk refused: neither leader nor follower any more.

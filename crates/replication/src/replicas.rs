@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use highwater_env::lock::Mutex;
-use highwater_env::{Env, GRPC_MAX_MESSAGE_BYTES, clock, run_blocking};
+use highwater_env::{Env, clock, run_blocking};
 use highwater_log::ActiveProducer;
 use highwater_metadata::{MetadataDelta, MetadataImage};
 use highwater_records::{AppendOrigin, ValidatedBatch, ValidationLimits, validate_produce};
@@ -26,6 +26,7 @@ use crate::metadata::MetadataFollower;
 use crate::metrics::ReplicaMetrics;
 use crate::node::Node;
 use crate::partition::Partition;
+use crate::window::MAX_FRAME_BYTES;
 use crate::{
     Acks, AlterPartitionSender, AppendOutcome, DirectoryReporter, FetchError, FetchRead, FetchResult, FetchWaiter,
     Isolation, LeaderHint, Lease, ListedOffset, LogDirectories, LogDirectoryStatus, OffsetSpec, PartitionFigures,
@@ -254,7 +255,7 @@ impl Replicas {
     /// The gRPC service that followers on other brokers connect to; add it to the internal listener's routes.
     pub fn add_routes(self: &Arc<Self>, routes: &mut tonic::service::RoutesBuilder) {
         let service = Arc::new(LeaderService::new(self.context.clone(), self.stop.subscribe()));
-        routes.add_service(ReplicationServer::new(service, GRPC_MAX_MESSAGE_BYTES));
+        routes.add_service(ReplicationServer::new(service, MAX_FRAME_BYTES));
     }
 
     /// Figures of all replicas together and of the log directories, read when the registry is scraped.

@@ -18,7 +18,7 @@ pub fn parse(name: &str) -> Result<Mutation> {
 }
 
 /// Defects that only the ring of cores can show: ADR 70 says why.
-const RING_ONLY: &[Mutation] = &[Mutation::NoEpochCheck];
+const RING_ONLY: &[Mutation] = &[Mutation::NoEpochCheck, Mutation::NoBrokerEpochCheck];
 
 /// Every other defect, with the arguments that make it.
 fn all() -> Vec<(String, PlanArguments)> {

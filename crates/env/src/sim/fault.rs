@@ -24,6 +24,8 @@ pub(super) struct Faults {
     syncs_to_fail: u32,
     /// Changes and syncs that still succeed before the power goes.
     changes_left: Option<u64>,
+    /// Changes and syncs that still succeed before one fails, and how.
+    one_fails: Option<(u64, io::ErrorKind)>,
     pub(super) capacity_bytes: Option<u64>,
     pub(super) lying_suffix: Option<&'static str>,
 }
@@ -41,6 +43,14 @@ impl Faults {
         self.changes_left = changes;
     }
 
+    pub(super) fn fail_one_after(&mut self, changes: u64, kind: io::ErrorKind) {
+        self.one_fails = Some((changes, kind));
+    }
+
+    pub(super) fn is_one_to_fail(&self) -> bool {
+        self.one_fails.is_some()
+    }
+
     /// Whether the power has gone already: what fails now was never tried.
     pub(super) fn is_stopped(&self) -> bool {
         self.changes_left == Some(0)
@@ -51,6 +61,7 @@ impl Faults {
         self.by_prefix.clear();
         self.syncs_to_fail = 0;
         self.changes_left = None;
+        self.one_fails = None;
     }
 
     /// Fails if `operation` on `path` is to fail. A sync counts against the number of syncs to fail.
@@ -60,6 +71,16 @@ impl Faults {
                 return Err(injected(path, operation));
             }
             *left -= u64::from(matches!(operation, DiskFault::Write | DiskFault::Sync));
+        }
+        if let Some((left, kind)) = &mut self.one_fails
+            && matches!(operation, DiskFault::Write | DiskFault::Sync)
+        {
+            if *left == 0 {
+                let kind = *kind;
+                self.one_fails = None;
+                return Err(kind.into());
+            }
+            *left -= 1;
         }
         if operation == DiskFault::Sync && self.syncs_to_fail > 0 {
             self.syncs_to_fail -= 1;

@@ -81,6 +81,17 @@ impl SimFs {
         self.disk.lock().faults.stop_after(Some(changes));
     }
 
+    /// Lets `changes` more writes, creations, renames, removals, truncations and syncs succeed; the one after them fails with an
+    /// error of that kind and changes nothing, and those behind it succeed again.
+    pub fn fail_one_after(&self, changes: u64, kind: io::ErrorKind) {
+        self.disk.lock().faults.fail_one_after(changes, kind);
+    }
+
+    /// Whether that failure is still to come.
+    pub fn is_one_to_fail(&self) -> bool {
+        self.disk.lock().faults.is_one_to_fail()
+    }
+
     /// Ends all injected faults but the capacity limit.
     pub fn heal(&self) {
         self.disk.lock().faults.heal();

@@ -11,7 +11,7 @@ use crate::log::Log;
 use crate::producers::ProducerStates;
 use crate::recovery::remove_snapshots;
 use crate::segment::Segment;
-use crate::swap::{commit_swap, complete_swap};
+use crate::swap::{commit_swap, complete_swap, rename_indexes};
 
 impl Log {
     /// Begins to compact what lies below `stable`, the last stable offset. `None` if nothing is to be done. One at a time.
@@ -53,18 +53,14 @@ impl Log {
             return Err(CompactionError::Abandoned);
         };
         // Recovery takes a gap over the durable mark for damage: see there.
-        self.persist_durable_mark()?;
-        for (offset, open) in compaction.take_group_starts() {
-            match self.correct_snapshot(offset, &open) {
-                Err(error) if error.is_disk_full() => {
-                    compaction.abandon();
-                    return Err(CompactionError::DiskFull);
-                }
-                corrected => self.health().clone().watch(corrected)?,
-            }
+        let prepared =
+            self.persist_durable_mark().and_then(|()| self.prepare_swap(base, compaction.take_group_starts()));
+        if let Err(error) = self.health().clone().watch(prepared) {
+            compaction.abandon();
+            return Err(if error.is_disk_full() { CompactionError::DiskFull } else { error.into() });
         }
         let replacement = self.swap(base, &old, compaction.now());
-        let replacement = self.health().clone().watch(replacement)?;
+        let replacement = self.health().clone().watch_half_done(replacement)?;
         let mut segments = view.segments.clone();
         segments.splice(position..position + old.len(), [replacement]);
         // It may hold records that went, and the new segment's transaction index does not tell which of them were aborted.
@@ -73,6 +69,15 @@ impl Log {
         self.flush_target().on_replaced(&old);
         compaction.on_installed();
         Ok(())
+    }
+
+    /// What can fail for lack of room and leave all as it was.
+    fn prepare_swap(&mut self, base: Offset, starts: Vec<(Offset, OpenTransactions)>) -> Result<(), LogError> {
+        for (offset, open) in starts {
+            self.correct_snapshot(offset, &open)?;
+        }
+        let dir = self.reader_ref().dir();
+        rename_indexes(self.fs(), dir, base).map_err(LogError::io(dir))
     }
 
     /// Makes the snapshot at `offset` say which transactions are open there by what is left of the segments before it. It may

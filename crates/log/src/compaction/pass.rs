@@ -228,6 +228,10 @@ impl Compaction {
     }
 
     fn step(&mut self) -> Result<CompactionStep, LogError> {
+        if self.flush.is_retired() {
+            // Another log may have its name by now, and its files those of this one.
+            return Err(LogError::Offline(self.dir.to_path_buf()));
+        }
         match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Survey { segment, records } => self.phase = self.survey(segment, records)?,
             Phase::Map { segment, scan } => self.phase = self.map(segment, scan)?,

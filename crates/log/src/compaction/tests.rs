@@ -608,3 +608,41 @@ impl History {
         }
     }
 }
+
+/// (1) A pass is under way, (2) the topic is deleted and made again, (3) a pass on the new log is through but for its last step,
+/// (4) the first one goes on.
+#[test]
+fn a_pass_on_a_deleted_log_leaves_the_next_one_of_its_name_alone() {
+    let directory = open_directory(&SimFs::new());
+    let begin = |topic: u128, value: u8| {
+        let config = LogConfig {
+            compact_policy: true,
+            delete_policy: false,
+            segment_bytes: 500,
+            min_compaction_lag_ms: 0,
+            ..LogConfig::default()
+        };
+        let mut log = directory.open_log(&partition(), TopicId::from_random(topic), config, Timestamp(NOW)).unwrap();
+        for number in 0..30 {
+            let mut builder = BatchBuilder::new(Compression::None);
+            builder.append(Timestamp(NOW), Some(&[number % 3]), Some(&[value; 40]), &[]);
+            let limits = ValidationLimits::new(Timestamp(NOW));
+            let batch = validate_produce(builder.build(), &partition(), &limits).unwrap();
+            log.append_leader(&batch, LeaderEpoch(0), Timestamp(NOW)).unwrap();
+        }
+        let stable = log.flush_target().flush().unwrap();
+        let settings = CompactionSettings { buffer_bytes: 24 * 200, load_factor: 0.9, hash_key: (1, 2) };
+        let pass = log.begin_compaction(Timestamp(NOW), stable, settings).unwrap().expect("dirty");
+        (log, pass)
+    };
+    let (old, mut outdated) = begin(1, b'o');
+    directory.delete_log(old, 5, Timestamp(NOW)).unwrap();
+    let (mut log, mut pass) = begin(2, b'n');
+    assert_eq!(pass.advance(u64::MAX / 2).unwrap(), CompactionStep::Ready);
+    assert!(matches!(outdated.advance(u64::MAX / 2), Err(CompactionError::Abandoned)));
+    log.install_compacted(&mut pass).unwrap();
+    let read = log.reader().read(Offset::ZERO, log.log_end(), usize::MAX, true).unwrap();
+    for batch in read.batches.iter().flat_map(split_batches) {
+        assert!(batch.unwrap().records().unwrap().iter().all(|record| record.unwrap().value == Some(&[b'n'; 40][..])));
+    }
+}

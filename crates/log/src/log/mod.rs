@@ -264,7 +264,8 @@ impl Log {
         self.checkpoints.take_over(&self.partition, &self.flush);
         health.watch(self.write_closing_files())?;
         let summary = health.watch(self.summary())?;
-        self.checkpoints.on_closed(&self.partition, summary.map(|summary| (self.topic_id, summary)));
+        let summary = summary.map(|summary| (self.topic_id, summary));
+        self.checkpoints.on_closed(&self.partition, &self.flush, summary);
         Ok(log_end)
     }
 

@@ -102,6 +102,16 @@ impl Log {
             }
             secured => secured?,
         }
+        let done = self.take_oldest_away((deleted, remaining), (first, log_start), now);
+        self.health.watch_half_done(done)
+    }
+
+    fn take_oldest_away(
+        &mut self,
+        (deleted, remaining): (&[Arc<Segment>], Vec<Arc<Segment>>),
+        (first, log_start): (Offset, Offset),
+        now: Timestamp,
+    ) -> Result<(), LogError> {
         self.reader.publish_log_start(log_start);
         self.reader.publish_segments(remaining);
         self.flush.on_removed(first);

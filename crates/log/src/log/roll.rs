@@ -95,7 +95,7 @@ impl Log {
         self.roll(base, now)?;
         self.reader.publish_log_end(base);
         self.flush.flush()?;
-        self.checkpoints.write(&[])
+        self.checkpoints.write(Vec::new)
     }
 
     /// Completes the active segment and begins one at `base`. An empty active segment is replaced.
@@ -117,7 +117,7 @@ impl Log {
         if old.size() == 0 {
             segments.pop();
             self.flush.on_removed(base);
-            old.remove_files().map_err(LogError::io(&index_path))?;
+            self.health.watch_half_done(old.remove_files().map_err(LogError::io(&index_path)))?;
         }
         segments.push(new.clone());
         self.flush.on_rolled(new.clone());

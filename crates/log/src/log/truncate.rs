@@ -9,9 +9,10 @@
 
 use std::sync::Arc;
 
-use highwater_types::{Offset, Timestamp};
+use highwater_types::{Offset, Timestamp, TopicPartition};
 
 use super::Log;
+use crate::checkpoints::Checkpoints;
 use crate::error::LogError;
 use crate::file_names::FileKind;
 use crate::recovery::{load_producers, remove_snapshots, replay_producers};
@@ -57,7 +58,18 @@ impl Log {
         // Around it the list is published twice. Whoever has the old list and finds the segment shorter would go on in a
         // removed one, and skip what is between: so the new list comes first. Whoever has that one and found the segment as
         // long as it was would read on amid the cut: so it is counted as another truncation.
-        self.begin_truncation(segments.clone(), cut.end)?;
+        self.begin_truncation(segments.clone(), cut.end, |checkpoints, name| checkpoints.lower_marks(name, cut.end))?;
+        let done = self.carry_out((segments, removed), active, cut, now);
+        self.health.watch_half_done(done)
+    }
+
+    fn carry_out(
+        &mut self,
+        (segments, removed): (Vec<Arc<Segment>>, Vec<Arc<Segment>>),
+        active: Arc<Segment>,
+        cut: Cut,
+        now: Timestamp,
+    ) -> Result<(), LogError> {
         active.reactivate(cut.size, cut.index, cut.transactions);
         self.reader.publish_truncation(segments, cut.end);
         self.remove_newest_first(&removed)?;
@@ -89,9 +101,14 @@ impl Log {
 
     fn start_anew(&mut self, offset: Offset, now: Timestamp) -> Result<(), LogError> {
         let segments = self.reader.view().segments.clone();
-        self.begin_truncation(segments.clone(), self.log_start().min(offset))?;
-        self.checkpoints.forget_durable_marks(&self.partition)?;
-        self.remove_newest_first(&segments)?;
+        let end = self.log_start().min(offset);
+        self.begin_truncation(segments.clone(), end, Checkpoints::forget_durable_marks)?;
+        let done = self.replace_all(&segments, offset, now);
+        self.health.watch_half_done(done)
+    }
+
+    fn replace_all(&mut self, segments: &[Arc<Segment>], offset: Offset, now: Timestamp) -> Result<(), LogError> {
+        self.remove_newest_first(segments)?;
         remove_snapshots(&self.fs, self.reader.dir(), &mut self.snapshots, |_| true)?;
         // Before the new segment, which may have the name of an old one.
         self.fs.sync_dir(self.reader.dir()).map_err(LogError::io(self.reader.dir()))?;
@@ -112,11 +129,22 @@ impl Log {
         Ok(())
     }
 
-    /// Step 1. What a concurrent checkpoint could still write afterwards is at most `end`.
-    fn begin_truncation(&self, segments: Vec<Arc<Segment>>, end: Offset) -> Result<(), LogError> {
+    /// Step 1. What a concurrent checkpoint could still write afterwards is at most `end`. Without room for the marks, the log is
+    /// as before, but that it has to be flushed once more.
+    fn begin_truncation(
+        &self,
+        segments: Vec<Arc<Segment>>,
+        end: Offset,
+        lower_marks: impl FnOnce(&Checkpoints, &TopicPartition) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        let (before, log_end) = (self.reader.view().segments.clone(), self.log_end());
         self.reader.publish_truncation(segments, end);
         self.flush.begin_truncation(end);
-        self.checkpoints.lower_marks(&self.partition, end)
+        let lowered = lower_marks(&self.checkpoints, &self.partition);
+        if lowered.is_err() {
+            self.reader.publish_truncation(before, log_end);
+        }
+        lowered
     }
 
     fn remove_newest_first(&self, segments: &[Arc<Segment>]) -> Result<(), LogError> {

@@ -596,7 +596,8 @@ fn validated(records: &[(Option<&str>, &str)]) -> ValidatedBatch {
         builder.append(now, key.map(str::as_bytes), Some(value.as_bytes()), &[]);
     }
     let name = TopicPartition { topic: TopicName::new("test").expect("legal"), partition: PartitionIndex(0) };
-    validate_produce(builder.build(), &name, &ValidationLimits::new(now)).expect("a good batch")
+    let limits = ValidationLimits { max_message_bytes: i32::MAX as usize, ..ValidationLimits::new(now) };
+    validate_produce(builder.build(), &name, &limits).expect("a good batch")
 }
 
 fn records_of(batch: &RecordBatch) -> Vec<(i64, String)> {

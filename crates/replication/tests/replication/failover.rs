@@ -283,3 +283,38 @@ async fn a_new_follower_catches_up_with_a_log_that_starts_within_a_batch() {
     cluster.until_in_sync(id).await;
     assert_eq!(cluster.status(1, id).log_start, Offset(3));
 }
+
+/// P8: two processes have one id, as after a machine was replaced that was only cut off.
+#[tokio::test]
+async fn a_process_whose_id_another_one_has_does_not_count() {
+    let mut cluster = Cluster::start(2).await;
+    let id = cluster.create_topic("t", &[]);
+    cluster.produce(0, id).await;
+    // That of another process, which is the one in the ISR from now on.
+    let another = BrokerEpoch(50);
+    cluster.register(1, another);
+    cluster.kill(0, false).await;
+    cluster.run(0).await;
+    let outcome = cluster.append(0, id, Acks::All).unwrap();
+    let mut acknowledged = outcome.wait.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(500), &mut acknowledged).await.is_err(), "it is nowhere else");
+    cluster.node(1).lease.set_epoch(another);
+    cluster.controller.set_broker_config("log.retention.ms", "1000000");
+    assert_eq!(acknowledged.await, Ok(()), "now it is that process");
+}
+
+/// A broker that was unregistered while it ran comes back with another epoch, and its streams do too. One that another partition
+/// keeps in use is still of the earlier registration, otherwise.
+#[tokio::test]
+async fn a_broker_that_registers_anew_comes_back_into_the_isr() {
+    let mut cluster = Cluster::start(2).await;
+    let id = cluster.create_topic("t", &[]);
+    let another = cluster.create_topic("u", &[]);
+    cluster.produce(0, id).await;
+    cluster.produce(0, another).await;
+    cluster.register(1, BrokerEpoch(50));
+    cluster.controller.fence(BrokerId(1), &[id]);
+    cluster.node(1).lease.set_epoch(BrokerEpoch(50));
+    cluster.controller.set_broker_config("log.retention.ms", "1000000");
+    cluster.until_in_sync(id).await;
+}

@@ -190,3 +190,12 @@ async fn a_failed_flush_fails_those_who_wait() {
     assert_eq!(cluster.append(0, id, Acks::All).unwrap_err().code, ErrorCode::KafkaStorageError);
     assert_eq!(cluster.node(0).replicas.read(&read_at(id, 0)).unwrap_err().code, ErrorCode::KafkaStorageError);
 }
+
+/// `message.max.bytes` and `socket.request.max.bytes` can be set so high; everything else on the stream would wait behind it.
+#[tokio::test]
+async fn a_batch_of_any_size_is_replicated() {
+    let mut cluster = Cluster::start(2).await;
+    let id = cluster.create_topic("t", &[]);
+    cluster.append_of_size(0, id, Acks::Leader, 129 << 20).unwrap();
+    cluster.until_in_sync(id).await;
+}

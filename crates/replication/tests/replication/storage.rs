@@ -41,6 +41,30 @@ async fn a_damaged_replica_leaves_the_isr_and_gets_everything_again() {
     assert!(names.iter().any(|name| name.starts_with("t-0.") && name.ends_with("-quarantined")), "{names:?}");
 }
 
+/// A cut is the only one to look at these batches again.
+#[tokio::test]
+async fn a_replica_whose_cut_meets_damage_gets_everything_again() {
+    let mut cluster = Cluster::start(3).await;
+    let id = cluster.create_topic("t", &[("min.insync.replicas", "2")]);
+    for _ in 0..3 {
+        cluster.produce(0, id).await;
+    }
+    cluster.until_in_sync(id).await;
+    cluster.kill(1, false).await;
+    cluster.kill(2, false).await;
+    cluster.append(0, id, Acks::Leader).unwrap();
+    // The length of the first batch.
+    cluster.disks[0].decay(Path::new("data/t-0/00000000000000000000.log"), 8).unwrap();
+    cluster.controller.change(id, |partition| {
+        partition.leader = BrokerId(1);
+        partition.isr = vec![BrokerId(1), BrokerId(2)];
+    });
+    cluster.run(1).await;
+    cluster.run(2).await;
+    cluster.until_in_sync(id).await;
+    assert_eq!(cluster.values(0, id), cluster.values(1, id));
+}
+
 #[tokio::test]
 async fn deleted_records_are_gone_on_every_replica_and_stay_gone() {
     let mut cluster = Cluster::start(3).await;

@@ -20,27 +20,27 @@ use crate::{CompactionError, CompactionSettings, CompactionStep};
 const OUTCOMES: [(CrashMode, u64); 5] =
     [(CrashMode::Keep, 0), (CrashMode::Drop, 0), (CrashMode::Torn, 1), (CrashMode::Torn, 2), (CrashMode::Torn, 3)];
 /// No operation here makes more changes.
-const MOST_CHANGES: u64 = 2_000;
+pub(super) const MOST_CHANGES: u64 = 2_000;
 
 /// The producer with transactions.
 const OTHER: ProducerId = ProducerId(1);
 
-type Act = fn(&mut World) -> Result<(), LogError>;
+pub(super) type Act = fn(&mut World) -> Result<(), LogError>;
 
 /// An operation: what comes before it, and itself.
-struct Operation {
-    name: &'static str,
-    prepare: Act,
-    act: Act,
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    pub(super) prepare: Act,
+    pub(super) act: Act,
     /// Whether snapshots may go as well: not where the records went from which they were made.
     without_snapshots: bool,
 }
 
-const fn operation(name: &'static str, prepare: Act, act: Act) -> Operation {
+pub(super) const fn operation(name: &'static str, prepare: Act, act: Act) -> Operation {
     Operation { name, prepare, act, without_snapshots: true }
 }
 
-const OPERATIONS: [Operation; 16] = [
+pub(super) const OPERATIONS: [Operation; 16] = [
     operation("create", |_| Ok(()), |world| world.open()),
     operation("append", |world| world.open_with(10), |world| world.append(2)),
     operation("roll", |world| world.open_with(3), |world| world.append(20)),
@@ -132,11 +132,15 @@ fn crash_at(operation: &Operation, changes: u64, (mode, seed): (CrashMode, u64),
     result.is_ok()
 }
 
+fn no_room() -> LogError {
+    LogError::Io { path: DIR.into(), source: std::io::ErrorKind::StorageFull.into() }
+}
+
 /// A log, and what is known of it.
-struct World {
-    disk: SimFs,
-    directory: Arc<LogDirectory>,
-    log: Option<Log>,
+pub(super) struct World {
+    pub(super) disk: SimFs,
+    pub(super) directory: Arc<LogDirectory>,
+    pub(super) log: Option<Log>,
     config: LogConfig,
     /// Batches by base offset, also those whose append failed.
     batches: BTreeMap<Offset, Vec<Bytes>>,
@@ -152,7 +156,7 @@ struct World {
 
 /// All that a log can be asked.
 #[derive(Debug, PartialEq)]
-struct Answers {
+pub(super) struct Answers {
     range: (Offset, Offset),
     bytes: Vec<u8>,
     epochs: Vec<(LeaderEpoch, Offset)>,
@@ -163,7 +167,7 @@ struct Answers {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let disk = SimFs::new();
         let directory = open_directory(&disk);
         let config = LogConfig { segment_bytes: 700, delete_policy: false, file_delete_delay_ms: 1, ..small() };
@@ -182,11 +186,11 @@ impl World {
         }
     }
 
-    fn log(&mut self) -> &mut Log {
+    pub(super) fn log(&mut self) -> &mut Log {
         self.log.as_mut().unwrap()
     }
 
-    fn open(&mut self) -> Result<(), LogError> {
+    pub(super) fn open(&mut self) -> Result<(), LogError> {
         self.log = Some(open_log(&self.directory, &self.config)?);
         Ok(())
     }
@@ -198,7 +202,7 @@ impl World {
         self.append(batches - batches / 2)
     }
 
-    fn open_flushed(&mut self, batches: usize) -> Result<(), LogError> {
+    pub(super) fn open_flushed(&mut self, batches: usize) -> Result<(), LogError> {
         self.open_with(batches)?;
         self.flush()?;
         self.directory.checkpoint(&[])?;
@@ -220,7 +224,7 @@ impl World {
 
     /// Appends batches of two records over five keys; every third one of an idempotent producer. In between a producer with
     /// transactions, of which most are aborted.
-    fn append(&mut self, count: usize) -> Result<(), LogError> {
+    pub(super) fn append(&mut self, count: usize) -> Result<(), LogError> {
         for _ in 0..count {
             let offset = self.log().log_end();
             let number = offset.get();
@@ -279,16 +283,38 @@ impl World {
         match self.log().append_leader(&batch, epoch, NOW) {
             Ok(_) => Ok(()),
             Err(crate::AppendError::Log(error)) => Err(error),
+            Err(crate::AppendError::DiskFull) => Err(no_room()),
             Err(error) => panic!("{error}"),
         }
     }
 
-    fn flush(&mut self) -> Result<(), LogError> {
+    /// Appends batches of two records as a follower, in one piece that begins at `base`.
+    pub(super) fn follow(&mut self, base: i64, count: i64) -> Result<(), LogError> {
+        let batches = (0..count).map(|number| {
+            let offset = base + 2 * number;
+            let mut builder = BatchBuilder::new(Compression::None);
+            for record in 0..2 {
+                builder.append(NOW, Some(&[b'k', (offset / 2 + record) as u8 % 5]), Some(&[offset as u8; 40]), &[]);
+            }
+            let bytes = builder.placed_at(Offset(offset), LeaderEpoch(self.epoch)).build();
+            self.batches.entry(Offset(offset)).or_default().push(bytes.clone());
+            bytes
+        });
+        let pushed = Bytes::from(batches.collect::<Vec<_>>().concat());
+        match self.log().append_follower(&pushed, NOW) {
+            Ok(_) => Ok(()),
+            Err(crate::AppendError::Log(error)) => Err(error),
+            Err(crate::AppendError::DiskFull) => Err(no_room()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), LogError> {
         self.flushed = self.log().flush_target().flush()?;
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), LogError> {
+    pub(super) fn close(&mut self) -> Result<(), LogError> {
         let end = self.log.take().unwrap().close()?;
         self.flushed = end;
         self.directory.close(None).map(|_| ()).map_err(|error| match error {
@@ -331,6 +357,7 @@ impl World {
             let Some(mut pass) = self.log().begin_compaction(now, stable, settings)? else { panic!("all is dirty") };
             let storage = |error| match error {
                 CompactionError::Log(error) => error,
+                CompactionError::DiskFull => no_room(),
                 error => panic!("{error}"),
             };
             loop {
@@ -362,20 +389,20 @@ impl World {
     }
 
     /// Whether the partition was deleted, as it should be where the deletion was through.
-    fn is_gone(&self, completed: bool) -> bool {
+    pub(super) fn is_gone(&self, completed: bool) -> bool {
         let exists = Fs::Sim(self.disk.clone()).exists(&Path::new(DIR).join("topic-0")).unwrap();
         assert!(!(self.deleted && completed && exists), "it came back");
         self.deleted && !exists
     }
 
-    fn lose_power(&mut self, mode: CrashMode, seed: u64) {
+    pub(super) fn lose_power(&mut self, mode: CrashMode, seed: u64) {
         self.log = None;
         self.disk.crash(mode, seed);
         self.directory = open_directory(&self.disk);
     }
 
     /// S7.
-    fn lose_auxiliary_files(&mut self, snapshots: bool) {
+    pub(super) fn lose_auxiliary_files(&mut self, snapshots: bool) {
         self.log = None;
         self.disk.crash(CrashMode::Drop, 0);
         let (fs, dir) = (Fs::Sim(self.disk.clone()), Path::new(DIR).join("topic-0"));
@@ -392,7 +419,7 @@ impl World {
         self.directory = open_directory(&self.disk);
     }
 
-    fn answers(&mut self) -> Answers {
+    pub(super) fn answers(&mut self) -> Answers {
         let compacted = self.compacted;
         let log = self.log();
         let (reader, range) = (log.reader(), (log.log_start(), log.log_end()));
@@ -411,7 +438,7 @@ impl World {
         }
     }
 
-    fn check(&mut self, context: &str) {
+    pub(super) fn check(&mut self, context: &str) {
         let (flushed, started_over_at, start) = (self.flushed, self.started_over_at, self.start);
         let log = self.log();
         let (log_start, log_end) = (log.log_start(), log.log_end());

@@ -4,6 +4,7 @@ mod crash_points;
 mod damage;
 mod due;
 mod model;
+mod one_failure;
 mod random_histories;
 mod relocation;
 mod room;

@@ -182,3 +182,24 @@ fn the_power_goes_at_every_point_of_a_move() {
     println!("{points} crash points, found in {found_in:?}");
     assert!(changes > 30 && found_in.iter().all(|&count| count > 20), "{changes}: {found_in:?}");
 }
+
+/// (1) A copy is made, (2) the topic is deleted, made again, and its log begun where the copy is, (3) the copy is closed.
+#[test]
+fn a_copy_of_a_deleted_topic_says_nothing_of_the_next_log_of_its_name() {
+    let disk = SimFs::new();
+    let [_, to] = open_directories(&disk);
+    let mut copy = to.open_future((&partition(), topic_id()), UNIQUE, config(), NOW).unwrap();
+    for offset in 0..50 {
+        copy.append_follower(&Sent::plain(&[NOW.0]).replicated(offset, 0), NOW).unwrap();
+    }
+    let another = TopicId::from_random(8);
+    let mut log = to.open_log(&partition(), another, config(), NOW).unwrap();
+    log.append_leader(&Sent::plain(&[NOW.0]).validated(), LeaderEpoch(0), NOW).unwrap();
+    log.flush_target().flush().unwrap();
+    copy.close().unwrap();
+    to.checkpoint(&[]).unwrap();
+    drop(log);
+    disk.crash(CrashMode::Drop, 0);
+    let [_, to] = open_directories(&disk);
+    assert_eq!(to.open_log(&partition(), another, config(), NOW).unwrap().log_end(), Offset(1));
+}

@@ -335,6 +335,49 @@ fn topics_of_the_same_name_share_nothing() {
     assert_eq!(directory.remove_deleted().unwrap(), 0);
 }
 
+/// The checkpoint is written while the log that it is about is deleted, and another one begins under its name.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "there is no runtime, and the log is deleted by another thread")]
+fn a_high_watermark_is_not_written_for_the_next_log_of_the_name() {
+    let (_disk, directory, log) = fresh(&small());
+    let (began, at_once) = std::sync::mpsc::channel();
+    let deleting = directory.clone();
+    let mut deleted = None;
+    let gather = || {
+        deleted = Some(std::thread::spawn(move || {
+            deleting.delete_log(log, 77, NOW).unwrap();
+            let log = deleting.open_log(&partition(), TopicId::from_random(8), small(), NOW).unwrap();
+            began.send(()).unwrap();
+            log
+        }));
+        // It does not come, unless the log can be deleted meanwhile.
+        let _ = at_once.recv_timeout(std::time::Duration::from_millis(100));
+        vec![(partition(), Offset(50))]
+    };
+    directory.checkpoint_with(gather).unwrap();
+    deleted.unwrap().join().unwrap();
+    assert_eq!(directory.high_watermark(&partition()), None);
+}
+
+/// What is appended after a cut is not committed because something else was, at these offsets.
+#[test]
+fn a_cut_lowers_the_high_watermark_on_disk() {
+    let (disk, directory, mut log) = fresh(&small());
+    for number in 0..50 {
+        lead(&mut log, &[NOW.0 + number]).unwrap();
+    }
+    log.flush_target().flush().unwrap();
+    directory.checkpoint(&[(partition(), Offset(50))]).unwrap();
+    log.truncate_to(Offset(20), NOW).unwrap();
+    drop(log);
+    disk.crash(CrashMode::Drop, 0);
+    let directory = open_directory(&disk);
+    assert_eq!(directory.high_watermark(&partition()), Some(Offset(20)));
+    let mut log = open_log(&directory, &small()).unwrap();
+    log.truncate_fully_and_start_at(Offset(7), NOW).unwrap();
+    assert_eq!(directory.high_watermark(&partition()), None);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deleting_logs_at_once_and_under_flushes_is_no_fault_of_the_disk() {
     let scratch = tempfile::tempdir().unwrap();
