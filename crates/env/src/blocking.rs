@@ -78,6 +78,16 @@ pub fn start_blocking(work: impl FnOnce() + Send + 'static) {
     drop(tokio::task::spawn_blocking(work));
 }
 
+/// Lets the thread of blocking work rest. Simulated, such work takes no thread and no time but the disk's: returns at once.
+#[expect(clippy::disallowed_methods, reason = "the one place where a thread rests")]
+pub fn rest_blocking(duration: Duration) {
+    #[cfg(feature = "sim")]
+    if turmoil::in_simulation() {
+        return;
+    }
+    std::thread::sleep(duration);
+}
+
 #[cfg(feature = "sim")]
 fn draw_latency() -> Duration {
     LATENCY.with_borrow_mut(|(latency, rng)| {

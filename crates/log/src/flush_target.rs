@@ -9,7 +9,7 @@
 //! flush compares the number of truncations before and after and starts over.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use highwater_env::Fs;
@@ -21,6 +21,7 @@ use crate::error::LogError;
 use crate::file_names::{FileKind, LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA};
 use crate::flush_stage::FlushStage;
 use crate::log_reader::LogReader;
+use crate::room::CALM_APPENDS;
 use crate::segment::{Segment, sync_if_there};
 
 /// Told when more of a log is durable.
@@ -43,6 +44,8 @@ pub struct FlushTarget {
     home_durable: AtomicBool,
     /// Whether the log was deleted: its files have other names now.
     retired: AtomicBool,
+    /// Appends in a row that found all before them flushed.
+    calm_appends: AtomicU8,
     /// The scheduler's note on this log.
     pub(crate) stage: FlushStage,
 }
@@ -79,6 +82,7 @@ impl FlushTarget {
             listener: OnceLock::new(),
             home_durable: AtomicBool::new(home_durable),
             retired: AtomicBool::new(false),
+            calm_appends: AtomicU8::new(0),
             stage: FlushStage::default(),
         }
     }
@@ -106,6 +110,14 @@ impl FlushTarget {
             self.reader.tail().clear();
         }
         false
+    }
+
+    /// Whether the append that the writer is about to make will be flushed by itself, as the last ones were.
+    pub(crate) fn is_flushed_one_by_one(&self) -> bool {
+        let found_flushed = self.flushed() == self.reader.log_end();
+        let calm = if found_flushed { self.calm_appends.load(Ordering::Relaxed).saturating_add(1) } else { 0 };
+        self.calm_appends.store(calm, Ordering::Relaxed);
+        calm >= CALM_APPENDS
     }
 
     /// The log's read side.

@@ -15,7 +15,7 @@ pub(crate) const ROOM_BYTES: u64 = 64 * 1024;
 pub(crate) const MAX_BATCH_BYTES: u64 = ROOM_BYTES / 4;
 
 /// After so many appends in a row that found all before them flushed, the next ones are expected to.
-pub(crate) const CALM_APPENDS: u32 = 8;
+pub(crate) const CALM_APPENDS: u8 = 8;
 
 const ZEROS: &[u8; ROOM_BYTES as usize] = &[0; ROOM_BYTES as usize];
 

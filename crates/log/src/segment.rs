@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use highwater_env::lock::{Mutex, RwLock};
 use highwater_env::{File, Fs, OpenMode};
@@ -30,8 +30,6 @@ pub(crate) struct Segment {
     file: Mutex<Option<Arc<File>>>,
     /// Bytes that readers may use. Stored after the bytes were written and the index knows them.
     size: AtomicU64,
-    /// Where the room ends that was written ahead of the batches; below [`Segment::size`] if there is none.
-    room_end: AtomicU64,
     indexes: RwLock<Indexes>,
     /// Whether the directory entry of the file is durable.
     entry_durable: AtomicBool,
@@ -43,6 +41,8 @@ pub(crate) struct Segment {
     pinned: AtomicBool,
     /// Whether the segment is rolled: its index files are complete and it gets no more batches.
     rolled: AtomicBool,
+    /// Where the room ends that was written ahead of the batches; below [`Segment::size`] if there is none.
+    room_end: AtomicU32,
 }
 
 /// What is in memory of the indexes.
@@ -102,13 +102,13 @@ impl Segment {
             base,
             file: Mutex::new(None),
             size: AtomicU64::new(size),
-            room_end: AtomicU64::new(0),
             indexes: RwLock::default(),
             entry_durable: AtomicBool::new(false),
             used: AtomicBool::new(false),
             complete_since: AtomicI64::new(Timestamp::NONE.0),
             pinned: AtomicBool::new(false),
             rolled: AtomicBool::new(false),
+            room_end: AtomicU32::new(0),
         }
     }
 
@@ -147,20 +147,25 @@ impl Segment {
     /// Writes room ahead if batches that end at `end`, which were just written, have used up what there was. There is none where the disk is
     /// full.
     pub(crate) fn write_room(&self, end: u64) -> io::Result<()> {
-        if end <= self.room_end.load(Ordering::Relaxed) {
+        if end <= self.room_end() {
             return Ok(());
         }
         match room::write(&*self.file()?, end) {
-            Ok(room_end) => self.room_end.store(room_end, Ordering::Relaxed),
+            // Positions in a segment are `i32`, of which the largest leaves room for this.
+            Ok(room_end) => self.room_end.store(room_end as u32, Ordering::Relaxed),
             Err(error) if is_disk_full(&error) => self.cut_file(end)?,
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
+    fn room_end(&self) -> u64 {
+        self.room_end.load(Ordering::Relaxed).into()
+    }
+
     /// Takes back the room that was written ahead. The writer's to call: what was written and not published would go as well.
     pub(crate) fn give_room_back(&self) -> io::Result<()> {
-        match self.room_end.load(Ordering::Relaxed) > self.size() {
+        match self.room_end() > self.size() {
             true => self.cut_file(self.size()),
             false => Ok(()),
         }

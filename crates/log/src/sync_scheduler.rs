@@ -7,13 +7,16 @@
 //! One flush is under way at a time, and the logs that become dirty meanwhile are flushed together by one sync of the whole
 //! directory: a journal commits them together anyway, and one call costs less than two. That also waits for what others wrote
 //! to the same file system; where that is much, or it took long, logs are flushed one by one for a while, several at a time.
+//!
+//! After a sync for many logs the disk rests for some times as long, two milliseconds at most, while more gather: where many logs are
+//! busy that makes fewer syncs, and fewer rounds of answers and new requests behind them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use highwater_env::lock::Mutex;
-use highwater_env::{SyncPoint, clock, start_blocking};
+use highwater_env::{SyncPoint, clock, rest_blocking, start_blocking};
 use highwater_metrics::table::logs;
 use highwater_types::{MonoMs, Offset};
 use prometheus::Histogram;
@@ -29,6 +32,12 @@ const MAX_CONCURRENT_FLUSHES: usize = 8;
 const LONG_SYNC: Duration = Duration::from_millis(100);
 /// ...and is not tried again for so many times as long.
 const APART: u32 = 20;
+/// After a sync of the directory for at least so many logs the disk rests...
+const MANY_LOGS: usize = 8;
+/// ...so many times as long as it took...
+const REST: u32 = 4;
+/// ...but no longer than this.
+const LONGEST_REST: Duration = Duration::from_millis(2);
 /// How long what others wrote to the disk is believed to be as little, or as much, as it was.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -105,7 +114,13 @@ impl SyncScheduler {
                     let flushed = self.timed(|| target.flush());
                     self.conclude(&target, flushed);
                 }
-                Work::Together(targets) => self.flush_together(targets),
+                Work::Together(targets) => {
+                    let logs = targets.len();
+                    let took = self.flush_together(targets);
+                    if let Some(rest) = rest_after(logs, took) {
+                        rest_blocking(rest);
+                    }
+                }
             }
         }
     }
@@ -143,16 +158,16 @@ impl SyncScheduler {
         cheap
     }
 
-    /// Flushes these logs by one sync of the directory.
-    fn flush_together(&self, targets: Vec<Arc<FlushTarget>>) {
+    /// Flushes these logs by one sync of the directory. Returns how long that took.
+    fn flush_together(&self, targets: Vec<Arc<FlushTarget>>) -> Duration {
         let begun = targets.iter().map(|target| {
             target.stage.begin();
             target.begin()
         });
         let begun: Vec<_> = begun.collect();
-        let start = clock::mono_ms();
+        let began = clock::mono_us();
         let synced = self.sync_directory();
-        let now = clock::mono_ms();
+        let took = Duration::from_micros(clock::mono_us().saturating_sub(began));
         for (target, unflushed) in targets.iter().zip(begun) {
             let covered = match (&synced, &unflushed) {
                 (Ok(()), Ok(Some(unflushed))) => target.on_directory_synced(unflushed),
@@ -162,10 +177,10 @@ impl SyncScheduler {
             // One that was cut meanwhile goes by itself; one that failed finds out why.
             self.conclude(target, if covered { Ok(target.flushed()) } else { target.flush() });
         }
-        let took = now - start;
         if took > LONG_SYNC {
-            self.state.lock().apart_until = Some(now + took * APART);
+            self.state.lock().apart_until = Some(clock::mono_ms() + took * APART);
         }
+        took
     }
 
     fn sync_directory(&self) -> Result<(), LogError> {
@@ -196,6 +211,11 @@ impl SyncScheduler {
             self.state.lock().queue.push_back(target.clone());
         }
     }
+}
+
+/// How long the disk rests after a sync.
+fn rest_after(logs: usize, took: Duration) -> Option<Duration> {
+    (logs >= MANY_LOGS).then(|| (took * REST).min(LONGEST_REST))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::Log;
 use crate::error::{AppendError, LogError, is_disk_full};
 use crate::file_names::FileKind;
 use crate::producers::Verdict;
-use crate::room::{CALM_APPENDS, MAX_BATCH_BYTES};
+use crate::room::MAX_BATCH_BYTES;
 use crate::segment::indexed;
 use crate::segment_index::IndexedBatch;
 
@@ -239,9 +239,9 @@ impl Log {
     /// taken back; any other failure takes the directory out of service.
     fn write(&mut self, buffers: &[IoSlice<'_>], batches: &[IndexedBatch]) -> Result<(), AppendError> {
         let path = || self.active.path(FileKind::Log);
-        self.calm_appends = if self.flushed() == self.log_end() { self.calm_appends.saturating_add(1) } else { 0 };
+        let flushed_one_by_one = self.flush.is_flushed_one_by_one();
         let written = self.active.write(buffers).and_then(|()| match batches {
-            [batch] if self.calm_appends >= CALM_APPENDS && batch.size <= MAX_BATCH_BYTES => {
+            [batch] if flushed_one_by_one && batch.size <= MAX_BATCH_BYTES => {
                 self.active.write_room(batch.position + batch.size)
             }
             _ => Ok(()),

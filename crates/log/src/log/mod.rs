@@ -64,8 +64,6 @@ pub struct Log {
     first_timestamp: Timestamp,
     /// Wall clock when the active segment was begun or opened: stands in for timestamps where there are none.
     active_since: Timestamp,
-    /// Appends in a row that found all before them flushed.
-    calm_appends: u32,
 }
 
 /// What all logs of a directory share.
@@ -117,7 +115,6 @@ impl Log {
             active,
             first_timestamp: Timestamp::NONE,
             active_since: mode.now,
-            calm_appends: 0,
         };
         if !mode.fresh {
             // All that was recovered counts as flushed.

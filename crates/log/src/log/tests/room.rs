@@ -5,7 +5,9 @@ use highwater_types::LeaderEpoch;
 
 use super::*;
 use crate::inspection::verify_partition;
-use crate::room::{CALM_APPENDS, ROOM_BYTES};
+use crate::room::ROOM_BYTES;
+
+const CALM_APPENDS: u32 = crate::room::CALM_APPENDS as u32;
 
 fn append(log: &mut Log) {
     log.append_leader(&Sent::plain(&[NOW.0]).validated(), LeaderEpoch(0), NOW).unwrap();
