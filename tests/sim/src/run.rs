@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use highwater_broker::NodeInspection;
 use highwater_env::{install_flush_latency, rng};
 use highwater_history::Coverage;
+use highwater_log::inspection::BatchFile;
 use highwater_metadata::PartitionImage;
 use highwater_types::{BrokerId, MonoMs, PartitionIndex};
 use tokio::task::JoinSet;
@@ -348,7 +349,12 @@ impl Run<'_> {
         let mut bytes = Vec::new();
         for entry in files.read_dir(directory)? {
             if entry.name.ends_with(".log") {
-                bytes.extend(files.read(&directory.join(&entry.name))?);
+                let path = directory.join(&entry.name);
+                let mut batches = BatchFile::open(&files, &path)?;
+                while batches.next_batch()?.is_some() {}
+                // Without the room that was written ahead.
+                let (end, _) = batches.position_and_rest();
+                bytes.extend_from_slice(&files.read(&path)?[..end as usize]);
             }
         }
         Ok(bytes)

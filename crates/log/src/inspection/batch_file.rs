@@ -37,7 +37,7 @@ impl BatchFile {
         Ok(Self { path: path.to_owned(), file: Arc::new(file), position: 0, end })
     }
 
-    /// The next batch, `None` at the end.
+    /// The next batch, `None` at the end: where the file ends, or has nothing but zeros, which are room that was written ahead.
     ///
     /// # Errors
     /// [`InspectionError::Damaged`] where no batch can be; the walk cannot go on behind that.
@@ -46,11 +46,15 @@ impl BatchFile {
         if remaining == 0 {
             return Ok(None);
         }
-        if remaining < HEADER_LENGTH as u64 {
-            return Err(self.damaged(format!("{remaining} bytes are no batch")));
-        }
-        let header = self.read(HEADER_LENGTH)?;
-        let header = BatchHeader::parse(&header).map_err(|error| self.damaged(error.to_string()))?;
+        let header = match remaining < HEADER_LENGTH as u64 {
+            true => Err(format!("{remaining} bytes are no batch")),
+            false => BatchHeader::parse(&self.read(HEADER_LENGTH)?).map_err(|error| error.to_string()),
+        };
+        let header = match header {
+            Ok(header) => header,
+            Err(_) if self.rest_is_blank()? => return Ok(None),
+            Err(reason) => return Err(self.damaged(reason)),
+        };
         let size = header.size_in_bytes();
         if size as u64 > remaining {
             return Err(self.damaged(format!("a batch of {size} bytes, of which {remaining} are there")));
@@ -63,8 +67,12 @@ impl BatchFile {
         Ok(Some(InspectedBatch { position, batch, damage }))
     }
 
-    /// Whether there are only zeros behind the last batch: room that was written ahead.
-    pub fn rest_is_room(&self) -> Result<bool, InspectionError> {
+    /// Where the last batch that was read ends, and how many bytes are behind it.
+    pub fn position_and_rest(&self) -> (u64, u64) {
+        (self.position, self.end - self.position)
+    }
+
+    fn rest_is_blank(&self) -> Result<bool, InspectionError> {
         room::is_blank(&self.file, self.position, self.end).map_err(InspectionError::io(&self.path))
     }
 

@@ -122,8 +122,10 @@ fn damaged_batches_are_found() {
     expect(".log", 1, "comes next", |bytes| bytes[..8].copy_from_slice(&1_i64.to_be_bytes()));
     expect(".log", 0, "of epoch", |bytes| bytes[12..16].copy_from_slice(&9_i32.to_be_bytes()));
     expect(".log", 2, "of which", |bytes| bytes.truncate(bytes.len() - 3));
-    expect(".log", 2, "are no batch", |bytes| bytes.extend_from_slice(&[0; 7]));
-    expect(".log", 2, "at byte", |bytes| bytes.extend_from_slice(&[0; 100]));
+    expect(".log", 2, "are no batch", |bytes| bytes.extend_from_slice(&[1; 7]));
+    expect(".log", 2, "7 zeros are no batch", |bytes| bytes.extend_from_slice(&[0; 7]));
+    expect(".log", 2, "100 zeros are no batch", |bytes| bytes.extend_from_slice(&[0; 100]));
+    expect(".log", 2, "at byte", |bytes| bytes.extend_from_slice(&[1; 100]));
 }
 
 #[test]

@@ -164,8 +164,15 @@ impl Check<'_> {
         loop {
             let found = match batches.next_batch() {
                 Ok(Some(found)) => found,
-                Ok(None) => break,
-                Err(InspectionError::Damaged { .. }) if next.is_none() && batches.rest_is_room()? => break,
+                Ok(None) => {
+                    let (end, rest) = batches.position_and_rest();
+                    // Only the last segment has room written ahead.
+                    if rest > 0 && next.is_some() {
+                        self.find(name_of(&path), Some(end), format!("{rest} zeros are no batch"));
+                        is_whole = false;
+                    }
+                    break;
+                }
                 Err(InspectionError::Damaged { position, reason, .. }) => {
                     self.find(name_of(&path), Some(position), reason);
                     is_whole = false;

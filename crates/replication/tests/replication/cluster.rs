@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use highwater_controller::{
@@ -15,6 +14,7 @@ use highwater_controller::{
 };
 use highwater_env::lock::Mutex;
 use highwater_env::{CrashMode, Env, SimFs, SimKv, grpc_serve};
+use highwater_log::inspection::BatchFile;
 use highwater_log::{Identity, LogDirectory};
 use highwater_metadata::{
     BrokerRegistration, ConfigResource, HostPort, LeaderRecoveryState, MetadataDelta, MetadataImage, MetadataRecord,
@@ -533,9 +533,9 @@ impl Cluster {
         let logs = entries.iter().filter(|entry| entry.name.ends_with(".log"));
         let mut values = Vec::new();
         for log in logs {
-            let bytes = Bytes::from(fs.read(&Path::new(&path).join(&log.name)).expect("readable"));
-            for batch in split_batches(&bytes) {
-                values.extend(records_of(&batch.expect("whole batches")));
+            let mut batches = BatchFile::open(&fs, &Path::new(&path).join(&log.name)).expect("readable");
+            while let Some(found) = batches.next_batch().expect("whole batches") {
+                values.extend(records_of(&found.batch));
             }
         }
         values

@@ -112,13 +112,7 @@ impl Dump<'_> {
     }
 
     fn print_batches(&self, mut batches: BatchFile) -> Result<(), Failure> {
-        loop {
-            let found = match batches.next_batch() {
-                Ok(Some(found)) => found,
-                Ok(None) => break,
-                Err(InspectionError::Damaged { .. }) if batches.rest_is_room()? => break,
-                Err(error) => return Err(error.into()),
-            };
+        while let Some(found) = batches.next_batch()? {
             self.print(batch(&found))?;
             if self.args.records && found.damage.is_none() {
                 self.print_records(&found)?;
