@@ -33,7 +33,7 @@ const LONG_SYNC: Duration = Duration::from_millis(100);
 /// ...and is not tried again for so many times as long.
 const APART: u32 = 20;
 /// After a sync of the directory for at least so many logs the disk rests...
-const MANY_LOGS: usize = 8;
+const MANY_LOGS: usize = 3;
 /// ...so many times as long as it took...
 const REST: u32 = 4;
 /// ...but no longer than this.
