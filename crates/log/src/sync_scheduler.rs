@@ -8,7 +8,7 @@
 //! directory: a journal commits them together anyway, and one call costs less than two. That also waits for what others wrote
 //! to the same file system; where that is much, or it took long, logs are flushed one by one for a while, several at a time.
 //!
-//! After a sync for many logs the disk rests for some times as long, two milliseconds at most, while more gather: where many logs are
+//! After a sync for several logs the disk rests for some times as long, two milliseconds at most, while more gather: where many logs are
 //! busy that makes fewer syncs, and fewer rounds of answers and new requests behind them.
 
 use std::collections::VecDeque;
@@ -33,7 +33,7 @@ const LONG_SYNC: Duration = Duration::from_millis(100);
 /// ...and is not tried again for so many times as long.
 const APART: u32 = 20;
 /// After a sync of the directory for at least so many logs the disk rests...
-const MANY_LOGS: usize = 3;
+const SEVERAL_LOGS: usize = 3;
 /// ...so many times as long as it took...
 const REST: u32 = 4;
 /// ...but no longer than this.
@@ -215,7 +215,7 @@ impl SyncScheduler {
 
 /// How long the disk rests after a sync.
 fn rest_after(logs: usize, took: Duration) -> Option<Duration> {
-    (logs >= MANY_LOGS).then(|| (took * REST).min(LONGEST_REST))
+    (logs >= SEVERAL_LOGS).then(|| (took * REST).min(LONGEST_REST))
 }
 
 #[cfg(test)]

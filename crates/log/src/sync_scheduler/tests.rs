@@ -116,10 +116,10 @@ async fn many_logs_are_durable_after_one_sync_of_the_directory() {
 }
 
 #[test]
-fn the_disk_rests_only_where_many_logs_are_busy_and_not_for_long() {
+fn the_disk_rests_only_after_syncs_for_several_logs_and_not_for_long() {
     let us = Duration::from_micros;
-    assert_eq!([1, 2, MANY_LOGS - 1].map(|logs| rest_after(logs, us(300))), [None; 3]);
-    assert_eq!(rest_after(MANY_LOGS, us(100)), Some(us(400)));
+    assert_eq!([1, 2, SEVERAL_LOGS - 1].map(|logs| rest_after(logs, us(300))), [None; 3]);
+    assert_eq!(rest_after(SEVERAL_LOGS, us(100)), Some(us(400)));
     assert_eq!(rest_after(1_000, us(900)), Some(us(2_000)));
     assert_eq!(rest_after(1_000, Duration::from_secs(5)), Some(us(2_000)));
 }
