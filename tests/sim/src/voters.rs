@@ -22,6 +22,8 @@ use crate::plan::NODES;
 const LEAST_VOTERS: usize = 3;
 /// A voter that the active controller did not hear of for so long has lost its disk, once all nodes run.
 const LOST_AFTER_MS: i64 = 5000;
+/// A voter that was not heard of for so long, several heartbeats, may have lost its disk a moment ago.
+const HEARD_WITHIN_MS: i64 = 1000;
 /// Attempts to give all controllers a vote in the end.
 const ATTEMPTS: usize = 400;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -82,8 +84,8 @@ impl VoterAdministrator {
     pub async fn settle(&mut self, to_remove: &mut bool) -> Result<()> {
         let quorum = self.describe().await?;
         let now = quorum.current_voters.iter().map(|voter| voter.last_fetch_timestamp).max().unwrap_or(-1);
-        let lost = quorum.current_voters.iter().find(|voter| now - voter.last_fetch_timestamp > LOST_AFTER_MS);
-        if let Some(lost) = lost {
+        let silent_for = |voter: &ReplicaState| now - voter.last_fetch_timestamp;
+        if let Some(lost) = quorum.current_voters.iter().find(|voter| silent_for(voter) > LOST_AFTER_MS) {
             self.remove(lost).await?;
             bail!("controller {} was lost", lost.replica_id.0);
         }
@@ -93,6 +95,8 @@ impl VoterAdministrator {
         }
         let voters: BTreeSet<i32> = quorum.current_voters.iter().map(|voter| voter.replica_id.0).collect();
         ensure!(voters == self.controllers, "{voters:?} vote");
+        let silent = quorum.current_voters.iter().find(|voter| silent_for(voter) > HEARD_WITHIN_MS);
+        ensure!(silent.is_none(), "whether {silent:?} lost its disk is not known");
         if std::mem::take(to_remove) {
             self.remove_one(&quorum).await?;
             bail!("the one without a vote comes back");
