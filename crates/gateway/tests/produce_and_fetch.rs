@@ -74,7 +74,7 @@ async fn an_answer_is_bounded_whatever_is_asked_for_and_does_not_wait_for_more()
     let value: &'static str = "x".repeat(1_000_000).leak();
     for partition in [0, 1] {
         for _ in 0..6 {
-            client.call(9, &produce("t", partition, 1, batch(&[value]))).await;
+            client.call(9, &produce("t", partition, -1, batch(&[value]))).await;
         }
     }
     let mut request = fetch("t", &[(0, 0), (1, 0)], i32::MAX, 60_000).with_max_bytes(i32::MAX);

@@ -341,13 +341,13 @@ impl LogDirectory {
     /// Puts the damaged data of a partition aside, for people to look at; nothing ever opens or removes it. `unique` is a
     /// random number. Returns where it went. The partition's next log is empty: its replica must not be in sync.
     pub fn quarantine_partition(&self, partition: &TopicPartition, unique: u128) -> Result<PathBuf, LogError> {
-        self.services.health.watch(self.set_aside_durably(partition, unique, QUARANTINED_SUFFIX))?;
+        self.set_aside_durably(partition, unique, QUARANTINED_SUFFIX)?;
         Ok(self.path.join(set_aside_dir(partition, unique, QUARANTINED_SUFFIX)))
     }
 
     /// As [`LogDirectory::quarantine_partition`], for data of a partition that the cluster does not know.
     pub fn set_stray_aside(&self, partition: &TopicPartition, unique: u128) -> Result<PathBuf, LogError> {
-        self.services.health.watch(self.set_aside_durably(partition, unique, STRAY_SUFFIX))?;
+        self.set_aside_durably(partition, unique, STRAY_SUFFIX)?;
         Ok(self.path.join(set_aside_dir(partition, unique, STRAY_SUFFIX)))
     }
 
@@ -491,8 +491,9 @@ impl LogDirectory {
         unique: u128,
         suffix: &str,
     ) -> Result<(), LogError> {
-        self.set_aside(partition, unique, suffix)?;
-        self.services.fs.sync_dir(&self.path).map_err(LogError::io(&self.path))
+        let health = &self.services.health;
+        health.watch(self.set_aside(partition, unique, suffix))?;
+        health.watch_half_done(self.services.fs.sync_dir(&self.path).map_err(LogError::io(&self.path)))
     }
 
     /// Gives the partition's directory another name. Where a power loss takes that back, the topic's id tells what it is.

@@ -114,7 +114,7 @@ impl LogDirectory {
     pub fn set_moved_aside(&self, log: &Log, unique: u128) -> Result<(), LogError> {
         // The topic's id, without which nobody would know whose this is.
         self.services.health.watch(log.flush_target().make_home_durable())?;
-        self.services.health.watch(self.set_aside_durably(log.topic_partition(), unique, MOVED_SUFFIX))
+        self.set_aside_durably(log.topic_partition(), unique, MOVED_SUFFIX)
     }
 
     /// The copy, which is closed, becomes the log. Blocks for the disk.
@@ -122,16 +122,26 @@ impl LogDirectory {
         let fs = &self.services.fs;
         let from = self.path().join(set_aside_dir(partition, unique, FUTURE_SUFFIX));
         let renamed = fs.rename(&from, &self.dir_of(partition)).and_then(|()| fs.sync_dir(self.path()));
-        self.services.health.watch(renamed.map_err(LogError::io(&from)))
+        self.services.health.watch_half_done(renamed.map_err(LogError::io(&from)))
     }
 
-    /// Gives up a copy that is open. Its files go with [`LogDirectory::remove_due`].
-    pub fn discard_future(&self, log: Log, unique: u128, now: Timestamp) -> Result<(), LogError> {
-        let partition = log.topic_partition().clone();
-        self.services.checkpoints.forget_log(&partition, &log.flush_target());
-        drop(log);
-        let name = set_aside_dir(&partition, unique, FUTURE_SUFFIX);
-        self.discard(&name, set_aside_dir(&partition, unique, DELETED_SUFFIX), now)
+    /// Gives up a copy, which may be open, or not there any more. Its files go with [`LogDirectory::remove_due`].
+    pub fn discard_future(
+        &self,
+        partition: &TopicPartition,
+        unique: u128,
+        open: Option<Log>,
+        now: Timestamp,
+    ) -> Result<(), LogError> {
+        if let Some(log) = open {
+            self.services.checkpoints.forget_log(partition, &log.flush_target());
+        }
+        let name = set_aside_dir(partition, unique, FUTURE_SUFFIX);
+        let path = self.path().join(&name);
+        if !self.services.health.watch(self.services.fs.exists(&path).map_err(LogError::io(&path)))? {
+            return Ok(());
+        }
+        self.discard(&name, set_aside_dir(partition, unique, DELETED_SUFFIX), now)
     }
 
     /// Removes what [`LogDirectory::relocations`] found. Its files go with [`LogDirectory::remove_due`].

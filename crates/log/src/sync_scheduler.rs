@@ -2,7 +2,7 @@
 //!
 //! A log is in the queue or in a flush, never in both and never in two flushes: an append during the flush marks it, and at
 //! the end of the flush it goes into the queue again. So one flush takes along whatever came during the one before: the
-//! busier a log, the more one flush covers. There is no timer, and an idle directory has no task.
+//! busier a log, the more one flush covers. An idle directory has no task.
 //!
 //! One flush is under way at a time, and the logs that become dirty meanwhile are flushed together by one sync of the whole
 //! directory: a journal commits them together anyway, and one call costs less than two. That also waits for what others wrote

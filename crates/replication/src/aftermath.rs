@@ -44,6 +44,8 @@ pub(crate) struct Aftermath {
     pub persist_log_start: bool,
     /// Whether time alone changes something.
     pub watch: bool,
+    /// Whether the log was to be cut and could not be: the disk is full.
+    pub uncut: bool,
 }
 
 impl Aftermath {

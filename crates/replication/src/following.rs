@@ -65,18 +65,19 @@ impl Partition {
         });
     }
 
-    /// The logs diverge: cuts this one. Blocks for the disk.
-    pub fn on_diverged(self: &Arc<Self>, slot: Slot, leader: EpochEnd) {
+    /// The logs diverge: cuts this one. False if that has to wait for room. Blocks for the disk.
+    pub fn on_diverged(self: &Arc<Self>, slot: Slot, leader: EpochEnd) -> bool {
         self.on_slot(slot, |leader_epoch, state, aftermath| {
             let found = state.epoch_end(self, leader.epoch, aftermath);
             let (epoch, end_offset) = found.unwrap_or((LeaderEpoch::NONE, Offset::NONE));
             Event::Diverged { leader_epoch, leader, local: EpochEnd { epoch, end_offset } }
-        });
+        })
     }
 
-    /// Nothing here is of use to the leader: starts anew at its first offset. Blocks for the disk.
-    pub fn on_out_of_range(self: &Arc<Self>, slot: Slot, log_start: Offset) {
-        self.on_slot(slot, |leader_epoch, _, _| Event::OutOfRange { leader_epoch, log_start });
+    /// Nothing here is of use to the leader: starts anew at its first offset. False if that has to wait for room. Blocks for the
+    /// disk.
+    pub fn on_out_of_range(self: &Arc<Self>, slot: Slot, log_start: Offset) -> bool {
+        self.on_slot(slot, |leader_epoch, _, _| Event::OutOfRange { leader_epoch, log_start })
     }
 
     /// Takes in a push: appends, moves the positions, and asks for a flush.
@@ -124,13 +125,18 @@ impl Partition {
         }
     }
 
-    fn on_slot(self: &Arc<Self>, slot: Slot, event: impl FnOnce(LeaderEpoch, &mut State, &mut Aftermath) -> Event) {
+    fn on_slot(
+        self: &Arc<Self>,
+        slot: Slot,
+        event: impl FnOnce(LeaderEpoch, &mut State, &mut Aftermath) -> Event,
+    ) -> bool {
         self.locked(|state, aftermath| {
             if let Some(epoch) = state.slot_epoch(slot) {
                 let event = event(epoch, state, aftermath);
                 state.step(self, event, aftermath);
             }
-        });
+            !aftermath.uncut
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use highwater_env::clock;
 use highwater_env::lock::Mutex;
 use highwater_log::{AppendError, Log, LogDirectory, LogError, LogReader, ReadError, SpaceUse};
-use highwater_types::{LeaderEpoch, Offset, Timestamp};
+use highwater_types::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 
 use crate::home::Home;
 
@@ -173,11 +173,11 @@ impl FutureLog {
         }
     }
 
-    /// Gives it up. Blocks for the disk.
-    pub fn discard(&self) {
+    /// Gives it up; `partition` is what it is a copy of. Blocks for the disk.
+    pub fn discard(&self, partition: &TopicPartition) {
         let copy = self.copy.lock().take();
-        if let Some((copy, directory)) = copy.zip(self.directory())
-            && let Err(error) = directory.discard_future(copy, self.unique, clock::wall_ms())
+        if let Some(directory) = self.directory()
+            && let Err(error) = directory.discard_future(partition, self.unique, copy, clock::wall_ms())
         {
             tracing::warn!(%error, "an unfinished copy remains: the next start finds it");
         }

@@ -306,13 +306,13 @@ impl LinkStream {
             }
             OpenOutcome::Diverged { epoch, end_offset } => {
                 let cut = partition.clone();
-                run_blocking(move || cut.on_diverged(slot, EpochEnd { epoch, end_offset })).await;
-                self.open_again(slot, &partition);
+                let is_cut = run_blocking(move || cut.on_diverged(slot, EpochEnd { epoch, end_offset })).await;
+                self.open_again(slot, &partition, is_cut);
             }
             OpenOutcome::OutOfRange { log_start } => {
                 let cut = partition.clone();
-                run_blocking(move || cut.on_out_of_range(slot, log_start)).await;
-                self.open_again(slot, &partition);
+                let is_cut = run_blocking(move || cut.on_out_of_range(slot, log_start)).await;
+                self.open_again(slot, &partition, is_cut);
             }
             OpenOutcome::Refused(code) => {
                 tracing::debug!(partition = %partition.name, leader = %self.link.leader, code = code.name(), "open refused");
@@ -321,8 +321,11 @@ impl LinkStream {
         }
     }
 
-    /// The log was cut: opens with what it is now.
-    fn open_again(&mut self, slot: Slot, partition: &Arc<Partition>) {
+    /// The log was cut: opens with what it is now. Where there was no room for that, tries again after a pause.
+    fn open_again(&mut self, slot: Slot, partition: &Arc<Partition>, is_cut: bool) {
+        if !is_cut {
+            return self.lose(slot);
+        }
         self.take_slot(slot);
         self.by_partition.remove(&partition.id);
         if partition.on_link_lost(slot, &self.link) {

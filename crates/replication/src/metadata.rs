@@ -490,6 +490,7 @@ impl MetadataFollower {
         if let Err(error) = partition.open_future(&future) {
             tracing::error!(partition = %name, directory = %path.display(), %error, "not moved to another log directory");
             partition.forget_future(&future);
+            future.discard(name);
             return Err(ErrorCode::KafkaStorageError);
         }
         self.context.relocations.add(partition, future);

@@ -605,12 +605,24 @@ impl State {
     }
 
     fn cut(&mut self, partition: &Arc<Partition>, offset: Offset, anew: bool, aftermath: &mut Aftermath) {
-        let Some(log) = self.open_log(partition, aftermath) else { return };
+        let Some(log) = self.open_log(partition, aftermath) else {
+            aftermath.uncut = true;
+            return;
+        };
         let (log_end, now) = (log.log_end(), clock::wall_ms());
         if anew || offset < log_end {
             tracing::info!(partition = %partition.name, %offset, %log_end, anew, "cutting the log to follow the leader");
         }
         let result = if anew { log.truncate_fully_and_start_at(offset, now) } else { log.truncate_to(offset, now) };
+        // One that is half cut has taken its directory out of service.
+        if let Err(error) = &result
+            && error.is_disk_full()
+            && partition.directory().is_some_and(|directory| directory.is_online())
+        {
+            tracing::warn!(partition = %partition.name, %error, "the log is cut once there is room");
+            aftermath.uncut = true;
+            return;
+        }
         let cursors = cursors_of(log);
         aftermath.refuse(self.parked.take_above(if anew { Offset::ZERO } else { offset }));
         if let Some(future) = &self.future {

@@ -94,11 +94,11 @@ impl State {
             return Ok(false);
         }
         let mut copy = future.take().ok_or(RelocationError::Cancelled)?;
-        self.future = None;
         copy.set_log_start(log_start)?;
         copy.close()?;
         to.checkpoint(&[(partition.name.clone(), self.replica.high_watermark())])?;
         self.change_home(partition, (&from, &to), future, aftermath)?;
+        self.future = None;
         self.durable_log_start = self.durable_log_start.max(log_start);
         Ok(true)
     }

@@ -91,9 +91,11 @@ async fn relocate_one(
             return Some(relocated);
         }
         Ok(Ended::Stopped) => run_blocking(move || future.close()).await,
-        Err(RelocationError::Cancelled) => {
+        // Whatever else a step met when the topic went: nobody wants the copy any more.
+        Err(error) if matches!(error, RelocationError::Cancelled) || !partition.has_future(&future) => {
             tracing::info!(partition = %name, directory = %to.path().display(), "not moved to another log directory: cancelled");
-            run_blocking(move || future.discard()).await;
+            partition.forget_future(&future);
+            run_blocking(move || future.discard(&name)).await;
         }
         Err(error) => {
             tracing::error!(partition = %name, directory = %to.path().display(), %error, "not moved to another log directory");
@@ -111,7 +113,6 @@ async fn run(
     future: &Arc<FutureLog>,
     stop: &mut Stop,
 ) -> Result<Ended, RelocationError> {
-    let mut opened = false;
     loop {
         if is_stopped(stop) {
             return Ok(Ended::Stopped);
@@ -123,9 +124,8 @@ async fn run(
         let step = {
             let (partition, future) = (partition.clone(), future.clone());
             let max_bytes = max_bytes_per_second(context).min(SLICE_BYTES as f64) as usize;
-            run_blocking(move || advance(&partition, &future, opened, max_bytes)).await
+            run_blocking(move || advance(&partition, &future, max_bytes)).await
         };
-        opened |= step.is_ok();
         let pause = match step {
             Ok(Some(CopyStep::Copied(bytes))) => Pause::Throttle(bytes),
             Ok(Some(CopyStep::CaughtUp)) => Pause::For(RETRY),
@@ -174,13 +174,9 @@ impl Pause {
 fn advance(
     partition: &Arc<Partition>,
     future: &Arc<FutureLog>,
-    opened: bool,
     max_bytes: usize,
 ) -> Result<Option<CopyStep>, RelocationError> {
-    if !opened {
-        partition.open_future(future)?;
-        return Ok(Some(CopyStep::Copied(0)));
-    }
+    partition.open_future(future)?;
     let step = partition.copy_to(future, max_bytes)?;
     if step != CopyStep::CaughtUp {
         return Ok(Some(step));

@@ -1,8 +1,9 @@
 //! Commands from anywhere reach the active controller, once.
 
-use highwater_controller::{AlterPartition, BrokerSession};
+use highwater_controller::{AlterPartition, BrokerSession, UnregisterBroker};
 use highwater_types::{BrokerEpoch, ErrorCode};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::watch;
 
 use super::*;
 use crate::dedup::CommandId;
@@ -140,4 +141,60 @@ fn an_isr_change_of_unknown_outcome_is_not_asked_for_again() {
     let repeated = cluster.runtime.block_on(client.submit_within(set_config(1), limit)).unwrap_err();
     assert_eq!(repeated.code, ErrorCode::RequestTimedOut);
     assert!(*taken.lock() > 2, "a change of the configuration is asked for again");
+}
+
+/// Takes the place of a voter towards a client. Once `false` is sent, answers go nowhere.
+fn stand_before(voter: &mut Voter, runtime: &Runtime) -> watch::Sender<bool> {
+    let inside = voter.endpoint.to_string();
+    let outside = runtime.block_on(bind("127.0.0.3:0"));
+    voter.endpoint.port = outside.local_addr().unwrap().port();
+    let (answers, answered) = watch::channel(true);
+    runtime.spawn(async move {
+        while let Ok((client, _)) = outside.accept().await {
+            let Ok(server) = Net::Tcp.connect(&inside).await else { continue };
+            let ((mut asks, mut hears), (mut says, mut takes)) = (tokio::io::split(client), tokio::io::split(server));
+            let answered = answered.clone();
+            tokio::spawn(async move {
+                let there = tokio::io::copy(&mut asks, &mut takes);
+                let back = async {
+                    let mut bytes = [0; 4096];
+                    while let Ok(read @ 1..) = says.read(&mut bytes).await {
+                        if *answered.borrow() && hears.write_all(&bytes[..read]).await.is_err() {
+                            return;
+                        }
+                    }
+                };
+                tokio::select! {
+                    _ = there => {}
+                    () = back => {}
+                }
+            });
+        }
+    });
+    answers
+}
+
+/// The next controller finds nothing left to do.
+#[test]
+fn a_removal_whose_answer_was_lost_with_its_controller_is_no_failure() {
+    let mut cluster = Cluster::started([1, 2, 3]);
+    let active = cluster.active();
+    let mut voters = cluster.voters();
+    let answers = stand_before(voters.iter_mut().find(|voter| voter.id == active).unwrap(), &cluster.runtime);
+    let client = {
+        let _context = cluster.runtime.enter();
+        ControllerClient::new(&Env::in_memory(SimFs::new(), SimKv::new()), &voters, None)
+    };
+    let id = BrokerId(10);
+    cluster.submit(&client, Command::RegisterBroker(registration(10, 1, 1))).unwrap();
+    let knows = |process: &Process| process.controller.image().broker(id).is_some();
+    cluster.eventually("all know it", || cluster.processes.values().all(knows).then_some(()));
+    answers.send_replace(false);
+    let removal = Command::UnregisterBroker(UnregisterBroker { id });
+    let removed = cluster.runtime.spawn(async move { client.submit_within(removal, PATIENCE).await });
+    cluster.eventually("nobody knows it", || (!cluster.processes.values().any(knows)).then_some(()));
+    assert!(!removed.is_finished(), "its answer was passed on");
+    cluster.kill(active);
+    let (response, _) = cluster.runtime.block_on(removed).unwrap().unwrap();
+    assert_eq!(response, CommandResponse::UnregisterBroker);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use highwater_env::Fs;
 use highwater_records::{BatchBuilder, Compression};
-use highwater_replication::Acks;
+use highwater_replication::{Acks, PartitionRole};
 use highwater_types::*;
 use tokio::time::Instant;
 
@@ -22,6 +22,35 @@ fn committed_offset() -> Bytes {
 
 fn available(cluster: &Cluster, node: usize) -> u64 {
     Fs::Sim(cluster.disks[node].clone()).available_bytes(Path::new("data")).unwrap()
+}
+
+/// To be cut takes room as well: for the marks.
+#[tokio::test]
+async fn a_replica_without_room_to_be_cut_is_cut_once_there_is() {
+    let mut cluster = Cluster::start(3).await;
+    let id = cluster.create_topic("t", &[("min.insync.replicas", "2")]);
+    cluster.produce(0, id).await;
+    cluster.until_in_sync(id).await;
+    cluster.kill(1, false).await;
+    cluster.kill(2, false).await;
+    cluster.append(0, id, Acks::Leader).unwrap();
+    // A clean stop leaves the mark of what is flushed at the end of the log.
+    cluster.stop(0).await;
+    cluster.controller.change(id, |partition| {
+        partition.leader = BrokerId(1);
+        partition.isr = vec![BrokerId(1), BrokerId(2)];
+    });
+    cluster.run(0).await;
+    cluster.disks[0].set_capacity(Some(cluster.disks[0].used_bytes()));
+    cluster.run(1).await;
+    cluster.run(2).await;
+    cluster.produce(1, id).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let status = cluster.status(0, id);
+    assert_eq!((status.role, status.log_end), (PartitionRole::Follower, Offset(2)));
+    cluster.disks[0].set_capacity(None);
+    cluster.until_in_sync(id).await;
+    assert_eq!(cluster.values(0, id), cluster.values(1, id));
 }
 
 /// Appends until the leader refuses; how often it did not.

@@ -1,5 +1,6 @@
 //! Replicas move between the log directories of a node (AlterReplicaLogDirs, KIP-113).
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -231,6 +232,32 @@ async fn a_power_loss_at_any_point_of_a_move_loses_nothing() {
 }
 
 /// P10: the cluster still believes the replica to be in the directory that it left, and the other one is not there.
+/// One change of the disk finds no room, whichever it is: the move goes on when there is some, or after a restart where that left a
+/// directory out of service.
+#[tokio::test]
+async fn a_move_that_finds_no_room_goes_on() {
+    let moves = (0..100).step_by(3).map(|changes| async move {
+        let (mut cluster, id) = start(1, &[]).await;
+        cluster.until("told", |cluster| assigned(cluster, id) == directory_id(0, 0)).await;
+        cluster.disks[0].fail_one_after(changes, ErrorKind::StorageFull);
+        if alter(&cluster, 0, "t", "b").is_err() {
+            assert_eq!(alter(&cluster, 0, "t", "b"), Ok(()));
+        }
+        let failed = |cluster: &Cluster| !cluster.controller.failures().is_empty();
+        cluster.until("it goes on", |cluster| is_at(cluster, 0, id, "b") || failed(cluster)).await;
+        let restarted = failed(&cluster);
+        if restarted {
+            cluster.kill(0, false).await;
+            cluster.run(0).await;
+        }
+        until_moved(&cluster, id, "b").await;
+        assert_eq!(cluster.values(0, id).len(), 30);
+        restarted
+    });
+    let restarted = futures::future::join_all(moves).await;
+    println!("{} of {} after a restart", restarted.iter().filter(|restarted| **restarted).count(), restarted.len());
+}
+
 #[tokio::test]
 async fn a_replica_that_was_moved_to_a_missing_directory_is_not_made_anew() {
     let (mut cluster, id) = start(1, &[]).await;
