@@ -142,6 +142,11 @@ impl Placement {
                 }
                 Some((_, None)) => self.new_place(name, DirectoryId::UNASSIGNED, counted_on)?,
             },
+            (several, None) if !counted_on => {
+                // A power loss can take back that a former replica's log here was deleted. Whichever it is, it follows the leader.
+                let online = several.iter().find(|&&position| self.directories[position].is_online());
+                *online.ok_or(NoPlace::Offline)?
+            }
             _ => return Err(NoPlace::Ambiguous(self.paths(&all))),
         };
         if !self.directories[position].is_online() {

@@ -9,6 +9,7 @@ use highwater_protocol::messages::describe_quorum_request::{PartitionData as Ask
 use highwater_protocol::messages::describe_quorum_response::{PartitionData, ReplicaState};
 use highwater_protocol::messages::{AddRaftVoterRequest, DescribeQuorumRequest, RemoveRaftVoterRequest, TopicName};
 use highwater_protocol::{KafkaRequest, StrBytes};
+use highwater_types::ErrorCode;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -33,13 +34,23 @@ pub struct VoterAdministrator {
     rng: SmallRng,
     controllers: BTreeSet<i32>,
     next: usize,
+    /// What was asked for without an answer that tells whether it is over. It may be carried out yet, or taken back: what the
+    /// quorum says of its voters meanwhile is no ground for another change.
+    in_doubt: Option<(Change, ReplicaState)>,
+}
+
+/// What is asked for of a controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Add,
+    Remove,
 }
 
 impl VoterAdministrator {
     /// `controllers` are the ids of all there are.
     pub fn new(seed: u64, controllers: impl Iterator<Item = usize>) -> Self {
         let controllers = controllers.map(|id| id as i32).collect();
-        Self { rng: SmallRng::seed_from_u64(seed ^ 0x0853_u64.rotate_left(40)), controllers, next: 0 }
+        Self { rng: SmallRng::seed_from_u64(seed ^ 0x0853_u64.rotate_left(40)), controllers, next: 0, in_doubt: None }
     }
 
     /// Acts until `stop`. Then takes the vote of one more, the active controller's if the dice say so, and gives all controllers
@@ -64,10 +75,11 @@ impl VoterAdministrator {
 
     /// Asks for one change.
     pub async fn change(&mut self) -> Result<()> {
+        self.end_doubt().await?;
         let quorum = self.describe().await?;
         let observers: Vec<_> = controllers_without_vote(&quorum).collect();
         match observers.choose(&mut self.rng) {
-            Some(observer) if self.rng.random_bool(0.7) => self.add(observer).await,
+            Some(observer) if self.rng.random_bool(0.7) => self.ask_for(Change::Add, observer).await,
             _ => self.remove_one(&quorum).await,
         }
     }
@@ -77,20 +89,35 @@ impl VoterAdministrator {
         let leader = quorum.current_voters.iter().find(|voter| voter.replica_id == quorum.leader_id);
         let any = quorum.current_voters.choose(&mut self.rng);
         let voter = if self.rng.random_bool(0.4) { leader } else { any };
-        self.remove(voter.context("no voters")?).await
+        self.ask_for(Change::Remove, voter.context("no voters")?).await
+    }
+
+    /// Asks again for what is in doubt, unless the directory that was to have a vote is gone.
+    async fn end_doubt(&mut self) -> Result<()> {
+        let Some((change, whose)) = self.in_doubt.clone() else { return Ok(()) };
+        if change == Change::Add {
+            let quorum = self.describe().await?;
+            let mut known = quorum.current_voters.iter().chain(&quorum.observers);
+            if !known.any(|one| one.replica_directory_id == whose.replica_directory_id) {
+                self.in_doubt = None;
+                return Ok(());
+            }
+        }
+        self.ask_for(change, &whose).await
     }
 
     /// One step towards votes for all controllers, and for no directory that is lost.
     pub async fn settle(&mut self, to_remove: &mut bool) -> Result<()> {
+        self.end_doubt().await?;
         let quorum = self.describe().await?;
         let now = quorum.current_voters.iter().map(|voter| voter.last_fetch_timestamp).max().unwrap_or(-1);
         let silent_for = |voter: &ReplicaState| now - voter.last_fetch_timestamp;
         if let Some(lost) = quorum.current_voters.iter().find(|voter| silent_for(voter) > LOST_AFTER_MS) {
-            self.remove(lost).await?;
+            self.ask_for(Change::Remove, lost).await?;
             bail!("controller {} was lost", lost.replica_id.0);
         }
         if let Some(observer) = controllers_without_vote(&quorum).next() {
-            self.add(observer).await?;
+            self.ask_for(Change::Add, observer).await?;
             bail!("controller {} has got a vote", observer.replica_id.0);
         }
         let voters: BTreeSet<i32> = quorum.current_voters.iter().map(|voter| voter.replica_id.0).collect();
@@ -118,7 +145,21 @@ impl VoterAdministrator {
         answer.topics.into_iter().flat_map(|topic| topic.partitions).next().context("no answer")
     }
 
-    async fn add(&mut self, observer: &ReplicaState) -> Result<()> {
+    async fn ask_for(&mut self, change: Change, whose: &ReplicaState) -> Result<()> {
+        self.in_doubt = Some((change, whose.clone()));
+        let (code, message) = match change {
+            Change::Add => self.add(whose).await?,
+            Change::Remove => self.remove(whose).await?,
+        };
+        let over = [ErrorCode::None, ErrorCode::DuplicateVoter, ErrorCode::VoterNotFound, ErrorCode::InvalidRequest];
+        if over.map(ErrorCode::code).contains(&code) {
+            self.in_doubt = None;
+        }
+        ensure!(code == 0, "{change:?} of {}: {code} {message:?}", whose.replica_id.0);
+        Ok(())
+    }
+
+    async fn add(&mut self, observer: &ReplicaState) -> Result<(i16, Option<StrBytes>)> {
         let listener = Listener::default()
             .with_name(StrBytes::from_static_str("CONTROLLER"))
             .with_host(StrBytes::from_static_str("where-it-said"))
@@ -130,18 +171,16 @@ impl VoterAdministrator {
             .with_voter_directory_id(observer.replica_directory_id)
             .with_listeners(vec![listener]);
         let answer = self.ask(0, &request).await?;
-        ensure!(answer.error_code == 0, "no vote: {} {:?}", answer.error_code, answer.error_message);
-        Ok(())
+        Ok((answer.error_code, answer.error_message))
     }
 
-    async fn remove(&mut self, voter: &ReplicaState) -> Result<()> {
+    async fn remove(&mut self, voter: &ReplicaState) -> Result<(i16, Option<StrBytes>)> {
         let request = RemoveRaftVoterRequest::default()
             .with_cluster_id(None)
             .with_voter_id(voter.replica_id.0)
             .with_voter_directory_id(voter.replica_directory_id);
         let answer = self.ask(0, &request).await?;
-        ensure!(answer.error_code == 0, "still a vote: {} {:?}", answer.error_code, answer.error_message);
-        Ok(())
+        Ok((answer.error_code, answer.error_message))
     }
 }
 

@@ -187,6 +187,28 @@ async fn of_two_logs_of_a_partition_the_one_that_the_cluster_knows_counts() {
     assert!(names(&cluster, 0, "other").contains(&"t-0".to_owned()));
 }
 
+/// As after a power loss that took back the deletion of what an earlier replica had here.
+#[tokio::test]
+async fn of_two_logs_on_which_nobody_counts_one_is_used() {
+    let mut cluster = Cluster::start_in(2, LAG_MAX, &TWO).await;
+    let id = cluster.create_topic("t", &[]);
+    cluster.produce(0, id).await;
+    cluster.until_in_sync(id).await;
+    cluster.kill(1, false).await;
+    cluster.controller.fence(BrokerId(1), &[id]);
+    cluster.produce(0, id).await;
+    let fs = Fs::Sim(cluster.disks[1].clone());
+    fs.create_dir_all(Path::new("other/t-0")).unwrap();
+    let topic_id = fs.read(Path::new("data/t-0/partition.metadata")).unwrap();
+    fs.write_atomic(Path::new("other/t-0/partition.metadata"), &topic_id).unwrap();
+    cluster.controller.assign(id, 1, DirectoryId::UNASSIGNED);
+    cluster.run(1).await;
+    cluster.until_in_sync(id).await;
+    assert_eq!(cluster.values(1, id), cluster.values(0, id));
+    let set_aside = |path| names(&cluster, 1, path).iter().any(|name| name.ends_with("-stray"));
+    assert_eq!([set_aside("data"), set_aside("other")].iter().filter(|set_aside| **set_aside).count(), 1);
+}
+
 #[tokio::test]
 async fn a_damaged_replica_of_an_idle_partition_leaves_the_isr_at_once() {
     let mut cluster = Cluster::start_in(3, LAG_MAX, &TWO).await;
