@@ -77,9 +77,12 @@ impl Credentials {
         let Some(from) = i32::try_from(peer.from_node).ok().map(BrokerId) else {
             return refuse(format!("{} is no node id", peer.from_node));
         };
-        let newer = peer.membership.map(log_id_from_pb) > self.members.log_id() && !peer.to_directory.is_empty();
+        let names_us = !peer.to_directory.is_empty();
+        let newer = names_us && peer.membership.map(log_id_from_pb) > self.members.log_id();
         match self.known_directory(from) {
             _ if newer => {}
+            // A founder, and this node has joined with an empty disk: it hears of directories from whoever leads, and from nobody else.
+            None if names_us && self.members.find(from).is_some() => {}
             None => return refuse(format!("node {from} is not a member of this quorum")),
             Some(known) if peer.from_directory != known.to_bytes().as_slice() => {
                 return refuse(format!("node {from} comes with another metadata directory than {known}"));

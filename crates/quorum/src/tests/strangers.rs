@@ -6,6 +6,8 @@ use highwater_types::ErrorCode;
 
 use super::*;
 use crate::admission::{Announced, admit};
+use crate::credentials::Credentials;
+use crate::feed::MetadataFeed;
 use crate::peers::PeerIdentity as _;
 use crate::raft_types::{RaftId, RaftNode};
 use crate::voters::VotersAnswer;
@@ -73,7 +75,15 @@ fn messages_are_taken_from_members_with_their_directories_only() {
     let joined = cluster.controller(BrokerId(4)).core();
     let named = sender.credentials.peer(joined.raft_id);
     assert_eq!(joined.credentials.check(Some(named.clone())).unwrap(), BrokerId(1));
-    assert!(joined.credentials.check(Some(pb::Peer { to_directory: Bytes::new(), ..named })).is_err());
+    assert!(joined.credentials.check(Some(pb::Peer { to_directory: Bytes::new(), ..named.clone() })).is_err());
+    // With an empty disk it knows no founder's directory until it hears from the one that leads, whose membership may be older: what
+    // the leader before wrote and nobody else has.
+    let feed = Arc::new(MetadataFeed::new(Arc::default(), 0));
+    let fresh = Credentials::new(BrokerId(4), joined.identity.clone(), feed, joined.members.clone());
+    assert_eq!(fresh.known_directory(BrokerId(1)), None);
+    assert_eq!(fresh.check(Some(named.clone())).unwrap(), BrokerId(1));
+    assert!(fresh.check(Some(pb::Peer { from_node: 9, ..named.clone() })).is_err());
+    assert!(fresh.check(Some(pb::Peer { to_directory: Bytes::new(), ..named })).is_err());
 }
 
 #[test]
