@@ -1,15 +1,18 @@
-//! `highwater dev`: a cluster on this machine, each node a child process with its own directory.
+//! `highwater dev`: a cluster on this machine, each node a child process with its own directory. One that ends is started again,
+//! as a service manager would do, so that whoever tries it out can kill nodes.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use clap::Args;
-use futures::future::select_all;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use highwater_env::Fs;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use super::output::print_line;
@@ -21,6 +24,10 @@ const FIRST_PORT: u16 = 9092;
 const PORT_STEP: u16 = 100;
 /// Longest wait for a node to stop after it was told to, before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a node that ended stays away: as long as with the systemd unit.
+const RESTART_PAUSE: Duration = Duration::from_secs(5);
+/// A node that ends of its own accord so soon after its start will not do better the next time.
+const START_TIME: Duration = Duration::from_secs(10);
 /// Replicas of topics that do not ask for a number: as many as there are nodes, but not more than this.
 const MOST_REPLICAS: u16 = 3;
 
@@ -48,41 +55,54 @@ pub(super) struct DevArgs {
 }
 
 pub(super) async fn run(args: DevArgs) -> Result<(), Failure> {
-    let mut stop = StopSignals::new()?;
-    let mut children = Vec::new();
-    for index in 0..args.nodes {
-        match start_node(&args, index) {
-            Ok(mut child) => {
-                if let Some(log) = child.stderr.take() {
-                    tokio::spawn(forward_log(index + 1, args.log_format, log));
-                }
-                children.push(child);
-            }
-            Err(failure) => {
-                stop_all(&mut children).await;
-                return Err(failure);
-            }
-        }
-    }
+    let mut signals = StopSignals::new()?;
+    let stop = CancellationToken::new();
     print_line(&how_to_connect(&args))?;
-    let ended = {
-        let waits =
-            children.iter_mut().enumerate().map(|(index, child)| Box::pin(async move { (index, child.wait().await) }));
-        tokio::select! {
-            ((index, status), _, _) = select_all(waits) => Some((index, status)),
-            () = stop.received() => None,
-        }
+    let mut nodes: FuturesUnordered<_> = (0..args.nodes).map(|index| keep_running(&args, index, &stop)).collect();
+    let result = tokio::select! {
+        Some(ended) = nodes.next() => ended,
+        () = signals.received() => Ok(()),
     };
-    stop_all(&mut children).await;
-    match ended {
-        None => Ok(()),
-        Some((index, status)) => {
-            let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-            let failure =
-                Failure::new(format!("node {} ended by itself ({status}), the others were stopped", index + 1));
-            Err(failure.hint("its log above says why; nothing else may use its ports"))
+    stop.cancel();
+    while nodes.next().await.is_some() {}
+    result
+}
+
+/// Runs a node, again and again, until `stop`.
+///
+/// # Errors
+/// It cannot be started, or does not come up.
+async fn keep_running(args: &DevArgs, index: u16, stop: &CancellationToken) -> Result<(), Failure> {
+    let node = index + 1;
+    loop {
+        let mut child = start_node(args, index)?;
+        let started = Instant::now();
+        if let Some(log) = child.stderr.take() {
+            tokio::spawn(forward_log(node, args.log_format, log));
+        }
+        let status = tokio::select! {
+            status = child.wait() => status?,
+            () = stop.cancelled() => {
+                stop_node(child).await;
+                return Ok(());
+            }
+        };
+        if is_hopeless(status, started.elapsed()) {
+            let failure = Failure::new(format!("node {node} does not start ({status}), the others were stopped"));
+            return Err(failure.hint("its log above says why; nothing else may use its ports"));
+        }
+        let seconds = RESTART_PAUSE.as_secs();
+        eprintln!("node {node} ended ({status}); the others go on, and it is started again in {seconds} s");
+        tokio::select! {
+            () = sleep(RESTART_PAUSE) => {}
+            () = stop.cancelled() => return Ok(()),
         }
     }
+}
+
+/// Whether a node that ended so after `ran` would end so again: not if somebody killed it.
+fn is_hopeless(status: ExitStatus, ran: Duration) -> bool {
+    status.code().is_some_and(|code| code != 0) && ran < START_TIME
 }
 
 fn start_node(args: &DevArgs, index: u16) -> Result<Child, Failure> {
@@ -148,30 +168,30 @@ fn how_to_connect(args: &DevArgs) -> String {
     let addresses: Vec<String> = (0..args.nodes).map(|index| format!("127.0.0.1:{}", port(index))).collect();
     let nodes = if args.nodes == 1 { "1 node".to_owned() } else { format!("{} nodes", args.nodes) };
     format!(
-        "{nodes} starting, data in {}. Connect any Kafka client to\n  {}\nmetrics at http://127.0.0.1:{}/metrics, Ctrl-C stops all",
+        "{nodes} starting, data in {}. Connect any Kafka client to\n  {}\nmetrics at http://127.0.0.1:{}/metrics, Ctrl-C stops all; \
+         a node that ends or is killed is started again after {} s",
         args.data.display(),
         addresses.join(","),
         port(0) + 2,
+        RESTART_PAUSE.as_secs(),
     )
 }
 
-/// Tells all nodes to stop, waits, and kills what does not.
-async fn stop_all(children: &mut [Child]) {
-    for child in children.iter() {
-        if let Some(pid) = child.id().and_then(|pid| libc::pid_t::try_from(pid).ok()) {
-            // SAFETY: no memory is involved. The child was not waited for (it has an id), so the pid is still its own.
-            unsafe { libc::kill(pid, libc::SIGTERM) };
-        }
+/// Tells a node to stop, waits, and kills it if it does not.
+async fn stop_node(mut child: Child) {
+    if let Some(pid) = child.id().and_then(|pid| libc::pid_t::try_from(pid).ok()) {
+        // SAFETY: no memory is involved. The child was not waited for (it has an id), so the pid is still its own.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
     }
-    for child in children {
-        if timeout(STOP_TIMEOUT, child.wait()).await.is_err() {
-            let _ = child.kill().await;
-        }
+    if timeout(STOP_TIMEOUT, child.wait()).await.is_err() {
+        let _ = child.kill().await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
     use crate::config::{BrokerConfig, Properties};
 
@@ -185,6 +205,17 @@ mod tests {
             assert_eq!(config.voters.len(), 3);
             assert_eq!(config.advertised[0].port, 9092 + 100 * index);
             assert_eq!(config.internal_advertised, config.voters[usize::from(index)].endpoint);
+        }
+    }
+
+    #[test]
+    fn a_node_is_given_up_only_if_it_does_not_come_up() {
+        // As `wait` has it: the signal, or the exit status in the second byte.
+        let (killed, ended, failed) = (ExitStatus::from_raw(9), ExitStatus::from_raw(0), ExitStatus::from_raw(1 << 8));
+        let long = START_TIME * 2;
+        assert!(is_hopeless(failed, Duration::from_secs(1)));
+        for (status, ran) in [(failed, long), (killed, Duration::ZERO), (killed, long), (ended, Duration::ZERO)] {
+            assert!(!is_hopeless(status, ran), "{status}");
         }
     }
 }
