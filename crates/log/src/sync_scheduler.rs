@@ -26,8 +26,8 @@ use crate::error::LogError;
 use crate::flush_target::FlushTarget;
 
 /// Flushes of single logs in flight in one directory, where they are flushed one by one. A journal commits them together; more
-/// than a few only hold threads.
-const MAX_CONCURRENT_FLUSHES: usize = 8;
+/// than a few make each smaller, and cost processor time and throughput.
+const MAX_CONCURRENT_FLUSHES: usize = 3;
 /// A sync of the directory that takes longer waits for something else than these logs...
 const LONG_SYNC: Duration = Duration::from_millis(100);
 /// ...and is not tried again for so many times as long.

@@ -231,7 +231,6 @@ async fn a_power_loss_at_any_point_of_a_move_loses_nothing() {
     assert!(ends.iter().all(|&count| count > 1), "{ends:?}");
 }
 
-/// P10: the cluster still believes the replica to be in the directory that it left, and the other one is not there.
 /// One change of the disk finds no room, whichever it is: the move goes on when there is some, or after a restart where that left a
 /// directory out of service.
 #[tokio::test]
@@ -258,6 +257,7 @@ async fn a_move_that_finds_no_room_goes_on() {
     println!("{} of {} after a restart", restarted.iter().filter(|restarted| **restarted).count(), restarted.len());
 }
 
+/// P10: the cluster still believes the replica to be in the directory that it left, and the other one is not there.
 #[tokio::test]
 async fn a_replica_that_was_moved_to_a_missing_directory_is_not_made_anew() {
     let (mut cluster, id) = start(1, &[]).await;
