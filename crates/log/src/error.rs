@@ -92,6 +92,19 @@ pub enum AppendError {
         /// First sequence of the batch.
         found: Sequence,
     },
+    /// A gap before the first batch that an idempotent producer sends to a new leader. What is in it may have been refused by the
+    /// former leader, or by this one just before it began to lead: the client is to send all of it again, in order.
+    #[error("producer {producer_id}: first sequence {found} does not follow {last} yet (epoch {epoch})")]
+    PrecedingBatchMissing {
+        /// The producer.
+        producer_id: ProducerId,
+        /// Its epoch in the batch.
+        epoch: ProducerEpoch,
+        /// Last sequence in the log, -1 if its epoch has none yet.
+        last: Sequence,
+        /// First sequence of the batch.
+        found: Sequence,
+    },
     /// The batch's producer epoch is older than one in the log.
     #[error("producer {producer_id}: epoch {found} is older than {current}")]
     InvalidProducerEpoch {
@@ -148,6 +161,7 @@ impl AppendError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            Self::PrecedingBatchMissing { .. } => ErrorCode::NotLeaderOrFollower,
             Self::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
             Self::InvalidTxnState { .. } => ErrorCode::InvalidTxnState,
             Self::BatchTooLarge { .. } => ErrorCode::RecordListTooLarge,

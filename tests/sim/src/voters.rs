@@ -13,7 +13,7 @@ use highwater_types::ErrorCode;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
 use crate::cluster::address;
@@ -25,6 +25,8 @@ const LEAST_VOTERS: usize = 3;
 const LOST_AFTER_MS: i64 = 5000;
 /// A voter that was not heard of for so long, several heartbeats, may have lost its disk a moment ago.
 const HEARD_WITHIN_MS: i64 = 1000;
+/// For so long a node tries to have a vote taken, whoever has been asked meanwhile.
+const REMOVED_WITHIN: Duration = Duration::from_secs(30);
 /// Attempts to give all controllers a vote in the end.
 const ATTEMPTS: usize = 400;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -37,6 +39,8 @@ pub struct VoterAdministrator {
     /// What was asked for without an answer that tells whether it is over. It may be carried out yet, or taken back: what the
     /// quorum says of its voters meanwhile is no ground for another change.
     in_doubt: Option<(Change, ReplicaState)>,
+    /// When a vote was asked to be taken without such an answer. What was asked again since may be carried out twice.
+    maybe_under_way: Vec<Instant>,
 }
 
 /// What is asked for of a controller.
@@ -50,7 +54,8 @@ impl VoterAdministrator {
     /// `controllers` are the ids of all there are.
     pub fn new(seed: u64, controllers: impl Iterator<Item = usize>) -> Self {
         let controllers = controllers.map(|id| id as i32).collect();
-        Self { rng: SmallRng::seed_from_u64(seed ^ 0x0853_u64.rotate_left(40)), controllers, next: 0, in_doubt: None }
+        let rng = SmallRng::seed_from_u64(seed ^ 0x0853_u64.rotate_left(40));
+        Self { rng, controllers, next: 0, in_doubt: None, maybe_under_way: Vec::new() }
     }
 
     /// Acts until `stop`. Then takes the vote of one more, the active controller's if the dice say so, and gives all controllers
@@ -85,7 +90,8 @@ impl VoterAdministrator {
     }
 
     async fn remove_one(&mut self, quorum: &PartitionData) -> Result<()> {
-        ensure!(quorum.current_voters.len() > LEAST_VOTERS, "they are few");
+        self.maybe_under_way.retain(|asked| asked.elapsed() < REMOVED_WITHIN);
+        ensure!(quorum.current_voters.len() > LEAST_VOTERS + self.maybe_under_way.len(), "they are few, or may be");
         let leader = quorum.current_voters.iter().find(|voter| voter.replica_id == quorum.leader_id);
         let any = quorum.current_voters.choose(&mut self.rng);
         let voter = if self.rng.random_bool(0.4) { leader } else { any };
@@ -147,6 +153,9 @@ impl VoterAdministrator {
 
     async fn ask_for(&mut self, change: Change, whose: &ReplicaState) -> Result<()> {
         self.in_doubt = Some((change, whose.clone()));
+        if change == Change::Remove {
+            self.maybe_under_way.push(Instant::now());
+        }
         let (code, message) = match change {
             Change::Add => self.add(whose).await?,
             Change::Remove => self.remove(whose).await?,
@@ -154,6 +163,9 @@ impl VoterAdministrator {
         let over = [ErrorCode::None, ErrorCode::DuplicateVoter, ErrorCode::VoterNotFound, ErrorCode::InvalidRequest];
         if over.map(ErrorCode::code).contains(&code) {
             self.in_doubt = None;
+            if change == Change::Remove {
+                self.maybe_under_way.pop();
+            }
         }
         ensure!(code == 0, "{change:?} of {}: {code} {message:?}", whose.replica_id.0);
         Ok(())

@@ -64,7 +64,7 @@ impl Log {
         now: Timestamp,
     ) -> Result<LeaderAppend, AppendError> {
         self.health.check()?;
-        if let Verdict::Duplicate(original) = self.producers.check(batch.header())? {
+        if let Verdict::Duplicate(original) = self.check_sequence(batch.header(), epoch, now)? {
             let append_time = if self.config.log_append_time { original.timestamp } else { Timestamp::NONE };
             return Ok(LeaderAppend {
                 base_offset: original.base_offset(),
@@ -104,6 +104,24 @@ impl Log {
             duplicate: false,
             rolled,
         })
+    }
+
+    /// Judges a client's batch. A gap is not told from a disorder that a change of leaders made before time has shown which it is.
+    fn check_sequence(
+        &mut self,
+        header: &BatchHeader,
+        epoch: LeaderEpoch,
+        now: Timestamp,
+    ) -> Result<Verdict, AppendError> {
+        let verdict = self.producers.check(header);
+        let Err(AppendError::OutOfOrderSequence { producer_id, epoch: producer_epoch, last, found }) = verdict else {
+            return verdict;
+        };
+        let is_former = |offset| self.epochs.epoch_of(offset) < epoch;
+        match self.producers.may_precede(header, epoch, is_former, now) {
+            true => Err(AppendError::PrecedingBatchMissing { producer_id, epoch: producer_epoch, last, found }),
+            false => verdict,
+        }
     }
 
     /// Appends batches as the leader's log has them: with offsets and epochs. Their CRCs are checked; offsets must go on

@@ -1,6 +1,6 @@
 //! One producer.
 
-use super::{BatchHeader, Offset, ProducerEpoch, Sequence, Timestamp};
+use super::{BatchHeader, LeaderEpoch, Offset, ProducerEpoch, Sequence, Timestamp};
 
 /// Batches remembered per producer: Kafka's, because clients keep at most this many requests in flight when idempotent
 /// (`max.in.flight.requests.per.connection`).
@@ -54,6 +54,8 @@ pub(crate) struct ProducerEntry {
     /// When this process last had to do with the producer, or its newest timestamp if later. Wall clock, because old record
     /// timestamps must not make an active producer expire.
     pub(crate) last_used: Timestamp,
+    /// In which leadership a batch came before its predecessor, and since when, see [`super::ProducerStates::may_precede`].
+    pub(super) ahead_since: Option<(LeaderEpoch, Timestamp)>,
 }
 
 impl ProducerEntry {
@@ -65,6 +67,7 @@ impl ProducerEntry {
             coordinator_epoch: -1,
             open_transaction: None,
             last_used: Timestamp::NONE,
+            ahead_since: None,
         }
     }
 
@@ -100,6 +103,7 @@ impl ProducerEntry {
             self.batches.remove(0);
         }
         self.batches.push(batch);
+        self.ahead_since = None;
     }
 
     /// Returns where the transaction began, if one was open.

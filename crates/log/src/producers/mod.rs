@@ -5,7 +5,7 @@
 //! batch it wrote, replicated ones and those found by recovery included.
 //!
 //! Architecture invariant: `apply` over the same batches gives the same state, however they were grouped and whether or not
-//! a snapshot was in between. Only [`ProducerEntry::last_used`] may differ, and it decides on nothing but forgetting.
+//! a snapshot was in between. Only [`ProducerEntry::last_used`] may differ, which decides on nothing but forgetting, and what was refused.
 
 mod active;
 mod entry;
@@ -16,7 +16,7 @@ mod undecided;
 use std::collections::{BTreeMap, BTreeSet};
 
 use highwater_records::{BatchHeader, EndTransactionMarker};
-use highwater_types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
+use highwater_types::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
 use crate::aborted_transaction::{AbortedTransaction, EndedTransaction};
 use crate::error::AppendError;
@@ -59,6 +59,10 @@ impl RememberedBatches {
 /// Epoch, remembered batches (last sequence, last offset), open transaction.
 #[cfg(test)]
 pub(crate) type KnownProducer = (ProducerEpoch, Vec<(Sequence, Offset)>, Option<Offset>);
+
+/// How long a leader waits for what a producer sent before the first batch that it sees of it. Clients send again after some
+/// 100 ms (`retry.backoff.ms`).
+const PATIENCE_MS: i64 = 1_000;
 
 /// What to do with a client's batch that broke no rule.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,6 +108,28 @@ impl ProducerStates {
             return Err(AppendError::InvalidTxnState { producer_id });
         }
         Ok(Verdict::Append)
+    }
+
+    /// Whether what lacks before this batch, which [`ProducerStates::check`] refused for its sequence, may be on its way still:
+    /// the producer has written nothing in this leadership (`is_former` tells offsets of earlier ones), so that what it sent
+    /// before may have gone to the former leader, or come here too early. Not for longer than [`PATIENCE_MS`] after the first
+    /// batch that was ahead: then it is lost.
+    pub(crate) fn may_precede(
+        &mut self,
+        header: &BatchHeader,
+        leadership: LeaderEpoch,
+        is_former: impl FnOnce(Offset) -> bool,
+        now: Timestamp,
+    ) -> bool {
+        let Some(entry) = self.entries.get_mut(&header.producer_id) else { return false };
+        let newest = entry.batches.last();
+        let is_ahead = header.producer_epoch > entry.epoch || is_after(header.base_sequence, entry.last_sequence());
+        if !is_ahead || newest.is_some_and(|newest| !is_former(newest.last_offset)) {
+            return false;
+        }
+        let known = entry.ahead_since.filter(|(known, _)| *known == leadership);
+        let (_, since) = *entry.ahead_since.insert(known.unwrap_or((leadership, now)));
+        (0..PATIENCE_MS).contains(&(now.0 - since.0))
     }
 
     /// Takes in a batch that is in the log, with the header as written. `marker` is its content if it is a control batch
@@ -250,6 +276,12 @@ impl PartialEq for ProducerStates {
         let same = |(a, b): (&ProducerEntry, &ProducerEntry)| a.same_answers(b);
         self.entries.keys().eq(other.entries.keys()) && self.entries.values().zip(other.entries.values()).all(same)
     }
+}
+
+/// Whether `sequence` is one of the following half of all sequences, which wrap.
+fn is_after(sequence: Sequence, last: Sequence) -> bool {
+    let distance = sequence.get().wrapping_sub(next_sequence(last).get()) & i32::MAX;
+    (1..1 << 30).contains(&distance)
 }
 
 fn next_sequence(last: Sequence) -> Sequence {

@@ -3,20 +3,36 @@
 //! lapsed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use highwater_types::{BrokerId, Offset, PartitionIndex};
+use highwater_types::{BrokerId, MonoMs, Offset, PartitionIndex};
 
 use super::View;
 use crate::workload::TOPIC;
 
 /// `min.insync.replicas` of the workload's topic.
 const MIN_ISR: usize = 2;
+/// What a replica flushed between the last look at it and its end is not known. For so long, in which what it said of that can have
+/// led to an acknowledgement, it may have been anything.
+const UNSEEN: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub struct Promises {
-    /// Flushed offset of each replica as last seen: a node that has just died keeps what it had flushed.
-    flushed: BTreeMap<(BrokerId, PartitionIndex), Offset>,
+    /// Each replica as last seen: a node that has just died keeps what it had flushed.
+    seen: BTreeMap<(BrokerId, PartitionIndex), Seen>,
+}
+
+struct Seen {
+    flushed: Offset,
+    at: MonoMs,
+}
+
+impl Seen {
+    /// Whether the replica has `offset` flushed, as far as anybody can tell.
+    fn holds(&self, offset: Offset, now: MonoMs) -> bool {
+        self.flushed > offset || (self.at < now && now - self.at < UNSEEN)
+    }
 }
 
 impl Promises {
@@ -24,12 +40,12 @@ impl Promises {
         for node in view.nodes {
             // Once it knows that it holds a partition no more, it has deleted it.
             let topic = node.image.topic_by_name(TOPIC);
-            self.flushed.retain(|(broker, index), _| {
+            self.seen.retain(|(broker, index), _| {
                 let assigned = topic.and_then(|topic| topic.partition(*index));
                 *broker != node.node || assigned.is_none_or(|partition| partition.replicas.contains(broker))
             });
             for replica in node.replicas.iter().filter(|replica| replica.topic.as_str() == TOPIC) {
-                self.flushed.insert((node.node, replica.partition), replica.flushed);
+                self.seen.insert((node.node, replica.partition), Seen { flushed: replica.flushed, at: view.now });
             }
         }
         for node in view.nodes.iter().filter(|node| node.lease_until > view.now) {
@@ -44,11 +60,8 @@ impl Promises {
         }
         for acknowledged in view.acknowledged {
             let partition = acknowledged.partition;
-            let holders = self
-                .flushed
-                .iter()
-                .filter(|((_, index), flushed)| *index == partition && **flushed > acknowledged.offset)
-                .count();
+            let holds = |seen: &Seen| seen.holds(acknowledged.offset, view.now);
+            let holders = self.seen.iter().filter(|((_, index), seen)| *index == partition && holds(seen)).count();
             ensure!(
                 holders >= MIN_ISR,
                 "P6: {TOPIC}-{partition} offset {} was acknowledged, {holders} replica(s) have it flushed",

@@ -208,8 +208,12 @@ impl History {
                 self.crash_amid(attempted, self.model.flushed);
             }
             Err(error) => {
-                // A crash, a truncation or expiry took what the producer believes to be there.
-                let lost = [ErrorCode::OutOfOrderSequenceNumber, ErrorCode::InvalidProducerEpoch];
+                // A crash, a truncation or expiry took what the producer believes to be there; a new leader waits for it.
+                let lost = [
+                    ErrorCode::OutOfOrderSequenceNumber,
+                    ErrorCode::InvalidProducerEpoch,
+                    ErrorCode::NotLeaderOrFollower,
+                ];
                 assert!(sent.producer.is_some() && lost.contains(&error.code()), "{error}");
                 self.restart_producer(&sent);
             }
