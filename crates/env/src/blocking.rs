@@ -1,5 +1,6 @@
 //! Work that blocks its thread: flushes, cold reads, recovery.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 #[cfg(feature = "sim")]
@@ -61,6 +62,50 @@ pub async fn run_blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + '
     }
 }
 
+/// Runs `work` as [`run_blocking`] does, but behind everything else on the machine: for a slice of long work for which nobody waits.
+/// Of a processor that is wanted by others it gets about a tenth, and of a disk what they leave (ioprio_set(2), where the
+/// disk's scheduler heeds it).
+///
+/// It must not hold what others wait for, such as a partition's lock.
+///
+/// # Panics
+/// When `work` panics, with its payload.
+pub async fn run_in_background<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+    #[cfg(feature = "sim")]
+    if turmoil::in_simulation() {
+        return run_blocking(work).await;
+    }
+    // A thread of its own, because it cannot come back: only the privileged may raise a priority.
+    let (reply, done) = tokio::sync::oneshot::channel();
+    let behind = move || {
+        step_behind();
+        // A caller that is gone wants no result.
+        let _ = reply.send(catch_unwind(AssertUnwindSafe(work)));
+    };
+    let started = std::thread::Builder::new().name("background".to_owned()).spawn(behind);
+    match started.map(|_| done) {
+        Ok(done) => match done.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => unreachable!("the thread answers before it ends"),
+        },
+        Err(error) => panic!("no thread can be started: {error}"),
+    }
+}
+
+/// Lowers the priorities of this thread. Without effect where that is not to be had.
+fn step_behind() {
+    /// ioprio_set(2): IOPRIO_WHO_PROCESS, which with 0 is the calling thread.
+    const THREAD: libc::c_int = 1;
+    /// ioprio_set(2): IOPRIO_CLASS_IDLE, in its place.
+    const IDLE: libc::c_int = 3 << 13;
+    // SAFETY: both take numbers, and change nothing but this thread.
+    unsafe {
+        libc::nice(10);
+        libc::syscall(libc::SYS_ioprio_set, THREAD, 0, IDLE);
+    }
+}
+
 /// Starts `work` where it may block, for callers that do not wait for it: as [`run_blocking`], with one task less.
 ///
 /// A panic of `work` ends it and nothing else.
@@ -111,5 +156,21 @@ mod tests {
     #[should_panic(expected = "as told")]
     async fn passes_a_panic_on() {
         run_blocking(|| panic!("as told")).await;
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn work_in_the_background_steps_behind_and_leaves_others_where_they_are() {
+        // SAFETY: both take numbers, and change nothing.
+        let priorities =
+            || unsafe { (libc::getpriority(libc::PRIO_PROCESS, 0), libc::syscall(libc::SYS_ioprio_get, 1, 0) >> 13) };
+        let before = priorities();
+        assert_eq!(run_in_background(priorities).await, ((before.0 + 10).min(19), 3));
+        assert_eq!((priorities(), run_blocking(priorities).await), (before, before));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    #[should_panic(expected = "as told")]
+    async fn passes_a_panic_from_the_background_on() {
+        run_in_background(|| panic!("as told")).await;
     }
 }

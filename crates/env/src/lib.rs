@@ -35,7 +35,9 @@ mod sim;
 
 use std::sync::Arc;
 
-pub use blocking::{FlushLatency, install_flush_latency, rest_blocking, run_blocking, start_blocking};
+pub use blocking::{
+    FlushLatency, install_flush_latency, rest_blocking, run_blocking, run_in_background, start_blocking,
+};
 pub use file_terms::{DirEntry, OpenMode};
 pub use fs::{DirLock, File, Fs, SyncPoint};
 pub use grpc::{GRPC_MAX_MESSAGE_BYTES, GrpcOptions, grpc_channel, grpc_serve};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use highwater_env::{clock, rng, run_blocking};
+use highwater_env::{clock, rng, run_blocking, run_in_background};
 use highwater_log::{Compaction, CompactionError, CompactionSettings, CompactionStep, LogError};
 use highwater_types::{MonoMs, Offset, TopicPartition};
 use rand::RngCore as _;
@@ -202,10 +202,9 @@ async fn run(
     let (started, mut step) = (clock::mono_ms(), CompactionStep::Working);
     while step != CompactionStep::Done && !*stop.borrow() {
         let (begun, before) = (clock::mono_ms(), pass.stats());
-        let working = partition.clone();
         let result;
-        (pass, result) = run_blocking(move || {
-            let result = advance(&working, &mut pass);
+        (pass, result) = run_in_background(move || {
+            let result = pass.advance(SLICE_BYTES);
             (pass, result)
         })
         .await;
@@ -214,6 +213,16 @@ async fn run(
         context.cleaner.read_bytes.fetch_add(now.read_bytes - before.read_bytes, Ordering::Relaxed);
         context.cleaner.written_bytes.fetch_add(now.written_bytes - before.written_bytes, Ordering::Relaxed);
         step = result?;
+        if step != CompactionStep::Working {
+            let working = partition.clone();
+            let result;
+            (pass, result) = run_blocking(move || {
+                let result = put_in_place(&working, &mut pass, step);
+                (pass, result)
+            })
+            .await;
+            result?;
+        }
         if !throttle(context, bytes, begun, stop).await {
             return Ok(());
         }
@@ -255,15 +264,18 @@ fn since(begun: MonoMs) -> Duration {
     Duration::from_millis(clock::mono_ms().0.saturating_sub(begun.0))
 }
 
-/// One slice, and what is to be done under the lock after it. Blocks for the disk.
-fn advance(partition: &Arc<Partition>, pass: &mut Compaction) -> Result<CompactionStep, CompactionError> {
-    let step = pass.advance(SLICE_BYTES)?;
+/// What is to be done under the lock after a slice. Blocks for the disk.
+fn put_in_place(
+    partition: &Arc<Partition>,
+    pass: &mut Compaction,
+    step: CompactionStep,
+) -> Result<(), CompactionError> {
     let done = match step {
-        CompactionStep::Working => return Ok(step),
+        CompactionStep::Working => Some(Ok(())),
         CompactionStep::Ready => partition.with_log(|log, _| log.install_compacted(pass)),
         CompactionStep::Done => partition.with_log(|log, _| Ok(log.finish_compaction(pass)?)),
     };
-    done.unwrap_or(Err(CompactionError::Abandoned)).map(|()| step)
+    done.unwrap_or(Err(CompactionError::Abandoned))
 }
 
 fn report(context: &Context, partition: &Arc<Partition>, error: &CompactionError) {
