@@ -92,8 +92,8 @@ pub enum AppendError {
         /// First sequence of the batch.
         found: Sequence,
     },
-    /// A gap before the first batch that an idempotent producer sends to a new leader. What is in it may have been refused by the
-    /// former leader, or by this one just before it began to lead: the client is to send all of it again, in order.
+    /// A gap before the first batch that an idempotent producer sends since the leader changed or refused something. What is in it
+    /// may have been refused as well: the client is to send all of it again, in order.
     #[error("producer {producer_id}: first sequence {found} does not follow {last} yet (epoch {epoch})")]
     PrecedingBatchMissing {
         /// The producer.

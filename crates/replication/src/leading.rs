@@ -23,11 +23,15 @@ impl Partition {
         acks: Acks,
         epoch: Option<LeaderEpoch>,
     ) -> Result<AppendOutcome, ProduceError> {
-        if !self.host.lease.is_valid() {
-            return Err(ProduceError::new(ErrorCode::NotLeaderOrFollower, "the lease of this broker has lapsed"));
-        }
-        let now = clock::wall_ms();
-        self.locked(|state, aftermath| state.append(self, (batch, acks, epoch), now, aftermath))
+        let (is_leased, now) = (self.host.lease.is_valid(), clock::wall_ms());
+        self.locked(|state, aftermath| {
+            let appended = match is_leased {
+                true => state.append(self, (batch, acks, epoch), now, aftermath),
+                false => Err(ProduceError::new(ErrorCode::NotLeaderOrFollower, "the lease of this broker has lapsed")),
+            };
+            state.has_refused |= appended.as_ref().is_err_and(ProduceError::is_to_be_tried_again);
+            appended
+        })
     }
 
     /// A follower opens this partition. Queues the answer on its stream, before anything that is pushed; returns the slot
@@ -147,7 +151,11 @@ impl State {
             return Err(ProduceError::new(ErrorCode::KafkaStorageError, "the disk is full: only the reserve is left"));
         }
         let strict = self.is_strict();
+        let has_refused = std::mem::take(&mut self.has_refused);
         let Some(log) = self.open_log(partition, aftermath) else { return Err(out_of_service()) };
+        if has_refused {
+            log.on_refusal();
+        }
         let appended = match log.append_leader(batch, leader_epoch, now) {
             Ok(appended) => appended,
             Err(error) => {
@@ -301,5 +309,11 @@ fn out_of_service() -> ProduceError {
 impl ProduceError {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), leader: None }
+    }
+
+    /// Whether clients send the same batch again.
+    fn is_to_be_tried_again(&self) -> bool {
+        let codes = [ErrorCode::NotLeaderOrFollower, ErrorCode::NotEnoughReplicas, ErrorCode::KafkaStorageError];
+        codes.contains(&self.code)
     }
 }

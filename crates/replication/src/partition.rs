@@ -89,6 +89,8 @@ pub(crate) struct State {
     pub log: LogSlot,
     /// The disk refused something: neither leader nor follower any more.
     pub failed: bool,
+    /// Since the last append, one was refused that is to be tried again.
+    pub has_refused: bool,
     pub parked: ParkedAcks,
     /// As leader: deletions that not all replicas have made durable.
     pub deletions: ParkedAcks,
@@ -125,6 +127,7 @@ impl Partition {
         let mut state = State {
             replica,
             failed: false,
+            has_refused: false,
             parked: ParkedAcks::default(),
             deletions: ParkedAcks::default(),
             durable_log_start,

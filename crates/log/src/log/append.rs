@@ -106,7 +106,12 @@ impl Log {
         })
     }
 
-    /// Judges a client's batch. A gap is not told from a disorder that a change of leaders made before time has shown which it is.
+    /// Batches were refused that are to come again. What their producers sent after them may come first.
+    pub fn on_refusal(&mut self) {
+        self.producers.on_refusal();
+    }
+
+    /// Judges a client's batch. A gap is not told from a disorder that refusals made before time has shown which it is.
     fn check_sequence(
         &mut self,
         header: &BatchHeader,

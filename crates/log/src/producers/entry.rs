@@ -56,6 +56,8 @@ pub(crate) struct ProducerEntry {
     pub(crate) last_used: Timestamp,
     /// In which leadership a batch came before its predecessor, and since when, see [`super::ProducerStates::may_precede`].
     pub(super) ahead_since: Option<(LeaderEpoch, Timestamp)>,
+    /// Whether batches were refused, of whatever producer, since its newest one was written.
+    pub(super) after_refusal: bool,
 }
 
 impl ProducerEntry {
@@ -68,6 +70,7 @@ impl ProducerEntry {
             open_transaction: None,
             last_used: Timestamp::NONE,
             ahead_since: None,
+            after_refusal: false,
         }
     }
 
@@ -103,7 +106,7 @@ impl ProducerEntry {
             self.batches.remove(0);
         }
         self.batches.push(batch);
-        self.ahead_since = None;
+        (self.ahead_since, self.after_refusal) = (None, false);
     }
 
     /// Returns where the transaction began, if one was open.

@@ -60,7 +60,7 @@ impl RememberedBatches {
 #[cfg(test)]
 pub(crate) type KnownProducer = (ProducerEpoch, Vec<(Sequence, Offset)>, Option<Offset>);
 
-/// How long a leader waits for what a producer sent before the first batch that it sees of it. Clients send again after some
+/// How long a leader waits for what a producer sent before a batch that comes too soon. Clients send again after some
 /// 100 ms (`retry.backoff.ms`).
 const PATIENCE_MS: i64 = 1_000;
 
@@ -110,9 +110,14 @@ impl ProducerStates {
         Ok(Verdict::Append)
     }
 
-    /// Whether what lacks before this batch, which [`ProducerStates::check`] refused for its sequence, may be on its way still:
-    /// the producer has written nothing in this leadership (`is_former` tells offsets of earlier ones), so that what it sent
-    /// before may have gone to the former leader, or come here too early. Not for longer than [`PATIENCE_MS`] after the first
+    /// Batches were refused that are to come again: of which producers, nobody knows.
+    pub(crate) fn on_refusal(&mut self) {
+        self.entries.values_mut().for_each(|entry| entry.after_refusal = true);
+    }
+
+    /// Whether what lacks before this batch, which [`ProducerStates::check`] refused for its sequence, may be on its way still: the
+    /// producer has written nothing since a change of leaders or a refusal (`is_former` tells offsets of before), so that what it
+    /// sent earlier may have gone to the former leader, or come here too soon. Not for longer than [`PATIENCE_MS`] after the first
     /// batch that was ahead: then it is lost.
     pub(crate) fn may_precede(
         &mut self,
@@ -124,7 +129,8 @@ impl ProducerStates {
         let Some(entry) = self.entries.get_mut(&header.producer_id) else { return false };
         let newest = entry.batches.last();
         let is_ahead = header.producer_epoch > entry.epoch || is_after(header.base_sequence, entry.last_sequence());
-        if !is_ahead || newest.is_some_and(|newest| !is_former(newest.last_offset)) {
+        let may_lack = entry.after_refusal || newest.is_none_or(|newest| is_former(newest.last_offset));
+        if !is_ahead || !may_lack {
             return false;
         }
         let known = entry.ahead_since.filter(|(known, _)| *known == leadership);

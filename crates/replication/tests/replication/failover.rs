@@ -7,6 +7,7 @@ use highwater_types::*;
 use tokio::time::Instant;
 
 use crate::cluster::{Cluster, batch_of};
+use crate::transactions::idempotent;
 
 #[tokio::test]
 async fn a_follower_comes_back_and_catches_up() {
@@ -48,6 +49,28 @@ async fn a_stuck_follower_leaves_the_isr_and_min_isr_holds() {
     cluster.run(2).await;
     cluster.until_in_sync(id).await;
     assert_eq!(cluster.values(2, id), cluster.values(0, id));
+}
+
+/// librdkafka has five requests under way, and begins a new epoch if one is refused for its sequence.
+#[tokio::test]
+async fn what_comes_behind_a_refused_batch_waits_for_it() {
+    let mut cluster = Cluster::start_with(3, Duration::from_millis(300)).await;
+    let id = cluster.create_topic("t", &[("min.insync.replicas", "3")]);
+    let refusal = |cluster: &Cluster, sequence| {
+        let appended = cluster.node(0).replicas.append(id, &idempotent(5, sequence), Acks::All);
+        appended.err().map(|refused| refused.code)
+    };
+    cluster.until_in_sync(id).await;
+    assert_eq!(refusal(&cluster, 0), None);
+    cluster.kill(2, false).await;
+    cluster.until("ISR of two", |cluster| cluster.controller.partition(id).isr.len() == 2).await;
+    assert_eq!(refusal(&cluster, 1), Some(ErrorCode::NotEnoughReplicas));
+    cluster.run(2).await;
+    cluster.until_in_sync(id).await;
+    assert_eq!(refusal(&cluster, 2), Some(ErrorCode::NotLeaderOrFollower));
+    assert_eq!(refusal(&cluster, 1), None);
+    assert_eq!(refusal(&cluster, 2), None);
+    assert_eq!(refusal(&cluster, 4), Some(ErrorCode::OutOfOrderSequenceNumber));
 }
 
 /// A planned move: who waits is not told that the records are missing, for they are not.

@@ -294,34 +294,40 @@ fn producers_outlive_the_segments_that_tell_of_them() {
     assert_eq!(again.base_offset.plus(1), rolled.base_offset);
 }
 
-/// Where what lacks before a producer's batch may be on its way to a new leader still, it is told to send again, in order; where
+/// Where what lacks before a producer's batch may be on its way still, the producer is told to send again, in order; where
 /// it is lost, it hears so. `OUT_OF_ORDER_SEQUENCE_NUMBER` has librdkafka begin a new epoch, which can double batches.
 #[test]
-fn a_gap_before_the_first_batch_of_a_leadership_is_waited_out() {
+fn a_gap_that_a_change_of_leaders_or_a_refusal_may_have_left_is_waited_out() {
     let (_, _, mut log) = fresh(&small());
-    let mut send = |(producer_epoch, sequence), leader_epoch, after_ms| {
+    let send = |log: &mut Log, (producer_epoch, sequence), leader_epoch, after_ms| {
         let sent = Sent { producer: Some((5, producer_epoch, sequence)), ..Sent::plain(&[NOW.0]) }.validated();
         let appended = log.append_leader(&sent, LeaderEpoch(leader_epoch), Timestamp(NOW.0 + after_ms));
         appended
             .map_or_else(|error| error.code().name(), |appended| if appended.duplicate { "DUPLICATE" } else { "NONE" })
     };
-    assert_eq!(send((0, 0), 0, 0), "NONE");
-    assert_eq!(send((0, 2), 0, 1), "OUT_OF_ORDER_SEQUENCE_NUMBER", "this leader has heard of the producer");
-    assert_eq!(send((0, 2), 1, 2), "NOT_LEADER_OR_FOLLOWER");
-    assert_eq!(send((0, 3), 1, 3), "NOT_LEADER_OR_FOLLOWER");
-    assert_eq!(send((0, 0), 1, 4), "DUPLICATE");
-    assert_eq!(send((0, 1), 1, 5), "NONE");
-    assert_eq!(send((0, 2), 1, 6), "NONE");
-    assert_eq!(send((0, 4), 1, 7), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+    assert_eq!(send(&mut log, (0, 0), 0, 0), "NONE");
+    assert_eq!(send(&mut log, (0, 2), 0, 1), "OUT_OF_ORDER_SEQUENCE_NUMBER", "this leader has heard of the producer");
+    assert_eq!(send(&mut log, (0, 2), 1, 2), "NOT_LEADER_OR_FOLLOWER");
+    assert_eq!(send(&mut log, (0, 3), 1, 3), "NOT_LEADER_OR_FOLLOWER");
+    assert_eq!(send(&mut log, (0, 0), 1, 4), "DUPLICATE");
+    assert_eq!(send(&mut log, (0, 1), 1, 5), "NONE");
+    assert_eq!(send(&mut log, (0, 2), 1, 6), "NONE");
+    assert_eq!(send(&mut log, (0, 4), 1, 7), "OUT_OF_ORDER_SEQUENCE_NUMBER");
 
-    assert_eq!(send((0, 4), 2, 1_000), "NOT_LEADER_OR_FOLLOWER");
-    assert_eq!(send((0, 4), 2, 1_999), "NOT_LEADER_OR_FOLLOWER");
-    assert_eq!(send((0, 4), 2, 2_000), "OUT_OF_ORDER_SEQUENCE_NUMBER", "nobody sent what lacks");
-    assert_eq!(send((0, 2), 2, 2_001), "DUPLICATE");
-    assert_eq!(send((0, 1), 3, 2_002), "DUPLICATE", "it is behind, not ahead");
-    assert_eq!(send((0, -1 & i32::MAX), 3, 2_003), "OUT_OF_ORDER_SEQUENCE_NUMBER", "it is behind, not ahead");
-    assert_eq!(send((1, 1), 4, 3_000), "NOT_LEADER_OR_FOLLOWER", "the first batch of the producer's epoch");
-    assert_eq!(send((1, 0), 4, 3_001), "NONE");
+    assert_eq!(send(&mut log, (0, 4), 2, 1_000), "NOT_LEADER_OR_FOLLOWER");
+    assert_eq!(send(&mut log, (0, 4), 2, 1_999), "NOT_LEADER_OR_FOLLOWER");
+    assert_eq!(send(&mut log, (0, 4), 2, 2_000), "OUT_OF_ORDER_SEQUENCE_NUMBER", "nobody sent what lacks");
+    assert_eq!(send(&mut log, (0, 2), 2, 2_001), "DUPLICATE");
+    assert_eq!(send(&mut log, (0, 1), 3, 2_002), "DUPLICATE", "it is behind, not ahead");
+    assert_eq!(send(&mut log, (0, -1 & i32::MAX), 3, 2_003), "OUT_OF_ORDER_SEQUENCE_NUMBER", "it is behind, not ahead");
+    assert_eq!(send(&mut log, (1, 1), 4, 3_000), "NOT_LEADER_OR_FOLLOWER", "the first batch of the producer's epoch");
+    assert_eq!(send(&mut log, (1, 0), 4, 3_001), "NONE");
+
+    assert_eq!(send(&mut log, (1, 2), 4, 3_002), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+    log.on_refusal();
+    assert_eq!(send(&mut log, (1, 2), 4, 3_003), "NOT_LEADER_OR_FOLLOWER", "what was refused may be what lacks");
+    assert_eq!(send(&mut log, (1, 1), 4, 3_004), "NONE");
+    assert_eq!(send(&mut log, (1, 3), 4, 3_005), "OUT_OF_ORDER_SEQUENCE_NUMBER");
 }
 
 #[test]
