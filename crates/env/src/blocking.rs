@@ -1,6 +1,7 @@
 //! Work that blocks its thread: flushes, cold reads, recovery.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "sim")]
@@ -10,6 +11,8 @@ use std::cell::RefCell;
 use rand::rngs::SmallRng;
 #[cfg(feature = "sim")]
 use rand::{Rng, SeedableRng};
+
+use crate::lock::Mutex;
 
 /// How long one piece of blocking work takes on a simulated disk: evenly spread between the two, drawn from a stream of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +67,7 @@ pub async fn run_blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + '
 
 /// Runs `work` as [`run_blocking`] does, but behind everything else on the machine: for a slice of long work for which nobody waits.
 /// Of a processor that is wanted by others it gets about a tenth, and of a disk what they leave (ioprio_set(2), where the
-/// disk's scheduler heeds it).
+/// disk's scheduler heeds it). Where no thread is to be had, it runs as any other.
 ///
 /// It must not hold what others wait for, such as a partition's lock.
 ///
@@ -77,19 +80,21 @@ pub async fn run_in_background<R: Send + 'static>(work: impl FnOnce() -> R + Sen
     }
     // A thread of its own, because it cannot come back: only the privileged may raise a priority.
     let (reply, done) = tokio::sync::oneshot::channel();
+    let work = Arc::new(Mutex::new(Some(work)));
+    let taken = work.clone();
     let behind = move || {
+        let work = taken.lock().take().expect("nobody else takes it if there is a thread");
         step_behind();
         // A caller that is gone wants no result.
         let _ = reply.send(catch_unwind(AssertUnwindSafe(work)));
     };
-    let started = std::thread::Builder::new().name("background".to_owned()).spawn(behind);
-    match started.map(|_| done) {
-        Ok(done) => match done.await {
-            Ok(Ok(result)) => result,
-            Ok(Err(panic)) => resume_unwind(panic),
-            Err(_) => unreachable!("the thread answers before it ends"),
-        },
-        Err(error) => panic!("no thread can be started: {error}"),
+    if std::thread::Builder::new().name("background".to_owned()).spawn(behind).is_err() {
+        let work = work.lock().take().expect("there is no thread that took it");
+        return run_blocking(work).await;
+    }
+    match done.await.expect("the thread answers before it ends") {
+        Ok(result) => result,
+        Err(panic) => resume_unwind(panic),
     }
 }
 

@@ -28,7 +28,8 @@ impl ThreeNodes {
         let files = tempfile::tempdir().unwrap();
         let mut ports = Vec::new();
         for _ in 0..6 {
-            ports.push(Net::Tcp.bind("127.0.0.1:0").await.unwrap());
+            // No connection leaves from this address, so the port is still free when the node binds it.
+            ports.push(Net::Tcp.bind("127.0.0.3:0").await.unwrap());
         }
         let addresses: Vec<String> = ports.iter().map(|port| port.local_addr().unwrap().to_string()).collect();
         drop(ports);

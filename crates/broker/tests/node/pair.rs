@@ -15,7 +15,8 @@ impl Pair {
     pub(crate) async fn new() -> Self {
         let mut ports = Vec::new();
         for _ in 0..4 {
-            ports.push(Net::Tcp.bind("127.0.0.1:0").await.unwrap());
+            // No connection leaves from this address, so the port is still free when the node binds it.
+            ports.push(Net::Tcp.bind("127.0.0.3:0").await.unwrap());
         }
         let addresses = ports.iter().map(|port| port.local_addr().unwrap().to_string()).collect();
         Self { machines: [Machine::default(), Machine::default()], addresses }

@@ -319,7 +319,7 @@ fn a_gap_that_a_change_of_leaders_or_a_refusal_may_have_left_is_waited_out() {
     assert_eq!(send(&mut log, (0, 4), 2, 2_000), "OUT_OF_ORDER_SEQUENCE_NUMBER", "nobody sent what lacks");
     assert_eq!(send(&mut log, (0, 2), 2, 2_001), "DUPLICATE");
     assert_eq!(send(&mut log, (0, 1), 3, 2_002), "DUPLICATE", "it is behind, not ahead");
-    assert_eq!(send(&mut log, (0, -1 & i32::MAX), 3, 2_003), "OUT_OF_ORDER_SEQUENCE_NUMBER", "it is behind, not ahead");
+    assert_eq!(send(&mut log, (0, i32::MAX), 3, 2_003), "OUT_OF_ORDER_SEQUENCE_NUMBER", "it is behind, not ahead");
     assert_eq!(send(&mut log, (1, 1), 4, 3_000), "NOT_LEADER_OR_FOLLOWER", "the first batch of the producer's epoch");
     assert_eq!(send(&mut log, (1, 0), 4, 3_001), "NONE");
 
