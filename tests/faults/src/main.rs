@@ -24,7 +24,7 @@ mod voters;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use highwater_test_cluster::{Cluster, Software, binary_argument};
+use highwater_test_cluster::{Cluster, Software, binary_argument, kafka_class_path};
 
 use crate::network::Network;
 use crate::outcomes::Outcomes;
@@ -69,6 +69,8 @@ fn run() -> Result<usize> {
     let wanted = |name: &str| {
         if is_short { SHORT.contains(&name) } else { only.is_empty() || only.iter().any(|word| name.contains(word)) }
     };
+    // From the network below nothing can be fetched.
+    kafka_class_path()?;
     let network = volumes::may_mount().then(Network::enter).transpose()?;
     let software = Software::Highwater(binary.clone());
     let partitions = topic::PARTITIONS.to_string();
