@@ -42,6 +42,8 @@ impl ThreeNodes {
                 ("controller.quorum.voters", voters.join(",")),
                 ("controller.listener.names", "CONTROLLER".to_owned()),
                 ("listeners", format!("PLAINTEXT://{},CONTROLLER://{}", addresses[id - 1], addresses[id + 2])),
+                // Two above the client's port otherwise, which another node may have been given.
+                ("highwater.http.listener", "127.0.0.1:0".to_owned()),
                 ("log.dirs", files.path().join(id.to_string()).display().to_string()),
                 ("highwater.durability", durability.to_owned()),
                 // A lock for each partition every five seconds otherwise, on three nodes at three different times.
